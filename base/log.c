@@ -1,0 +1,130 @@
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/utf8.h"
+#include "base/wr.h"
+
+enum { LINE_MAX_BYTES = 16 * 1024, VALUE_MAX_BYTES = 1024 };
+
+enum log_level log_threshold = LOG_INFO;
+static enum log_format format_now = LOG_TEXT;
+
+static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
+
+void log_setup(enum log_level level, enum log_format format)
+{
+    log_threshold = level;
+    format_now = format;
+}
+
+bool log_level_parse(struct slice name, enum log_level *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
+        if (slice_eq_str(name, level_names[i])) {
+            *ret = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool log_format_parse(struct slice name, enum log_format *ret)
+{
+    if (slice_eq_str(name, "text"))
+        *ret = LOG_TEXT;
+    else if (slice_eq_str(name, "json"))
+        *ret = LOG_JSON;
+    else
+        return false;
+    return true;
+}
+
+static bool is_bare(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = s.ptr[i];
+
+        if (c <= 0x20 || c >= 0x7F || c == '"' || c == '=' || c == '\\')
+            return false;
+    }
+    return s.len > 0;
+}
+
+/* A JSON string: also what a quoted logfmt value looks like. Bytes that are no UTF-8 become U+FFFD. */
+static void put_quoted(struct wr *w, struct slice s)
+{
+    const uint8_t *p = s.ptr, *end;
+
+    if (s.len > VALUE_MAX_BYTES)
+        s.len = VALUE_MAX_BYTES;
+    end = s.len ? s.ptr + s.len : s.ptr;
+    wr_u8(w, '"');
+    while (p < end) {
+        int32_t cp = utf8_next(&p, end);
+
+        if (cp == UTF8_INVALID) {
+            p++;
+            utf8_write(w, 0xFFFD);
+        } else if (cp == '"' || cp == '\\') {
+            wr_u8(w, '\\');
+            wr_u8(w, (uint8_t)cp);
+        } else if (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x2028 || cp == 0x2029) {
+            wr_printf(w, "\\u%04x", (unsigned)cp);
+        } else {
+            utf8_write(w, (uint32_t)cp);
+        }
+    }
+    wr_u8(w, '"');
+}
+
+static void put_value(struct wr *w, const struct log_field *f)
+{
+    switch (f->kind) {
+    case LOG_FIELD_SLICE:
+        if (format_now == LOG_TEXT && is_bare(f->text) && f->text.len <= VALUE_MAX_BYTES)
+            wr_slice(w, f->text);
+        else
+            put_quoted(w, f->text);
+        break;
+    case LOG_FIELD_INT: wr_printf(w, "%" PRId64, f->i); break;
+    case LOG_FIELD_UINT: wr_printf(w, "%" PRIu64, f->u); break;
+    }
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    struct timespec ts;
+    struct tm tm;
+    struct wr w;
+    char stamp[32];
+
+    if (level < log_threshold)
+        return;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    gmtime_r(&ts.tv_sec, &tm);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    wr_init(&w, LINE_MAX_BYTES);
+    if (format_now == LOG_JSON)
+        wr_printf(&w, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\"", stamp, ts.tv_nsec / 1000000,
+                  level_names[level], event);
+    else
+        wr_printf(&w, "%s.%03ldZ %s %s", stamp, ts.tv_nsec / 1000000, level_names[level], event);
+    for (size_t i = 0; i < count; i++) {
+        wr_printf(&w, format_now == LOG_JSON ? ",\"%s\":" : " %s=", fields[i].key);
+        put_value(&w, &fields[i]);
+    }
+    wr_str(&w, format_now == LOG_JSON ? "}\n" : "\n");
+    if (wr_ok(&w)) {
+        struct slice line = wr_written(&w);
+
+        /* A log that cannot be written must not stop the gateway. */
+        if (write(STDERR_FILENO, line.ptr, line.len) < 0) {
+        }
+    }
+    wr_fini(&w);
+}

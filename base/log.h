@@ -1,0 +1,44 @@
+/*
+ * log: one line an event, as text (logfmt) or JSON, to standard error.
+ *
+ * Only loop's users and above log (epmd's I/O, node, http, bridge, src); the pure layers return errors. A value that
+ * came from outside is escaped, so that it can never make a second line. Secrets are never passed here.
+ */
+#ifndef ERLGATE_BASE_LOG_H
+#define ERLGATE_BASE_LOG_H
+
+#include "base/slice.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+struct log_field {
+    const char *key;
+    enum { LOG_FIELD_SLICE, LOG_FIELD_INT, LOG_FIELD_UINT } kind;
+    struct slice text;
+    int64_t i;
+    uint64_t u;
+};
+
+#define LOG_STR(k, s)   ((struct log_field){.key = (k), .kind = LOG_FIELD_SLICE, .text = slice_of_str(s)})
+#define LOG_SLICE(k, s) ((struct log_field){.key = (k), .kind = LOG_FIELD_SLICE, .text = (s)})
+#define LOG_INT(k, v)   ((struct log_field){.key = (k), .kind = LOG_FIELD_INT, .i = (v)})
+#define LOG_UINT(k, v)  ((struct log_field){.key = (k), .kind = LOG_FIELD_UINT, .u = (v)})
+
+/* LOG(LOG_INFO, "link-up", LOG_SLICE("node", name), LOG_UINT("creation", c)); event is a kebab-case word. */
+#define LOG(level, event, ...)                                                                               \
+    do {                                                                                                     \
+        if ((level) >= log_threshold)                                                                        \
+            log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                             \
+                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field));           \
+    } while (0)
+
+extern enum log_level log_threshold; /* set by log_setup */
+
+void log_setup(enum log_level level, enum log_format format);
+/* "debug", "info", "warn", "error", "off"; false for another word. */
+bool log_level_parse(struct slice name, enum log_level *ret);
+bool log_format_parse(struct slice name, enum log_format *ret);
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
+
+#endif

@@ -1,0 +1,13 @@
+# Fails when a file of LAYER includes a header of a layer that is neither itself nor in USES.
+string(REPLACE " " ";" USES "${USES}")
+set(all base loop etf json epmd dist node http bridge src)
+file(GLOB files ${ROOT}/${LAYER}/*.c ${ROOT}/${LAYER}/*.h)
+foreach(file ${files})
+    file(STRINGS ${file} includes REGEX "^[ \t]*#[ \t]*include[ \t]+\"")
+    foreach(line ${includes})
+        string(REGEX REPLACE "^[^\"]*\"([^/\"]*)/.*$" "\\1" used "${line}")
+        if(used IN_LIST all AND NOT used STREQUAL LAYER AND NOT used IN_LIST USES)
+            message(FATAL_ERROR "${file}: layer '${LAYER}' may not include from '${used}' (it may use: ${USES})")
+        endif()
+    endforeach()
+endforeach()

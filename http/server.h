@@ -1,0 +1,116 @@
+/*
+ * server: the HTTP/1.1 side: libmicrohttpd in external epoll mode on the loop, a route table, and requests by id.
+ *
+ * A request is known by an id from the moment its handler is called until it has been answered or its client has left.
+ * It is answered exactly once, in the handler or later from the loop; meanwhile it is suspended. Whatever comes for an
+ * id that is gone finds nothing, and is harmless. What can be settled without the handler is settled here: framing that
+ * libmicrohttpd lets through, Host, Origin and Sec-Fetch-Site, no such path (404), method (405 with Allow, HEAD,
+ * OPTIONS), unknown or repeated query parameters (400), body over the limit (413), headers (431).
+ */
+#ifndef ERLGATE_HTTP_SERVER_H
+#define ERLGATE_HTTP_SERVER_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "loop/loop.h"
+
+struct http_server;
+struct http_request; /* valid inside the handler only; the id outlives it */
+
+enum http_body {
+    HTTP_BODY_NONE, /* a body is refused with 400 */
+    HTTP_BODY_TERM, /* read whole, under the limit, before the handler is called */
+};
+
+struct http_route {
+    const char *method;  /* "GET" (serves HEAD too), "POST", "PUT", "DELETE" */
+    const char *pattern; /* "/v1/nodes/{node}/processes/{name}/call": also the label in logs and metrics */
+    enum http_body body;
+    const char *const *query; /* the parameters it takes, NULL-terminated; NULL: none */
+    void (*handle)(void *ctx, struct http_request *req);
+    unsigned operation; /* for the user of the table */
+};
+
+struct http_config {
+    const char *host;            /* address to listen on */
+    uint16_t port;               /* 0: any */
+    const char *const *hosts;    /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names, and the
+                                    listen address, always are */
+    size_t max_body;             /* bytes; 0: 8 MiB */
+    size_t max_headers;          /* bytes of request line and headers; 0: 32 KiB */
+    unsigned max_connections;    /* 0: 10,000 */
+    unsigned max_in_flight;      /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
+    uint64_t idle_ms;            /* a connection without a request, or a request that does not arrive; 0: 30,000 */
+    const struct http_route *routes; /* borrowed for the server's life */
+    size_t route_count;
+    void *ctx; /* handed to handlers and to gone */
+    /* The client of a suspended request left before it was answered: the id is gone already. May be NULL. */
+    void (*gone)(void *ctx, uint64_t id, uint64_t tag);
+};
+
+/* Listens and starts. ERR_INVALID for a bad address, ERR_NAME_TAKEN when the port is in use, ERR_IO, ERR_NOMEM. */
+MUST_USE enum err http_server_start(struct loop *l, const struct http_config *config, struct http_server **ret);
+uint16_t http_server_port(const struct http_server *s);
+/* No new connections and requests; what is being answered goes on. */
+void http_server_quiesce(struct http_server *s);
+size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
+/* Answers whatever is left with 503, stops libmicrohttpd, frees. Takes NULL. */
+void http_server_stop(struct http_server *s);
+
+/* ---- a request, inside its handler; slices are borrowed until it is answered ---- */
+uint64_t http_request_id(const struct http_request *r);
+const struct http_route *http_request_route(const struct http_request *r);
+/* The n-th {…} of the pattern, percent-decoded once. */
+struct slice http_request_segment(const struct http_request *r, size_t n);
+/* The value of a query parameter, decoded; false when absent. */
+bool http_request_query(const struct http_request *r, const char *name, struct slice *ret);
+/* A header's value; the first if it is repeated; false when absent. Names are compared without case. */
+bool http_request_header(const struct http_request *r, const char *name, struct slice *ret);
+struct slice http_request_body(const struct http_request *r);
+/* X-Request-Id: taken if it is sane, else made. */
+struct slice http_request_trace(const struct http_request *r);
+
+/* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
+void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);
+uint64_t http_request_tag(const struct http_server *s, uint64_t id); /* 0 when the id is gone */
+
+/* ---- the answer ---- */
+struct http_header {
+    const char *name;  /* static */
+    const char *value; /* copied */
+};
+
+struct http_response {
+    unsigned status;
+    const char *content_type; /* static; NULL: no body */
+    uint8_t *body;            /* owned: freed with mem_free once sent, or at once if the id is gone */
+    size_t body_len;
+    const struct http_header *headers; /* copied; further ones */
+    size_t header_count;
+};
+
+/* Exactly once an id. Always takes the body. */
+void http_answer(struct http_server *s, uint64_t id, const struct http_response *response);
+
+/* RFC 9457. Everything is copied; NULL, 0 and empty leave a member out. */
+struct http_problem {
+    unsigned status;
+    const char *code;   /* "noproc" */
+    const char *title;  /* static, the same for each code */
+    const char *detail; /* what happened this time, and what to do about it */
+    bool is_retryable;
+    bool was_sent;
+    struct slice reason; /* JSON text of a term */
+    struct slice klass;  /* "exit", "error", "throw": JSON member "class" */
+    /* errors[0]: where the input is wrong */
+    const char *pointer;   /* JSON Pointer; NULL: none */
+    unsigned line, column; /* from 1; 0: none */
+    bool has_offset;
+    size_t offset;         /* bytes into the body */
+    const char *parameter; /* the query parameter, or "header:Name" */
+    unsigned retry_after_s; /* Retry-After; 0: none */
+};
+
+void http_answer_problem(struct http_server *s, uint64_t id, const struct http_problem *p);
+
+#endif
