@@ -1,5 +1,6 @@
 # Warnings for every target of ours, and the sanitizers a preset asks for.
 add_library(erlgate_flags INTERFACE)
+target_compile_definitions(erlgate_flags INTERFACE _GNU_SOURCE)
 target_compile_options(erlgate_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
     -Wcast-qual -Wformat=2 -Wundef -fno-common -fvisibility=hidden -fno-strict-aliasing

@@ -1,8 +1,9 @@
 /*
  * loop: one thread's event loop (libuv), and the only sockets in the tree besides MHD's and libcurl's.
  *
- * loop_new makes it, loop_run runs it until loop_stop, loop_free ends it; by then everything made on it must have been
- * closed. All callbacks come from loop_run, never from within the call that asked for them. Everything here belongs to the loop's thread.
+ * loop_new makes it, loop_run runs it until loop_stop, loop_free ends it; by then everything made on it must
+ * have been closed. All callbacks come from loop_run, never from within the call that asked for them.
+ * Everything here belongs to the loop's thread.
  */
 #ifndef ERLGATE_LOOP_LOOP_H
 #define ERLGATE_LOOP_LOOP_H
@@ -15,9 +16,10 @@ struct loop;
 MUST_USE struct loop *loop_new(void);
 /* CHECKs that nothing is left open. */
 void loop_free(struct loop *l);
-/* Until loop_stop has been called and every handle has closed. */
+/* Runs until nothing is open any more (hooks do not count), or loop_stop. */
 void loop_run(struct loop *l);
-/* Lets loop_run return once nothing is open any more. Any thread's signal handler must not call it. */
+/* Lets loop_run return at the end of this turn. For the loop's own thread, and never from a signal handler.
+ */
 void loop_stop(struct loop *l);
 /* Runs what is ready, waiting at most wait_ms (0: not at all): for tests. */
 void loop_turn(struct loop *l, uint64_t wait_ms);

@@ -1,9 +1,9 @@
 /*
  * stream: a TCP connection on the loop, made by dialling or by a listener.
  *
- * Owned by whoever holds the pointer; ended by loop_stream_close, after which no callback comes. Reads go straight into
- * the room its user offers; writes are tried at once and what the kernel does not take is kept by the user: the stream
- * copies nothing.
+ * Owned by whoever holds the pointer; ended by loop_stream_close, after which no callback comes. Reads go
+ * straight into the room its user offers; writes are tried at once and what the kernel does not take is kept
+ * by the user: the stream copies nothing.
  */
 #ifndef ERLGATE_LOOP_STREAM_H
 #define ERLGATE_LOOP_STREAM_H
@@ -26,8 +26,8 @@ struct loop_stream_ops {
 /* Exactly one of: s with ERR_NONE, yours now; or NULL with ERR_NO_CONNECTION, ERR_TIMEOUT, ERR_NOMEM. */
 typedef void loop_dialled_fn(void *ctx, uint64_t id, struct loop_stream *s, enum err e);
 
-/* host: a name or an address; each address it has is tried in turn. Times out after timeout_ms in all. A handle to give
- * up with; 0: failed at once (no memory), fn is not called. */
+/* host: a name or an address; each address it has is tried in turn. Times out after timeout_ms in all. A
+ * handle to give up with; 0: failed at once (no memory), fn is not called. */
 MUST_USE uint64_t loop_dial(struct loop *l, const char *host, uint16_t port, uint64_t timeout_ms,
                             loop_dialled_fn *fn, void *ctx, uint64_t id);
 /* fn is not called any more. An unknown handle is ignored. */
@@ -36,20 +36,21 @@ void loop_dial_cancel(struct loop *l, uint64_t handle);
 /* s: yours now. */
 typedef void loop_accepted_fn(void *ctx, struct loop_stream *s);
 
-/* host: an address, or "" for all (IPv6 and IPv4). port 0: any. ERR_INVALID for a bad address, ERR_NAME_TAKEN when the
- * port is in use, ERR_IO with errno otherwise. */
-MUST_USE enum err loop_listen(struct loop *l, const char *host, uint16_t port, loop_accepted_fn *fn, void *ctx,
-                              struct loop_listener **ret);
+/* host: an address, or "" for all (IPv6 and IPv4). port 0: any. ERR_INVALID for a bad address, ERR_NAME_TAKEN
+ * when the port is in use, ERR_IO with errno otherwise. */
+MUST_USE enum err loop_listen(struct loop *l, const char *host, uint16_t port, loop_accepted_fn *fn,
+                              void *ctx, struct loop_listener **ret);
 uint16_t loop_listener_port(const struct loop_listener *ls);
 void loop_listener_close(struct loop_listener *ls); /* takes NULL */
 
 /* Starts reading. ops and ctx are borrowed for the stream's life. */
 void loop_stream_start(struct loop_stream *s, const struct loop_stream_ops *ops, void *ctx);
-/* How many bytes the kernel took: fewer than all means `writable` will be called. ERR_CLOSED when the stream is broken. */
+/* How many bytes the kernel took: fewer than all means `writable` will be called. ERR_CLOSED when the stream
+ * is broken. */
 MUST_USE enum err loop_stream_write(struct loop_stream *s, struct slice bytes, size_t *ret_taken);
 /* Stops and resumes reading: backpressure towards the peer. */
 void loop_stream_pause(struct loop_stream *s, bool is_paused);
-bool loop_stream_is_local(const struct loop_stream *s);   /* the other end has a loopback address, or our own */
+bool loop_stream_is_local(const struct loop_stream *s); /* the other end has a loopback address, or our own */
 /* "127.0.0.1:4369"; gives the length, at most cap - 1, NUL-terminated. */
 size_t loop_stream_peer(const struct loop_stream *s, char *buf, size_t cap);
 /* Closes once what the kernel has taken is on its way; takes NULL. */

@@ -1,0 +1,191 @@
+#include "loop/stream.h"
+
+#include "test.h"
+
+/* Two ends of a connection on one loop; each keeps what it received. */
+struct end {
+    struct loop_stream *s;
+    uint8_t buf[1 << 16];
+    size_t got;
+    unsigned writable;
+    enum err ended;
+    bool has_ended;
+};
+
+struct fixture {
+    struct loop *l;
+    struct loop_listener *ls;
+    struct end server, client;
+    enum err dialled;
+    unsigned dial_callbacks;
+};
+
+static uint8_t *room(void *ctx, size_t *ret_len)
+{
+    struct end *e = ctx;
+
+    if (e->got == sizeof e->buf)
+        e->got = 0;
+    *ret_len = sizeof e->buf - e->got;
+    return e->buf + e->got;
+}
+
+static void received(void *ctx, size_t n)
+{
+    ((struct end *)ctx)->got += n;
+}
+
+static void writable(void *ctx)
+{
+    ((struct end *)ctx)->writable++;
+}
+
+static void ended(void *ctx, enum err e)
+{
+    struct end *end = ctx;
+
+    end->has_ended = true;
+    end->ended = e;
+    loop_stream_close(end->s);
+    end->s = NULL;
+}
+
+static const struct loop_stream_ops ops = {room, received, writable, ended};
+
+static void accepted(void *ctx, struct loop_stream *s)
+{
+    struct fixture *f = ctx;
+
+    f->server.s = s;
+    loop_stream_start(s, &ops, &f->server);
+}
+
+static void dialled(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
+{
+    struct fixture *f = ctx;
+
+    assert_int_equal(id, 7);
+    f->dial_callbacks++;
+    f->dialled = e;
+    f->client.s = s;
+    if (s)
+        loop_stream_start(s, &ops, &f->client);
+}
+
+static void setup(struct fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    f->l = loop_new();
+    assert_non_null(f->l);
+    assert_int_equal(loop_listen(f->l, "127.0.0.1", 0, accepted, f, &f->ls), ERR_NONE);
+}
+
+static void teardown(struct fixture *f)
+{
+    loop_stream_close(f->server.s);
+    loop_stream_close(f->client.s);
+    loop_listener_close(f->ls);
+    loop_free(f->l);
+}
+
+static void connect_both(struct fixture *f)
+{
+    assert_int_not_equal(loop_dial(f->l, "127.0.0.1", loop_listener_port(f->ls), 5000, dialled, f, 7), 0);
+    assert_int_equal(f->dial_callbacks, 0);
+    while (!f->server.s || !f->client.s)
+        loop_turn(f->l, 1000);
+    assert_int_equal(f->dialled, ERR_NONE);
+}
+
+static void bytes_go_both_ways_and_a_close_is_noticed(void **state)
+{
+    static struct fixture f;
+    size_t taken;
+
+    (void)state;
+    setup(&f);
+    connect_both(&f);
+    assert_int_equal(loop_stream_write(f.client.s, SLICE("hello"), &taken), ERR_NONE);
+    assert_int_equal(taken, 5);
+    while (f.server.got < 5)
+        loop_turn(f.l, 1000);
+    assert_memory_equal(f.server.buf, "hello", 5);
+    assert_true(loop_stream_is_local(f.server.s));
+    loop_stream_close(f.client.s);
+    f.client.s = NULL;
+    while (!f.server.has_ended)
+        loop_turn(f.l, 1000);
+    assert_int_equal(f.server.ended, ERR_CLOSED);
+    teardown(&f);
+}
+
+static void a_full_socket_takes_less_and_tells_when_it_takes_more(void **state)
+{
+    static struct fixture f;
+    static uint8_t block[1 << 20];
+    size_t taken;
+
+    (void)state;
+    setup(&f);
+    connect_both(&f);
+    loop_stream_pause(f.server.s, true);
+    do {
+        assert_int_equal(loop_stream_write(f.client.s, slice_of(block, sizeof block), &taken), ERR_NONE);
+        loop_turn(f.l, 0);
+    } while (taken == sizeof block);
+    assert_int_equal(f.client.writable, 0);
+    loop_stream_pause(f.server.s, false);
+    while (f.client.writable == 0)
+        loop_turn(f.l, 1000);
+    teardown(&f);
+}
+
+static void a_refused_port_and_a_cancelled_dial_end_once(void **state)
+{
+    static struct fixture f;
+    uint16_t port;
+    uint64_t handle;
+
+    (void)state;
+    setup(&f);
+    port = loop_listener_port(f.ls);
+    loop_listener_close(f.ls);
+    f.ls = NULL;
+    assert_int_not_equal(loop_dial(f.l, "127.0.0.1", port, 5000, dialled, &f, 7), 0);
+    while (f.dial_callbacks == 0)
+        loop_turn(f.l, 1000);
+    assert_int_equal(f.dialled, ERR_NO_CONNECTION);
+    handle = loop_dial(f.l, "127.0.0.1", port, 5000, dialled, &f, 7);
+    loop_turn(f.l, 0);
+    loop_dial_cancel(f.l, handle);
+    loop_dial_cancel(f.l, handle);
+    for (int i = 0; i < 20; i++)
+        loop_turn(f.l, 1);
+    assert_int_equal(f.dial_callbacks, 1);
+    teardown(&f);
+}
+
+static void a_bad_address_is_invalid_and_a_used_port_is_taken(void **state)
+{
+    static struct fixture f;
+    struct loop_listener *other;
+
+    (void)state;
+    setup(&f);
+    assert_int_equal(loop_listen(f.l, "no address", 0, accepted, &f, &other), ERR_INVALID);
+    assert_int_equal(loop_listen(f.l, "127.0.0.1", loop_listener_port(f.ls), accepted, &f, &other),
+                     ERR_NAME_TAKEN);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_go_both_ways_and_a_close_is_noticed),
+        cmocka_unit_test(a_full_socket_takes_less_and_tells_when_it_takes_more),
+        cmocka_unit_test(a_refused_port_and_a_cancelled_dial_end_once),
+        cmocka_unit_test(a_bad_address_is_invalid_and_a_used_port_is_taken),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
