@@ -1,10 +1,10 @@
 /*
  * term: a cursor over one encoded term, read in place.
  *
- * A received term stays the bytes it came as, plus the atoms that its distribution header resolved. Made on the
- * stack by etf_rd_of over borrowed bytes; nothing to free. The bytes need not have been validated: a read past the
- * end or of another type fails (false) and leaves the cursor where it was, so a caller can try one shape and then
- * another. Recursion is never used: etf_skip keeps a counter.
+ * A received term stays the bytes it came as, plus the atoms that its distribution header resolved. Made on
+ * the stack by etf_rd_of over borrowed bytes; nothing to free. The bytes need not have been validated: a read
+ * past the end or of another type fails (false) and leaves the cursor where it was, so a caller can try one
+ * shape and then another. Recursion is never used: etf_skip keeps a counter.
  */
 #ifndef ERLGATE_ETF_TERM_H
 #define ERLGATE_ETF_TERM_H
@@ -40,7 +40,7 @@ struct etf_port {
 struct etf_ref {
     struct etf_atom node;
     uint32_t creation;
-    uint32_t count; /* 1 to ETF_REF_MAX_WORDS */
+    uint32_t count;                    /* 1 to ETF_REF_MAX_WORDS */
     uint32_t words[ETF_REF_MAX_WORDS]; /* wire order */
 };
 
@@ -82,21 +82,30 @@ enum etf_kind etf_peek(const struct etf_rd *r);
 MUST_USE bool etf_read_atom(struct etf_rd *r, struct etf_atom *ret);
 MUST_USE bool etf_read_int64(struct etf_rd *r, int64_t *ret); /* false too when it does not fit */
 MUST_USE bool etf_read_uint64(struct etf_rd *r, uint64_t *ret);
+/* An integer in a big's form, whatever its value: what int64 and uint64 cannot take. The magnitude is
+ * little-endian, borrowed, without high zero bytes; zero is not negative. Its digits: etf/integer.h. */
+MUST_USE bool etf_read_big(struct etf_rd *r, bool *ret_negative, struct slice *ret_magnitude);
 MUST_USE bool etf_read_float(struct etf_rd *r, double *ret);
 MUST_USE bool etf_read_binary(struct etf_rd *r, struct slice *ret);
+/* A binary or a bitstring. ret_bits: how many bits of the last byte count, 1 to 8 (8 for a binary, an empty
+ * one too); they are its highest, and the others may be anything. */
+MUST_USE bool etf_read_bitstring(struct etf_rd *r, struct slice *ret, unsigned *ret_bits);
 MUST_USE bool etf_read_pid(struct etf_rd *r, struct etf_pid *ret);
 MUST_USE bool etf_read_port(struct etf_rd *r, struct etf_port *ret);
 MUST_USE bool etf_read_ref(struct etf_rd *r, struct etf_ref *ret);
+MUST_USE bool etf_read_export(struct etf_rd *r, struct etf_atom *ret_module, struct etf_atom *ret_function,
+                              uint64_t *ret_arity);
 MUST_USE bool etf_read_nil(struct etf_rd *r);
 /* The header; the elements follow. */
 MUST_USE bool etf_read_tuple(struct etf_rd *r, uint32_t *ret_arity);
 MUST_USE bool etf_read_map(struct etf_rd *r, uint32_t *ret_pairs);
-/* LIST_EXT's header: ret_len elements follow, and then the tail as one more term. NIL_EXT gives 0 with no tail:
- * tell them apart by etf_peek. */
+/* LIST_EXT's header: ret_len elements follow, and then the tail as one more term. NIL_EXT gives 0 with no
+ * tail: tell them apart by etf_peek. */
 MUST_USE bool etf_read_list(struct etf_rd *r, uint32_t *ret_len);
 MUST_USE bool etf_read_string(struct etf_rd *r, struct slice *ret_bytes);
 
-/* {Text} of exactly this atom / a tuple of exactly this arity: the usual questions when a message is taken apart. */
+/* {Text} of exactly this atom / a tuple of exactly this arity: the usual questions when a message is taken
+ * apart. */
 MUST_USE bool etf_read_atom_is(struct etf_rd *r, const char *text);
 MUST_USE bool etf_read_tuple_is(struct etf_rd *r, uint32_t arity);
 
