@@ -9,17 +9,35 @@ static const uint64_t chunk_base = 10000000000000000000u;
 
 enum { INLINE_WORDS = 64 };
 
-/* limbs[0..n) /= chunk_base in place; gives the remainder. */
+/*
+ * limbs[0..n) /= chunk_base in place; gives the remainder. The divisor has its top bit set, so that a
+ * quotient is had by one multiplication with its reciprocal and two corrections (Moeller and Granlund,
+ * "Improved division by invariant integers", algorithm 4): several times faster than the compiler's division
+ * of 128 bits.
+ */
 static uint64_t divide_by_chunk(uint64_t *limbs, size_t n)
 {
-    unsigned __int128 rest = 0;
+    const uint64_t reciprocal = (uint64_t)(~(unsigned __int128)0 / chunk_base); /* less 2^64 */
+    uint64_t rest = 0;
 
     for (size_t i = n; i > 0; i--) {
-        rest = rest << 64 | limbs[i - 1];
-        limbs[i - 1] = (uint64_t)(rest / chunk_base);
-        rest %= chunk_base;
+        unsigned __int128 q = (unsigned __int128)reciprocal * rest;
+        uint64_t high, low = limbs[i - 1];
+
+        q += (unsigned __int128)rest << 64 | low;
+        high = (uint64_t)(q >> 64) + 1;
+        rest = low - high * chunk_base;
+        if (rest > (uint64_t)q) {
+            high--;
+            rest += chunk_base;
+        }
+        if (UNLIKELY(rest >= chunk_base)) {
+            high++;
+            rest -= chunk_base;
+        }
+        limbs[i - 1] = high;
     }
-    return (uint64_t)rest;
+    return rest;
 }
 
 /* The decimal digits of v right before end; at least `pad` of them. */
@@ -77,7 +95,7 @@ out:
 
 static unsigned digit_value(uint8_t c)
 {
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10u;
+    return c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10;
 }
 
 /* limbs[0..n) = limbs * factor + add; gives the new length. */
