@@ -13,10 +13,9 @@
 #ifndef ERLGATE_EPMD_CORE_H
 #define ERLGATE_EPMD_CORE_H
 
-#include "epmd/msg.h"
+#include "epmd/registry.h"
 
 struct epmd_core;
-struct epmd_reg;
 
 /* What happened, for whoever keeps a log; nothing depends on it. One table: what it is, and the debug level
  * at which OTP's epmd tells it. */
@@ -108,19 +107,13 @@ enum epmd_event_kind {
 struct epmd_event {
     enum epmd_event_kind kind;
     uint64_t conn;
-    uint64_t probed;    /* PROBE; 0: a name without a connection */
+    uint64_t probed;    /* PROBE; 0: it has gone meanwhile */
     struct slice bytes; /* SEND */
 };
 
 enum epmd_event_kind epmd_core_next(struct epmd_core *c, struct epmd_event *ret);
 
 /* ---- names ---- */
-
-struct epmd_listing {
-    struct epmd_entry entry; /* borrowed until the next call that feeds, closes or unregisters */
-    uint32_t creation;
-    uint64_t conn; /* 0: registered without a connection */
-};
 
 /* A name without a connection. Copied. ERR_NAME_TAKEN, ERR_INVALID, ERR_TOO_LARGE (extra), ERR_NOMEM. */
 MUST_USE enum err epmd_core_register(struct epmd_core *c, const struct epmd_entry *entry, uint64_t now_ms,
