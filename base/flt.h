@@ -1,5 +1,6 @@
 /*
- * flt: IEEE 754 doubles as text. Correctly rounded in, shortest out: locale never matters.
+ * flt: IEEE 754 doubles as text. Correctly rounded in, shortest out: locale never matters, nothing is
+ * allocated.
  */
 #ifndef ERLGATE_BASE_FLT_H
 #define ERLGATE_BASE_FLT_H
@@ -9,16 +10,21 @@
 enum { FLT_TEXT_MAX = 32 };
 
 /*
- * The shortest text that reads back as v, always with a point and a digit on each side of it, so that both JSON and
- * Erlang read it as a float: "1.0", "-0.0", "0.001", "1.0e22", "5.0e-324". The choice between the two notations is
- * that of io_lib_format of OTP 25 and later. v is finite. Gives the length; no NUL.
+ * The shortest text that reads back as v, always with a point and a digit on each side of it, so that both
+ * JSON and Erlang read it as a float: "1.0", "-0.0", "0.001", "1.0e22", "5.0e-324". The choice between the
+ * two notations is that of io_lib_format of OTP 25 and later. v is finite. Gives the length; no NUL. All of
+ * out may be written to.
  */
 size_t flt_print(double v, char out[FLT_TEXT_MAX]);
 
 /*
- * Reads a number of JSON's grammar (-?int frac? exp?) that the caller has found to be one, rounded to nearest even.
- * False when it overflows to infinity; what underflows gives a zero of its sign.
+ * Reads a number of JSON's grammar (-?int frac? exp?) that the caller has found to be one, rounded to nearest
+ * even. False when it overflows to infinity; what underflows gives a zero of its sign. Time is linear in the
+ * text.
  */
 bool flt_parse(struct slice text, double *ret);
+
+/* digits * 10^exponent for a caller that has taken the text apart: rounded, signed and refused as above. */
+bool flt_of_decimal(uint64_t digits, int64_t exponent, bool negative, double *ret);
 
 #endif
