@@ -19,7 +19,7 @@ enum state {
 };
 
 struct conn {
-    uint64_t id;
+    uint64_t id, user;
     enum state state;
     bool is_local, is_killer, wants_probe, is_ready;
     struct wr in;             /* the request so far, with its length; kept while PROBING */
@@ -216,7 +216,7 @@ static bool make_room(struct epmd_core *c)
     return true;
 }
 
-uint64_t epmd_core_open(struct epmd_core *c, bool is_local, uint64_t now_ms)
+uint64_t epmd_core_open(struct epmd_core *c, bool is_local, uint64_t user, uint64_t now_ms)
 {
     struct conn *conn;
 
@@ -232,6 +232,7 @@ uint64_t epmd_core_open(struct epmd_core *c, bool is_local, uint64_t now_ms)
         return 0;
     }
     conn->is_local = is_local;
+    conn->user = user;
     conn->last_ms = c->now_ms;
     wr_init(&conn->in, EPMD_LENGTH_BYTES + EPMD_REQUEST_MAX);
     wr_init(&conn->out, SIZE_MAX);
@@ -512,7 +513,7 @@ static bool next_of(struct epmd_core *c, struct conn *conn, struct epmd_event *r
     struct slice in = wr_written(&conn->in);
     const struct epmd_reg *taken;
 
-    *ret = (struct epmd_event){.conn = conn->id};
+    *ret = (struct epmd_event){.conn = conn->id, .user = conn->user};
     if (conn->wants_probe) {
         conn->wants_probe = false;
         CHECK(epmd_request_read(slice_of(in.ptr + EPMD_LENGTH_BYTES, in.len - EPMD_LENGTH_BYTES), &req,

@@ -72,9 +72,9 @@ void epmd_core_set_port(struct epmd_core *c, uint16_t port);
 
 /* ---- in ---- */
 
-/* A connection from this machine (is_local), or from another, which may ask PORT2 and NAMES only. 0: turned
- * away, or no memory. */
-MUST_USE uint64_t epmd_core_open(struct epmd_core *c, bool is_local, uint64_t now_ms);
+/* A connection from this machine (is_local), or from another, which may ask PORT2 and NAMES only. user comes
+ * back with its events. 0: turned away, or no memory. */
+MUST_USE uint64_t epmd_core_open(struct epmd_core *c, bool is_local, uint64_t user, uint64_t now_ms);
 /* An unknown id is ignored here and below. */
 void epmd_core_feed(struct epmd_core *c, uint64_t conn, struct slice bytes, uint64_t now_ms);
 /* The other end closed, or the socket failed: its id and its name are gone. No event for it follows. */
@@ -106,7 +106,7 @@ enum epmd_event_kind {
 
 struct epmd_event {
     enum epmd_event_kind kind;
-    uint64_t conn;
+    uint64_t conn, user;
     uint64_t probed;    /* PROBE; 0: it has gone meanwhile */
     struct slice bytes; /* SEND */
 };

@@ -16,12 +16,12 @@ struct epmd_server_config {
     const char *const *addresses; /* to listen on besides the loopback ones; NULL-terminated; NULL: loopback
                                      alone. A first "" is all addresses */
     uint16_t port;                /* 0: any free one, the same for all addresses */
-    bool is_relaxed; /* KILL with live nodes and STOP are obeyed. (KILL alone, without nodes, always is if
-                        on_kill is there) */
-    uint64_t packet_timeout_ms; /* 0: 60,000 */
-    size_t max_connections;     /* 0: 4096. See epmd/core.h for what happens then */
+    bool is_relaxed;              /* KILL with live nodes and STOP are obeyed; KILL without nodes always is */
+    uint64_t packet_timeout_ms;   /* silence on a connection without a name; 0: 60,000 */
+    size_t max_connections;       /* 0: 4096. See epmd/core.h for what happens then */
+    size_t max_old;               /* ended names that are remembered; 0: 1000 */
     /* A local peer has sent KILL and has been told OK: stop the server, from here or later. NULL: KILL is
-     * answered NO. */
+     * always answered NO. */
     void (*on_kill)(void *ctx);
     epmd_note_fn *on_note; /* for logs; may be NULL. Must not call the server */
     void *ctx;             /* for both */
@@ -29,8 +29,8 @@ struct epmd_server_config {
      * are closed with the server. */
     const int *listen_fds;
     size_t listen_fd_count;
-    unsigned delay_accept_s,
-        delay_write_s; /* to act as a busy server: the thread sleeps. For epmd's options of that name */
+    /* To act as a busy server the thread sleeps so many seconds: for epmd's options of these names. */
+    unsigned delay_accept_s, delay_write_s;
 };
 
 /*

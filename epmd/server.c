@@ -1,0 +1,480 @@
+#include "epmd/server.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/idtab.h"
+#include "base/mem.h"
+#include "epmd/adopt.h"
+#include "loop/stream.h"
+
+enum {
+    READ_SIZE = 4096,
+    DEFAULT_TIMEOUT_MS = 60000,
+    /* Between the question whether an old connection is still there and the answer: time for the loop to hear
+     * of its end. The machine closes the sockets of a process that has died before a new one can even be
+     * started. */
+    PROBE_MS = 20,
+    PORT_TRIES = 16,
+};
+
+static const char *const loopbacks[] = {"127.0.0.1", "::1"};
+
+/* A connection: in `peers` from its accept to the closing of its stream. */
+struct peer {
+    struct epmd_server *server; /* borrowed */
+    uint64_t handle;            /* in server->peers; the core's `user` */
+    uint64_t conn; /* the core's id; 0: the core is done with it, and the rest of the answer is on its way */
+    struct loop_stream *stream; /* owned */
+    struct wr rest;             /* of the answer: what the kernel has not taken */
+    size_t sent;                /* of rest */
+    /* A list with times: peers that wait for a probe's answer, or (conn 0) for the kernel to take the rest.
+     */
+    struct peer_list *list; /* borrowed; NULL: in none */
+    struct peer *prev, *next;
+    uint64_t since_ms;
+};
+
+struct peer_list {
+    struct peer *first, *last; /* borrowed; the one that waits longest comes first */
+};
+
+struct epmd_server {
+    struct loop *loop; /* borrowed */
+    struct epmd_server_config config;
+    struct epmd_core *core;           /* owned */
+    struct idtab peers;               /* struct peer, owned */
+    struct loop_listener **listeners; /* owned */
+    size_t listener_count;
+    uint16_t port;
+    struct loop_timer *timer;       /* owned: timeouts */
+    uint64_t timer_at;              /* when it fires; UINT64_MAX: not armed */
+    struct loop_timer *probe_timer; /* owned */
+    struct peer_list probing, draining;
+    uint8_t buf[READ_SIZE]; /* what was just read; used up before the next read */
+};
+
+static void pump(struct epmd_server *s);
+
+/* ---- lists ---- */
+
+static void list_remove(struct peer *p)
+{
+    struct peer_list *l = p->list;
+
+    if (!l)
+        return;
+    *(p->prev ? &p->prev->next : &l->first) = p->next;
+    *(p->next ? &p->next->prev : &l->last) = p->prev;
+    p->list = NULL;
+}
+
+static void list_append(struct peer_list *l, struct peer *p, uint64_t now_ms)
+{
+    list_remove(p);
+    p->list = l;
+    p->since_ms = now_ms;
+    p->prev = l->last;
+    p->next = NULL;
+    *(l->last ? &l->last->next : &l->first) = p;
+    l->last = p;
+}
+
+/* ---- peers ---- */
+
+static void peer_free(struct peer *p)
+{
+    list_remove(p);
+    idtab_remove(&p->server->peers, p->handle);
+    loop_stream_close(p->stream);
+    wr_fini(&p->rest);
+    mem_free(p);
+}
+
+/* Its socket has failed or ended: nothing more can be said to it. */
+static void peer_lost(struct peer *p)
+{
+    epmd_core_closed(p->server->core, p->conn);
+    peer_free(p);
+}
+
+static uint8_t *room(void *ctx, size_t *ret_len)
+{
+    struct peer *p = ctx;
+
+    *ret_len = sizeof p->server->buf;
+    return p->server->buf;
+}
+
+static void received(void *ctx, size_t n)
+{
+    struct peer *p = ctx;
+    struct epmd_server *s = p->server;
+
+    epmd_core_feed(s->core, p->conn, slice_of(s->buf, n), loop_now_ms(s->loop));
+    pump(s);
+}
+
+static void ended(void *ctx, enum err e)
+{
+    struct peer *p = ctx;
+    struct epmd_server *s = p->server;
+
+    (void)e;
+    peer_lost(p);
+    pump(s);
+}
+
+static void writable(void *ctx)
+{
+    struct peer *p = ctx;
+    struct epmd_server *s = p->server;
+    struct slice rest = wr_written(&p->rest);
+    size_t taken = 0;
+
+    if (loop_stream_write(p->stream, slice_of(rest.ptr + p->sent, rest.len - p->sent), &taken) != ERR_NONE) {
+        peer_lost(p);
+        pump(s);
+        return;
+    }
+    p->sent += taken;
+    if (p->sent < rest.len)
+        return;
+    wr_fini(&p->rest);
+    p->sent = 0;
+    if (!p->conn)
+        peer_free(p);
+}
+
+static const struct loop_stream_ops ops = {
+    .room = room, .received = received, .writable = writable, .ended = ended};
+
+static void accepted(void *ctx, struct loop_stream *stream)
+{
+    struct epmd_server *s = ctx;
+    struct peer *p = mem_zalloc(sizeof *p);
+
+    if (s->config.delay_accept_s)
+        sleep(s->config.delay_accept_s);
+    if (!p) {
+        loop_stream_close(stream);
+        return;
+    }
+    p->server = s;
+    p->stream = stream;
+    wr_init(&p->rest, SIZE_MAX);
+    p->handle = idtab_add(&s->peers, p);
+    if (p->handle)
+        p->conn = epmd_core_open(s->core, loop_stream_is_local(stream), p->handle, loop_now_ms(s->loop));
+    if (p->conn)
+        loop_stream_start(stream, &ops, p);
+    else
+        peer_free(p);
+    pump(s); /* somebody may have had to make room */
+}
+
+/* ---- what the core wants ---- */
+
+static void do_send(struct epmd_server *s, struct peer *p, struct slice bytes)
+{
+    size_t taken = 0;
+
+    if (s->config.delay_write_s)
+        sleep(s->config.delay_write_s);
+    if (loop_stream_write(p->stream, bytes, &taken) != ERR_NONE) {
+        peer_lost(p);
+        return;
+    }
+    wr_slice(&p->rest, slice_of(bytes.ptr + taken, bytes.len - taken));
+    if (!wr_ok(&p->rest))
+        peer_lost(p);
+}
+
+static void do_close(struct epmd_server *s, struct peer *p)
+{
+    p->conn = 0;
+    list_remove(p);
+    if (p->rest.len == 0) {
+        peer_free(p);
+        return;
+    }
+    loop_stream_pause(p->stream, true);
+    list_append(&s->draining, p, loop_now_ms(s->loop));
+}
+
+static void do_probe(struct epmd_server *s, struct peer *p)
+{
+    if (!s->probing.first)
+        loop_timer_start(s->probe_timer, PROBE_MS);
+    list_append(&s->probing, p, loop_now_ms(s->loop));
+}
+
+static void probes_due(void *ctx, uint64_t id)
+{
+    struct epmd_server *s = ctx;
+    uint64_t now = loop_now_ms(s->loop);
+    struct peer *p;
+
+    (void)id;
+    while ((p = s->probing.first) && p->since_ms + PROBE_MS <= now) {
+        list_remove(p);
+        epmd_core_probed(s->core, p->conn);
+    }
+    if (p)
+        loop_timer_start(s->probe_timer, p->since_ms + PROBE_MS - now);
+    pump(s);
+}
+
+static void arm(struct epmd_server *s)
+{
+    uint64_t now = loop_now_ms(s->loop), at = epmd_core_deadline(s->core);
+
+    if (s->draining.first && s->draining.first->since_ms + s->config.packet_timeout_ms < at)
+        at = s->draining.first->since_ms + s->config.packet_timeout_ms;
+    /* Deadlines move away with each byte that comes; firing too early costs less than setting the timer each
+     * time. */
+    if (at >= s->timer_at)
+        return;
+    s->timer_at = at;
+    loop_timer_start(s->timer, at > now ? at - now : 0);
+}
+
+static void timer_fired(void *ctx, uint64_t id)
+{
+    struct epmd_server *s = ctx;
+    uint64_t now = loop_now_ms(s->loop);
+    struct peer *p;
+
+    (void)id;
+    s->timer_at = UINT64_MAX;
+    while ((p = s->draining.first) && p->since_ms + s->config.packet_timeout_ms <= now)
+        peer_free(p);
+    epmd_core_advance(s->core, now);
+    pump(s);
+}
+
+/* The server may be gone afterwards: on_kill may stop it. */
+static void pump(struct epmd_server *s)
+{
+    struct epmd_event event;
+    bool is_killed = false;
+
+    while (epmd_core_next(s->core, &event) != EPMD_EVENT_NONE) {
+        struct peer *p = idtab_get(&s->peers, event.user);
+
+        if (event.kind == EPMD_EVENT_KILLED)
+            is_killed = true;
+        else if (!p)
+            continue;
+        else if (event.kind == EPMD_EVENT_SEND)
+            do_send(s, p, event.bytes);
+        else if (event.kind == EPMD_EVENT_CLOSE)
+            do_close(s, p);
+        else
+            do_probe(s, p);
+    }
+    arm(s);
+    if (is_killed)
+        s->config.on_kill(s->config.ctx);
+}
+
+/* ---- listening ---- */
+
+static void stop_listening(struct epmd_server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++)
+        loop_listener_close(s->listeners[i]);
+    s->listener_count = 0;
+}
+
+static bool is_loopback(const char *address)
+{
+    for (size_t i = 0; i < sizeof loopbacks / sizeof *loopbacks; i++)
+        if (strcmp(address, loopbacks[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum err listen_on(struct epmd_server *s, const char *address)
+{
+    enum err e = loop_listen(s->loop, address, s->port, accepted, s, &s->listeners[s->listener_count]);
+
+    if (e != ERR_NONE)
+        return e;
+    s->port = loop_listener_port(s->listeners[s->listener_count++]);
+    return ERR_NONE;
+}
+
+static bool is_all(const char *const *addresses)
+{
+    return addresses && addresses[0] && addresses[0][0] == '\0';
+}
+
+/* Each address on the same port; s->port 0 becomes the first one's. */
+static enum err listen_on_all(struct epmd_server *s, const char **ret_address)
+{
+    const char *const *addresses = s->config.addresses;
+    enum err e = ERR_NONE;
+
+    if (is_all(addresses)) {
+        *ret_address = addresses[0];
+        return listen_on(s, addresses[0]);
+    }
+    for (size_t i = 0; i < sizeof loopbacks / sizeof *loopbacks; i++) {
+        *ret_address = loopbacks[i];
+        e = listen_on(s, loopbacks[i]);
+        /* ERR_IO: the machine has no such address, as one without IPv6; nodes then find us at the other. */
+        if (e != ERR_NONE && e != ERR_IO)
+            return e;
+    }
+    for (; addresses && *addresses; addresses++) {
+        if (is_loopback(*addresses))
+            continue;
+        *ret_address = *addresses;
+        e = listen_on(s, *addresses);
+        if (e != ERR_NONE)
+            return e;
+    }
+    return s->listener_count > 0 ? ERR_NONE : e;
+}
+
+static enum err adopt_all(struct epmd_server *s)
+{
+    for (size_t i = 0; i < s->config.listen_fd_count; i++) {
+        uint16_t port;
+        enum err e = epmd_adopt(s->loop, s->config.listen_fds[i], accepted, s,
+                                &s->listeners[s->listener_count], &port);
+
+        if (e != ERR_NONE)
+            return e;
+        if (s->listener_count++ == 0)
+            s->port = port;
+    }
+    return ERR_NONE;
+}
+
+static enum err start_listening(struct epmd_server *s, const char **ret_address)
+{
+    size_t count = sizeof loopbacks / sizeof *loopbacks + s->config.listen_fd_count;
+    enum err e = ERR_NONE;
+
+    for (size_t i = 0; s->config.addresses && s->config.addresses[i]; i++)
+        count++;
+    s->listeners = mem_realloc_array(NULL, count, sizeof(struct loop_listener *));
+    if (!s->listeners)
+        return ERR_NOMEM;
+    if (s->config.listen_fd_count)
+        return adopt_all(s);
+    /* A port that is free on one address may be taken on another. */
+    for (int i = 0; i < PORT_TRIES; i++) {
+        s->port = s->config.port;
+        e = listen_on_all(s, ret_address);
+        if (e != ERR_NAME_TAKEN || s->config.port != 0)
+            break;
+        stop_listening(s);
+    }
+    return e;
+}
+
+/* ---- life ---- */
+
+static struct epmd_core *make_core(const struct epmd_server *s)
+{
+    struct epmd_core_config config = {.is_relaxed = s->config.is_relaxed,
+                                      .is_killable = s->config.on_kill,
+                                      .packet_timeout_ms = s->config.packet_timeout_ms,
+                                      .max_connections = s->config.max_connections,
+                                      .max_old = s->config.max_old,
+                                      .now_ms = loop_now_ms(s->loop),
+                                      .wall_s = (uint32_t)time(NULL),
+                                      .note = s->config.on_note,
+                                      .ctx = s->config.ctx};
+
+    loop_random(&config.hash_seed, sizeof config.hash_seed);
+    return epmd_core_new(&config);
+}
+
+enum err epmd_server_start(struct loop *l, const struct epmd_server_config *config, struct epmd_server **ret,
+                           const char **ret_address)
+{
+    struct epmd_server *s = mem_zalloc(sizeof *s);
+    const char *address = "";
+    enum err e = ERR_NOMEM;
+
+    if (!s)
+        return ERR_NOMEM;
+    s->loop = l;
+    s->config = *config;
+    if (!s->config.packet_timeout_ms)
+        s->config.packet_timeout_ms = DEFAULT_TIMEOUT_MS;
+    s->timer_at = UINT64_MAX;
+    idtab_init(&s->peers);
+    s->core = make_core(s);
+    s->timer = loop_timer_new(l, timer_fired, s, 0);
+    s->probe_timer = loop_timer_new(l, probes_due, s, 0);
+    if (s->core && s->timer && s->probe_timer)
+        e = start_listening(s, &address);
+    if (e != ERR_NONE) {
+        if (ret_address)
+            *ret_address = address;
+        epmd_server_stop(s);
+        return e;
+    }
+    /* What was borrowed for starting is not kept. */
+    s->config.addresses = NULL;
+    s->config.listen_fds = NULL;
+    epmd_core_set_port(s->core, s->port);
+    *ret = s;
+    return ERR_NONE;
+}
+
+void epmd_server_stop(struct epmd_server *s)
+{
+    uint32_t cursor = 0;
+    struct peer *p;
+
+    if (!s)
+        return;
+    stop_listening(s);
+    mem_free(s->listeners);
+    while ((p = idtab_next(&s->peers, &cursor)))
+        peer_free(p);
+    idtab_fini(&s->peers);
+    loop_timer_free(s->timer);
+    loop_timer_free(s->probe_timer);
+    epmd_core_free(s->core);
+    mem_free(s);
+}
+
+uint16_t epmd_server_port(const struct epmd_server *s)
+{
+    return s->port;
+}
+
+/* ---- what it holds ---- */
+
+enum err epmd_server_register(struct epmd_server *s, const struct epmd_entry *entry, uint32_t *ret_creation)
+{
+    return epmd_core_register(s->core, entry, loop_now_ms(s->loop), ret_creation);
+}
+
+void epmd_server_unregister(struct epmd_server *s, struct slice name)
+{
+    epmd_core_unregister(s->core, name);
+}
+
+size_t epmd_server_count(const struct epmd_server *s)
+{
+    return epmd_core_count(s->core);
+}
+
+bool epmd_server_next(const struct epmd_server *s, const struct epmd_reg **cursor, struct epmd_listing *ret)
+{
+    return epmd_core_list(s->core, cursor, ret);
+}
+
+bool epmd_server_find(const struct epmd_server *s, struct slice name, struct epmd_listing *ret)
+{
+    return epmd_core_find(s->core, name, ret);
+}
