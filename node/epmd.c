@@ -1,0 +1,274 @@
+/*
+ * epmd: how this node is found, and finds others: its registration with an EPMD (one that runs, or the
+ * embedded one), and the lookups before a dial.
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "epmd/client.h"
+#include "epmd/server.h"
+#include "node/internal.h"
+
+enum { DEFAULT_PORT = 4369, CREATION_FLOOR = 4 };
+
+struct node_epmd {
+    enum node_epmd_mode mode;
+    char *host;                   /* owned; where we register; NULL: this machine */
+    uint16_t port;                /* of every EPMD */
+    char **listen;                /* owned, NULL-terminated: addresses of the embedded one; NULL: all */
+    struct epmd_server *server;   /* owned; NULL: not embedded */
+    struct epmd_client *client;   /* owned; NULL: registered in the embedded one, or not at all */
+    struct epmd_queries *queries; /* owned */
+    bool was_registered;
+};
+
+static void free_list(char **list)
+{
+    for (char **at = list; at && *at; at++)
+        mem_free(*at);
+    mem_free(list);
+}
+
+static char **copy_list(const char *const *list)
+{
+    size_t count = 0;
+    char **copy;
+
+    while (list[count])
+        count++;
+    copy = mem_zalloc((count + 1) * sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) {
+        copy[i] = mem_strndup(list[i], strlen(list[i]));
+        if (!copy[i]) {
+            free_list(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+enum err epmd_start(struct node *n, const struct node_config *config)
+{
+    struct node_epmd *e = mem_zalloc(sizeof *e);
+
+    n->epmd = e;
+    if (!e)
+        return ERR_NOMEM;
+    e->mode = config->epmd_mode;
+    e->port = config->epmd_port ? config->epmd_port : DEFAULT_PORT;
+    e->queries = epmd_queries_new(n->loop);
+    if (!e->queries)
+        return ERR_NOMEM;
+    if (config->epmd_mode == NODE_EPMD_EXTERNAL &&
+        !(e->host = mem_strndup(config->epmd_host, strlen(config->epmd_host))))
+        return ERR_NOMEM;
+    if (config->epmd_listen && !(e->listen = copy_list(config->epmd_listen)))
+        return ERR_NOMEM;
+    return ERR_NONE;
+}
+
+static struct slice alive_name(const struct node *n)
+{
+    return slice_of(n->name_slice.ptr, n->name_slice.len - n->host.len - 1);
+}
+
+static void note(void *ctx, const struct epmd_note *what)
+{
+    (void)ctx;
+    switch (what->kind) {
+    case EPMD_NOTE_REGISTERED:
+        LOG(LOG_INFO, "epmd-registered", LOG_SLICE("name", what->name), LOG_UINT("port", what->port),
+            LOG_UINT("creation", what->creation));
+        break;
+    case EPMD_NOTE_UNREGISTERED: LOG(LOG_INFO, "epmd-unregistered", LOG_SLICE("name", what->name)); break;
+    case EPMD_NOTE_REFUSED:
+        LOG(LOG_WARN, "epmd-refused", LOG_SLICE("name", what->name), LOG_STR("why", what->text));
+        break;
+    case EPMD_NOTE_FULL: LOG(LOG_WARN, "epmd-full", LOG_UINT("connection", what->conn)); break;
+    default: break;
+    }
+}
+
+/* Starts the embedded EPMD and enters our own name, without a connection. */
+static enum err embed(struct node *n, uint32_t *ret_creation, const char **ret_text)
+{
+    static const char *const everywhere[] = {"", NULL};
+    struct node_epmd *e = n->epmd;
+    const char *address = NULL;
+    struct epmd_server_config config = {
+        .addresses = e->listen ? (const char *const *)e->listen : everywhere,
+        .port = e->port,
+        .on_note = note,
+    };
+    struct epmd_entry self = {
+        .name = alive_name(n),
+        .port = loop_listener_port(n->listener),
+        .type = n->is_visible ? EPMD_TYPE_NORMAL : EPMD_TYPE_HIDDEN,
+        .highest = EPMD_HIGHEST,
+        .lowest = EPMD_LOWEST,
+    };
+    enum err err = epmd_server_start(n->loop, &config, &e->server, &address);
+
+    if (err != ERR_NONE) {
+        *ret_text = err == ERR_NAME_TAKEN ? "the EPMD port is in use by something else"
+                                          : "the embedded EPMD cannot listen on its address";
+        return err;
+    }
+    LOG(LOG_INFO, "epmd-embedded", LOG_UINT("port", epmd_server_port(e->server)));
+    err = epmd_server_register(e->server, &self, ret_creation);
+    e->was_registered = err == ERR_NONE;
+    return err;
+}
+
+static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation, enum err why);
+
+static enum err start_client(struct node *n)
+{
+    struct epmd_client_config config = {
+        .host = n->epmd->host,
+        .epmd_port = n->epmd->port,
+        .name = alive_name(n),
+        .port = loop_listener_port(n->listener),
+        .type = n->is_visible ? EPMD_TYPE_NORMAL : EPMD_TYPE_HIDDEN,
+        .event = on_event,
+        .ctx = n,
+    };
+
+    return epmd_client_new(n->loop, &config, &n->epmd->client);
+}
+
+/* The EPMD is not there, and we may be it. */
+static void take_over(struct node *n)
+{
+    struct node_epmd *e = n->epmd;
+    uint32_t creation = 0;
+    const char *text = NULL;
+    enum err err;
+
+    epmd_client_free(e->client);
+    e->client = NULL;
+    err = embed(n, &creation, &text);
+    if (err == ERR_NONE) {
+        node_registered(n, creation);
+        return;
+    }
+    if (n->creation == 0) {
+        node_start_failed(n, err, text);
+        return;
+    }
+    /* Somebody else was faster on the port, or it is not ours to have: ask again. */
+    err = start_client(n);
+    if (err != ERR_NONE)
+        LOG(LOG_ERROR, "epmd-lost", LOG_STR("error", err_name(err)));
+}
+
+static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation, enum err why)
+{
+    struct node *n = ctx;
+
+    switch (event) {
+    case EPMD_CLIENT_REGISTERED:
+        LOG(LOG_INFO, "epmd-registered", LOG_SLICE("name", n->name_slice), LOG_UINT("creation", creation));
+        n->epmd->was_registered = true;
+        node_registered(n, creation);
+        break;
+    case EPMD_CLIENT_REFUSED:
+        if (n->creation == 0)
+            node_start_failed(n, ERR_NAME_TAKEN, "EPMD has a node of this name already");
+        break;
+    case EPMD_CLIENT_LOST: LOG(LOG_WARN, "epmd-lost", LOG_STR("error", err_name(why))); break;
+    case EPMD_CLIENT_UNREACHABLE:
+        if (n->epmd->mode == NODE_EPMD_AUTO && why == ERR_NO_CONNECTION)
+            take_over(n);
+        else if (n->creation == 0)
+            node_start_failed(n, why, "the EPMD does not answer");
+        break;
+    }
+}
+
+void epmd_register(struct node *n)
+{
+    uint32_t creation = 0;
+    const char *text = NULL;
+    enum err e = ERR_NONE;
+
+    switch (n->epmd->mode) {
+    case NODE_EPMD_AUTO:
+    case NODE_EPMD_EXTERNAL:
+        e = start_client(n);
+        if (e != ERR_NONE)
+            node_start_failed(n, e, NULL);
+        return;
+    case NODE_EPMD_EMBEDDED: e = embed(n, &creation, &text); break;
+    case NODE_EPMD_NONE:
+        /* Any number that another life of this node is not likely to have had. */
+        loop_random(&creation, sizeof creation);
+        creation = creation < CREATION_FLOOR ? creation + CREATION_FLOOR : creation;
+        n->epmd->was_registered = true;
+        break;
+    }
+    if (e == ERR_NONE)
+        node_registered(n, creation);
+    else
+        node_start_failed(n, e, text);
+}
+
+bool epmd_is_registered(const struct node *n)
+{
+    if (n->epmd->client)
+        return epmd_client_is_registered(n->epmd->client);
+    return n->epmd->was_registered;
+}
+
+bool epmd_is_embedded(const struct node *n)
+{
+    return n->epmd && n->epmd->server;
+}
+
+void epmd_quiesce(struct node *n)
+{
+    epmd_client_free(n->epmd->client);
+    n->epmd->client = NULL;
+    n->epmd->was_registered = false;
+    if (n->epmd->server)
+        epmd_server_unregister(n->epmd->server, alive_name(n));
+}
+
+void epmd_free(struct node *n)
+{
+    struct node_epmd *e = n->epmd;
+
+    if (!e)
+        return;
+    epmd_client_free(e->client);
+    epmd_server_stop(e->server);
+    epmd_queries_free(e->queries);
+    free_list(e->listen);
+    mem_free(e->host);
+    mem_free(e);
+    n->epmd = NULL;
+}
+
+/* ---- lookups ---- */
+
+static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *entry)
+{
+    link_resolved(ctx, id, e, e == ERR_NONE ? entry->port : 0, e == ERR_NONE ? entry->highest : 0);
+}
+
+uint64_t epmd_resolve(struct node *n, struct link *l)
+{
+    const char *at = strchr(l->name, '@');
+    struct slice alive = slice_of(l->name, (size_t)(at - l->name));
+    const char *host = at + 1;
+
+    /* A node of our own host is known to the EPMD that we register with. */
+    if (n->epmd->host && slice_eq(slice_of_str(host), n->host))
+        host = n->epmd->host;
+    return epmd_lookup(n->epmd->queries, host, n->epmd->port, alive, n->connect_ms, found, n, l->id);
+}
+
+void epmd_resolve_cancel(struct node *n, uint64_t handle)
+{
+    if (handle)
+        epmd_query_cancel(n->epmd->queries, handle);
+}

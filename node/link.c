@@ -1,0 +1,452 @@
+#include "node/link.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "node/internal.h"
+#include "node/request.h"
+
+static void pump(struct link *l);
+
+/* ---- life ---- */
+
+static void timer_due(void *ctx, uint64_t id);
+
+static struct link *link_new(struct node *n, enum link_state state)
+{
+    struct link *l = mem_zalloc(sizeof *l);
+
+    if (!l)
+        return NULL;
+    *l = (struct link){.node = n, .state = state, .armed_at = UINT64_MAX};
+    l->id = idtab_add(&n->links, l);
+    l->timer = l->id ? loop_timer_new(n->loop, timer_due, n, l->id) : NULL;
+    if (!l->timer) {
+        idtab_remove(&n->links, l->id);
+        mem_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+static enum err take_name(struct link *l, struct slice name)
+{
+    enum err e;
+
+    if (!l->name) {
+        l->name = mem_strndup(name.ptr, name.len);
+        if (!l->name)
+            return ERR_NOMEM;
+    }
+    e = map_put(&l->node->links_by_name, name, l);
+    l->is_named = e == ERR_NONE;
+    return e;
+}
+
+static void drop_name(struct link *l)
+{
+    if (l->is_named)
+        map_remove(&l->node->links_by_name, slice_of_str(l->name));
+    l->is_named = false;
+}
+
+struct link *link_find(const struct node *n, struct slice name)
+{
+    return map_get(&n->links_by_name, name);
+}
+
+static struct slice shown_name(const struct link *l)
+{
+    return l->name ? slice_of_str(l->name) : SLICE("?");
+}
+
+static void arm(struct link *l, uint64_t at_ms)
+{
+    uint64_t now = loop_now_ms(l->node->loop);
+
+    if (at_ms == UINT64_MAX || at_ms >= l->armed_at)
+        return; /* later than the timer: it asks again when it fires */
+    l->armed_at = at_ms;
+    loop_timer_start(l->timer, at_ms > now ? at_ms - now : 0);
+}
+
+/* Lets go of what the link holds outside: its memory stays until the end of the turn, for callers up the
+ * stack. */
+static void release(struct link *l)
+{
+    struct node *n = l->node;
+
+    l->state = LINK_CLOSED;
+    drop_name(l);
+    idtab_remove(&n->links, l->id);
+    epmd_resolve_cancel(n, l->lookup);
+    loop_dial_cancel(n->loop, l->dial);
+    l->lookup = l->dial = 0;
+    loop_stream_close(l->stream);
+    l->stream = NULL;
+    loop_timer_free(l->timer);
+    l->timer = NULL;
+    l->next_dead = n->dead;
+    n->dead = l;
+}
+
+static void tell_processes(struct node *n, struct link *l)
+{
+    size_t cursor = 0;
+    struct process *p;
+
+    while ((p = pidtab_next(&n->processes, &cursor)))
+        process_link_lost(p, l);
+}
+
+void link_close(struct link *l, enum err why, const char *text)
+{
+    bool was_up = l->state == LINK_UP;
+
+    if (l->state == LINK_CLOSED)
+        return;
+    if (text)
+        LOG(was_up ? LOG_INFO : LOG_WARN, was_up ? "link-down" : "link-failed",
+            LOG_SLICE("node", shown_name(l)), LOG_STR("error", err_name(why)), LOG_STR("why", text));
+    if (was_up)
+        link_flush(l);
+    release(l);
+    if (was_up)
+        tell_processes(l->node, l);
+    request_link_down(l, was_up ? ERR_NODEDOWN : why == ERR_TIMEOUT ? ERR_NO_CONNECTION : why, text);
+}
+
+/* ---- connecting ---- */
+
+/* Two nodes that connect to each other at once: what is left of our attempt makes way for theirs. */
+static void take_over(struct link *to, struct link *from)
+{
+    request_move_all(from, to);
+    release(from);
+}
+
+static void config_of(const struct node *n, struct dist_conn_config *ret)
+{
+    *ret = (struct dist_conn_config){
+        .name = n->name_slice,
+        .cookie = slice_of(n->cookie, n->cookie_len),
+        .creation = n->creation,
+        .flags = dist_flags_offered | (n->is_visible ? DIST_FLAG_PUBLISHED : 0),
+        .handshake_ms = n->connect_ms,
+        .tick_ms = n->tick_ms,
+        .max_frame = n->max_message,
+        .max_message = n->max_message,
+    };
+    loop_random(&ret->challenge, sizeof ret->challenge);
+}
+
+static uint8_t *stream_room(void *ctx, size_t *ret_len)
+{
+    struct link *l = ctx;
+
+    return dist_conn_room(l->conn, ret_len);
+}
+
+static void stream_received(void *ctx, size_t n)
+{
+    struct link *l = ctx;
+
+    dist_conn_received(l->conn, n, loop_now_ms(l->node->loop));
+    pump(l);
+}
+
+static void stream_writable(void *ctx)
+{
+    link_flush(ctx);
+}
+
+static void stream_ended(void *ctx, enum err e)
+{
+    struct link *l = ctx;
+
+    dist_conn_close(l->conn, e, e == ERR_CLOSED ? "the peer closed the connection" : err_text(e));
+    pump(l);
+}
+
+static const struct loop_stream_ops stream_ops = {stream_room, stream_received, stream_writable,
+                                                  stream_ended};
+
+static void mark_dirty(struct link *l)
+{
+    if (!l->is_dirty) {
+        l->is_dirty = true;
+        l->next_dirty = l->node->dirty;
+        l->node->dirty = l;
+    }
+}
+
+static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
+{
+    struct node *n = ctx;
+    struct link *l = idtab_get(&n->links, id);
+    struct dist_conn_config config;
+
+    if (!l) {
+        loop_stream_close(s);
+        return;
+    }
+    l->dial = 0;
+    if (!s) {
+        link_close(l, e == ERR_TIMEOUT ? e : ERR_NO_CONNECTION,
+                   e == ERR_TIMEOUT ? "its port does not answer in time"
+                                    : "its port does not accept a connection");
+        return;
+    }
+    config_of(n, &config);
+    l->stream = s;
+    l->conn = dist_conn_dial(&config, slice_of_str(l->name), l->handshake_version, loop_now_ms(n->loop));
+    if (!l->conn) {
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+        return;
+    }
+    l->state = LINK_HANDSHAKE;
+    loop_stream_start(s, &stream_ops, l);
+    mark_dirty(l);
+    arm(l, dist_conn_deadline(l->conn));
+}
+
+static struct slice host_of(const struct link *l)
+{
+    const char *at = strchr(l->name, '@');
+
+    return slice_of_str(at ? at + 1 : "");
+}
+
+void link_resolved(struct node *n, uint64_t link_id, enum err e, uint16_t port, unsigned highest_version)
+{
+    struct link *l = idtab_get(&n->links, link_id);
+
+    if (!l)
+        return;
+    l->lookup = 0;
+    if (e != ERR_NONE) {
+        link_close(l, e,
+                   e == ERR_NO_NODE ? "EPMD on its host knows no node of that name"
+                                    : "EPMD on its host cannot be reached");
+        return;
+    }
+    l->state = LINK_DIALLING;
+    l->handshake_version = highest_version >= 6 ? 6 : 5;
+    l->dial = loop_dial(n->loop, (const char *)host_of(l).ptr, port, n->connect_ms, connected, n, l->id);
+    if (!l->dial)
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+}
+
+static void give_up(struct link *l)
+{
+    idtab_remove(&l->node->links, l->id);
+    loop_timer_free(l->timer);
+    drop_name(l);
+    mem_free(l->name);
+    mem_free(l);
+}
+
+struct link *link_dial(struct node *n, struct slice name)
+{
+    struct link *l = link_new(n, LINK_RESOLVING);
+
+    if (!l)
+        return NULL;
+    l->was_dialled = true;
+    if (take_name(l, name) != ERR_NONE || !(l->lookup = epmd_resolve(n, l))) {
+        give_up(l);
+        return NULL;
+    }
+    return l;
+}
+
+void link_accept(struct node *n, struct loop_stream *s)
+{
+    struct link *l = n->creation && !n->is_quiet ? link_new(n, LINK_HANDSHAKE) : NULL;
+    struct dist_conn_config config;
+
+    if (!l) {
+        loop_stream_close(s);
+        return;
+    }
+    config_of(n, &config);
+    l->stream = s;
+    l->conn = dist_conn_accept(&config, loop_now_ms(n->loop));
+    if (!l->conn) {
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+        return;
+    }
+    loop_stream_start(s, &stream_ops, l);
+    arm(l, dist_conn_deadline(l->conn));
+}
+
+/* ---- events ---- */
+
+/* A peer has said its name: what we already have under it decides (erl_dist_protocol, "Status"). */
+static void peer_named(struct link *l)
+{
+    struct node *n = l->node;
+    struct slice name = dist_conn_peer_name(l->conn);
+    struct link *other = link_find(n, name);
+    enum dist_status status = DIST_STATUS_OK;
+
+    if (slice_eq(name, n->name_slice)) {
+        status = DIST_STATUS_NOK;
+    } else if (other && other->state == LINK_UP) {
+        /* It has come back before we noticed that it was gone; or somebody else bears its name. It decides.
+         */
+        l->name = mem_strndup(name.ptr, name.len);
+        status = l->name ? DIST_STATUS_ALIVE : DIST_STATUS_NOK;
+    } else if (other && other->state == LINK_HANDSHAKE && other->was_dialled &&
+               slice_cmp(n->name_slice, name) > 0) {
+        /* Both dialled: the connection of the greater name goes on. */
+        status = DIST_STATUS_NOK;
+    } else {
+        if (other) {
+            if (other->state == LINK_HANDSHAKE)
+                status = DIST_STATUS_OK_SIMULTANEOUS;
+            take_over(l, other);
+        }
+        if (take_name(l, name) != ERR_NONE)
+            status = DIST_STATUS_NOK;
+    }
+    dist_conn_admit(l->conn, status, (struct slice){0}, 0);
+}
+
+static void link_up(struct link *l)
+{
+    struct node *n = l->node;
+    struct link *other = link_find(n, dist_conn_peer_name(l->conn));
+
+    if (other != l) {
+        if (other)
+            link_close(other, ERR_NODEDOWN, "the node has connected anew");
+        if (take_name(l, dist_conn_peer_name(l->conn)) != ERR_NONE) {
+            link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+            return;
+        }
+    }
+    l->state = LINK_UP;
+    l->up_since_ms = loop_now_ms(n->loop);
+    LOG(LOG_INFO, "link-up", LOG_SLICE("node", shown_name(l)), LOG_STR("by", l->was_dialled ? "us" : "them"),
+        LOG_STR("type", dist_conn_peer_is_hidden(l->conn) ? "hidden" : "visible"),
+        LOG_UINT("creation", dist_conn_peer_creation(l->conn)));
+    request_link_up(l);
+}
+
+/* Refused with nok: the peer's own connection to us is under way and takes our place when it comes. */
+static void yield_to_peer(struct link *l)
+{
+    l->state = LINK_YIELDED;
+    loop_stream_close(l->stream);
+    l->stream = NULL;
+    l->armed_at = UINT64_MAX;
+    arm(l, loop_now_ms(l->node->loop) + l->node->connect_ms);
+}
+
+static void link_ended(struct link *l, enum err e, const char *text)
+{
+    if (e == ERR_NAME_TAKEN && l->was_dialled && l->state == LINK_HANDSHAKE) {
+        yield_to_peer(l);
+        return;
+    }
+    if (l->state != LINK_UP && e != ERR_AUTH && e != ERR_NOT_ALLOWED && e != ERR_TIMEOUT && e != ERR_NOMEM)
+        e = ERR_NO_CONNECTION;
+    link_close(l, e, text ? text : err_text(e));
+}
+
+static void pump(struct link *l)
+{
+    struct dist_event ev;
+
+    while (l->state == LINK_HANDSHAKE || l->state == LINK_UP) {
+        switch (dist_conn_next(l->conn, &ev)) {
+        case DIST_EVENT_NONE:
+            if (dist_conn_output(l->conn).len > 0)
+                mark_dirty(l);
+            arm(l, dist_conn_deadline(l->conn));
+            return;
+        case DIST_EVENT_PEER: peer_named(l); break;
+        case DIST_EVENT_ALIVE: dist_conn_replace(l->conn, true); break;
+        case DIST_EVENT_UP: link_up(l); break;
+        case DIST_EVENT_MESSAGE: route_message(l, &ev.message); break;
+        case DIST_EVENT_DOWN:
+            link_flush(l); /* a refusal's status is still to be said */
+            link_ended(l, ev.err, ev.text);
+            return;
+        }
+    }
+}
+
+static void timer_due(void *ctx, uint64_t id)
+{
+    struct node *n = ctx;
+    struct link *l = idtab_get(&n->links, id);
+
+    if (!l)
+        return;
+    l->armed_at = UINT64_MAX;
+    if (l->state == LINK_YIELDED) {
+        link_close(l, ERR_NO_CONNECTION, "it refused our connection for its own, which did not come");
+    } else if (l->conn) {
+        dist_conn_advance(l->conn, loop_now_ms(n->loop));
+        pump(l);
+    }
+}
+
+/* ---- writing ---- */
+
+enum err link_send(struct link *l, const struct dist_ctl *ctl, const struct slice *payload, size_t count)
+{
+    enum err e;
+
+    if (l->state != LINK_UP)
+        return ERR_NODEDOWN;
+    e = dist_conn_send(l->conn, ctl, payload, count);
+    mark_dirty(l);
+    return e;
+}
+
+bool link_is_full(const struct link *l)
+{
+    return l->conn && dist_conn_queued(l->conn) > l->node->max_queue;
+}
+
+void link_flush(struct link *l)
+{
+    struct slice out;
+    size_t taken;
+
+    while (l->stream && (out = dist_conn_output(l->conn)).len > 0) {
+        if (loop_stream_write(l->stream, out, &taken) != ERR_NONE)
+            return; /* reading tells what is wrong, and ends the link from there */
+        dist_conn_sent(l->conn, taken, loop_now_ms(l->node->loop));
+        if (taken < out.len)
+            return; /* `writable` goes on */
+    }
+}
+
+static void free_dead(struct node *n)
+{
+    while (n->dead) {
+        struct link *l = n->dead;
+
+        n->dead = l->next_dead;
+        CHECK(!l->requests);
+        dist_conn_free(l->conn);
+        mem_free(l->name);
+        mem_free(l);
+    }
+}
+
+void link_flush_all(struct node *n)
+{
+    while (n->dirty) {
+        struct link *l = n->dirty;
+
+        n->dirty = l->next_dirty;
+        l->is_dirty = false;
+        if (l->state != LINK_CLOSED)
+            link_flush(l);
+    }
+    free_dead(n);
+}

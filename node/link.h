@@ -1,0 +1,62 @@
+/*
+ * link: one other node, from the wish to talk to it until the connection is gone.
+ *
+ * Made by link_dial (somebody wants to talk to a node) or link_accept (a node has connected); owned by the
+ * node's table of links; ended by link_close. It leaves every table at once then, tells what waits for it,
+ * and its memory goes at the end of the turn.
+ *
+ *   link_dial:   RESOLVING -> DIALLING -> HANDSHAKE -> UP
+ *                                             `-> YIELDED (nok: the peer's own connection goes on, we wait
+ * for it) link_accept: HANDSHAKE -> UP each state -> CLOSED
+ */
+#ifndef ERLGATE_NODE_LINK_H
+#define ERLGATE_NODE_LINK_H
+
+#include "dist/conn.h"
+#include "loop/stream.h"
+#include "node/node.h"
+
+enum link_state { LINK_RESOLVING, LINK_DIALLING, LINK_HANDSHAKE, LINK_YIELDED, LINK_UP, LINK_CLOSED };
+
+struct request;
+
+struct link {
+    struct node *node; /* borrowed */
+    uint64_t id;       /* in the node's table of links */
+    enum link_state state;
+    bool was_dialled;
+    bool is_named;              /* it is in the node's map of names */
+    char *name;                 /* owned; NULL until an accepted peer has said it */
+    struct dist_conn *conn;     /* owned; NULL before HANDSHAKE */
+    struct loop_stream *stream; /* owned */
+    uint64_t lookup, dial;      /* handles of what is under way, 0: nothing */
+    struct loop_timer *timer;   /* owned */
+    uint64_t armed_at;          /* when the timer is due */
+    unsigned handshake_version;
+    struct request *requests; /* waiting for the link or for an answer over it */
+    size_t request_count;
+    uint64_t up_since_ms;
+    bool is_dirty;
+    struct link *next_dirty, *next_dead;
+};
+
+/* The link of that name: up, or on its way up; NULL. */
+struct link *link_find(const struct node *n, struct slice name);
+/* Starts to connect. NULL: no memory. */
+MUST_USE struct link *link_dial(struct node *n, struct slice name);
+/* Takes a stream that a listener gave. */
+void link_accept(struct node *n, struct loop_stream *s);
+/* Ends it with this reason: requests fail, processes hear of it, and unless text is NULL there is a log line.
+ */
+void link_close(struct link *l, enum err why, const char *text);
+/* Queues a control message; it is written at the end of the turn. Failures are logged and counted by the
+ * caller. */
+MUST_USE enum err link_send(struct link *l, const struct dist_ctl *ctl, const struct slice *payload,
+                            size_t count);
+/* Writes what has been queued during this turn; frees links that were closed. Called by the node's hook. */
+void link_flush_all(struct node *n);
+/* Writes what it can of the output now: at the very end. */
+void link_flush(struct link *l);
+bool link_is_full(const struct link *l);
+
+#endif

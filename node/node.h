@@ -1,0 +1,131 @@
+/*
+ * node: an Erlang node on a loop: its name, its links to other nodes, its processes, and what they ask of
+ * others.
+ *
+ * Made by node_new, brought up by node_start (listens, registers with EPMD), taken down by node_stop, ended
+ * by node_free. One loop, one thread. Nodes are dialled on demand by the first request to them.
+ *
+ * The asynchronous rule: an operation fails at once, is done at once, or ends in exactly one callback, later,
+ * from the loop.
+ */
+#ifndef ERLGATE_NODE_NODE_H
+#define ERLGATE_NODE_NODE_H
+
+#include "etf/validate.h"
+#include "loop/loop.h"
+
+struct node;
+
+enum node_epmd_mode {
+    NODE_EPMD_AUTO,     /* the one that runs on the port, else the embedded one */
+    NODE_EPMD_EMBEDDED, /* the embedded one, or fail */
+    NODE_EPMD_EXTERNAL, /* the one at epmd_host */
+    NODE_EPMD_NONE,     /* not registered; peers' ports are still asked of their hosts' EPMD */
+};
+
+struct node_config {
+    struct slice name;                      /* "erlgate@host"; copied */
+    struct slice cookie;                    /* copied, wiped at the end */
+    bool is_visible;                        /* hidden by default */
+    const char *dist_host;                  /* address to listen on for other nodes; "" all */
+    uint16_t dist_port_low, dist_port_high; /* 0: any port */
+    enum node_epmd_mode epmd_mode;
+    const char *epmd_host;          /* EXTERNAL */
+    uint16_t epmd_port;             /* 0: 4369 */
+    const char *const *epmd_listen; /* addresses of the embedded one, NULL-terminated; NULL: all */
+    uint32_t tick_ms;               /* net_ticktime; 0: 60,000 */
+    uint32_t connect_ms;            /* EPMD, TCP and handshake together, each at most; 0: 7,000 */
+    size_t max_message;             /* bytes of one incoming message; 0: 128 MiB */
+    size_t max_queue;               /* bytes waiting for one link; 0: 64 MiB. Beyond: ERR_OVERLOADED */
+};
+
+MUST_USE struct node *node_new(struct loop *l, const struct node_config *config);
+
+/* How the start ended, once: ERR_NONE: registered and reachable. Text is static or NULL. */
+typedef void node_started_fn(void *ctx, enum err e, const char *text);
+/* At once: ERR_NAME_TAKEN (dist port in use), ERR_INVALID (address); else started is called later. */
+MUST_USE enum err node_start(struct node *n, node_started_fn *started, void *ctx);
+/* Unregisters, refuses new links and requests. What is under way goes on until node_stop. */
+void node_quiesce(struct node *n);
+/* Ends every request (ERR_CANCELLED) and process, flushes and closes the links. */
+void node_stop(struct node *n);
+void node_free(struct node *n); /* takes NULL; after node_stop */
+
+struct slice node_name(const struct node *n);
+uint32_t node_creation(const struct node *n);  /* 0 until registered */
+bool node_is_registered(const struct node *n); /* with EPMD, now (always with NODE_EPMD_NONE) */
+bool node_is_visible(const struct node *n);
+uint16_t node_dist_port(const struct node *n);
+bool node_has_embedded_epmd(const struct node *n);
+
+/* ---- requests to processes ---- */
+
+struct node_target {
+    bool is_pid;
+    struct etf_pid pid; /* is_pid; its node, UTF-8, says where */
+    struct slice node;  /* else: {name, node} */
+    struct slice name;  /* UTF-8 */
+};
+
+enum node_verb { NODE_CALL, NODE_CAST, NODE_SEND };
+
+struct node_result {
+    enum err err;  /* ERR_NONE; ERR_NOPROC, ERR_CALLEE_EXIT (term: the reason), ERR_NODEDOWN, ERR_TIMEOUT,
+                      ERR_CANCELLED,  ERR_NO_CONNECTION, ERR_NO_NODE, ERR_AUTH, ERR_NOT_ALLOWED,
+                      ERR_PEER_UNSUPPORTED, ERR_OVERLOADED, ERR_NOMEM */
+    bool was_sent; /* was the request put on the wire? */
+    bool was_connecting; /* ERR_TIMEOUT before there was a link */
+    struct slice
+        term; /* a call's reply or the reason, validated, without version byte; borrowed for the callback */
+    const struct etf_atoms *atoms; /* for term */
+    const char *text;              /* static or NULL: what went wrong, for people */
+};
+typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
+
+/*
+ * NODE_CALL is gen_server:call/3: monitored, with an alias as tag where the peer has them. request: one
+ * validated term without version byte, borrowed for the call; uses: what etf_validate said of it. timeout_ms
+ * covers the connecting too; for CAST and SEND it bounds the connecting alone. ret_op gets a handle for
+ * node_cancel, or 0: done at once (CAST and SEND on a link that is up). Errors at once: ERR_PEER_UNSUPPORTED,
+ * ERR_OVERLOADED, ERR_NOMEM, ERR_CLOSED (stopping).
+ */
+MUST_USE enum err node_request(struct node *n, enum node_verb verb, const struct node_target *target,
+                               struct slice request, uint32_t uses, uint64_t timeout_ms, node_done_fn *done,
+                               void *ctx, uint64_t id, uint64_t *ret_op);
+/* The caller has lost interest: its process ends, the monitor is taken back, done is not called. Unknown:
+ * ignored. */
+void node_cancel(struct node *n, uint64_t op);
+
+/* ---- other nodes ---- */
+
+/* Connects if need be; done at the latest after the connect timeouts. was_sent is false. */
+MUST_USE enum err node_connect(struct node *n, struct slice name, uint64_t timeout_ms, node_done_fn *done,
+                               void *ctx, uint64_t id, uint64_t *ret_op);
+/* False: there was no link. Requests under way end with ERR_NODEDOWN. */
+bool node_disconnect(struct node *n, struct slice name);
+
+struct node_peer {
+    struct slice name; /* borrowed until the loop turns */
+    bool is_up, is_hidden, was_dialled;
+    uint32_t creation;
+    uint64_t flags;
+    uint64_t bytes_in, bytes_out, messages_in, messages_out;
+    size_t queued;    /* bytes not yet written */
+    size_t in_flight; /* requests waiting */
+    uint64_t up_ms;   /* how long it has been up */
+};
+/* Iterates over the links that have a name: *cursor starts at 0; false at the end. */
+bool node_next_peer(const struct node *n, size_t *cursor, struct node_peer *ret);
+bool node_find_peer(const struct node *n, struct slice name, struct node_peer *ret);
+
+struct node_counts {
+    size_t links, processes, requests;
+    uint64_t late_replies, /* replies that came after their request had ended */
+        unknown_dropped;   /* messages to processes that do not exist */
+};
+struct node_counts node_counts(const struct node *n);
+
+/* Is it "name@host" that a node can have: printable, 1 to 255 characters, one '@'? */
+bool node_name_is_valid(struct slice name);
+
+#endif
