@@ -84,6 +84,11 @@ bool dist_conn_peer_is_hidden(const struct dist_conn *c);
 /* What its flags let it take: enum etf_use bits to be refused before a term is sent to it. */
 uint32_t dist_conn_peer_refuses(const struct dist_conn *c);
 
+/* Our own name and creation: the configuration's, unless the peer gave us others (a dialler whose configured name is a bare
+ * host asks to be named, DFLAG_NAME_ME; valid from UP). */
+struct slice dist_conn_own_name(const struct dist_conn *c); /* borrowed from c, or as in the configuration */
+uint32_t dist_conn_own_creation(const struct dist_conn *c);
+
 /* ---- bytes out ---- */
 
 /*

@@ -40,22 +40,30 @@
 #define DIST_FLAG_NATIVE_RECORDS      (UINT64_C(1) << 38) /* OTP 29 */
 
 /* What the four pieces of MANDATORY_25_DIGEST stand for. */
-#define DIST_FLAGS_25_DIGEST                                                                                 \
-    (DIST_FLAG_EXTENDED_REFERENCES | DIST_FLAG_FUN_TAGS | DIST_FLAG_NEW_FUN_TAGS |                           \
-     DIST_FLAG_EXTENDED_PIDS_PORTS | DIST_FLAG_EXPORT_PTR_TAG | DIST_FLAG_BIT_BINARIES |                     \
-     DIST_FLAG_NEW_FLOATS | DIST_FLAG_UTF8_ATOMS | DIST_FLAG_MAP_TAG | DIST_FLAG_BIG_CREATION |              \
+#define DIST_FLAGS_25_DIGEST                                                                    \
+    (DIST_FLAG_EXTENDED_REFERENCES | DIST_FLAG_FUN_TAGS | DIST_FLAG_NEW_FUN_TAGS |              \
+     DIST_FLAG_EXTENDED_PIDS_PORTS | DIST_FLAG_EXPORT_PTR_TAG | DIST_FLAG_BIT_BINARIES |        \
+     DIST_FLAG_NEW_FLOATS | DIST_FLAG_UTF8_ATOMS | DIST_FLAG_MAP_TAG | DIST_FLAG_BIG_CREATION | \
      DIST_FLAG_HANDSHAKE_23)
 
 /*
- * What this implementation offers (PUBLISHED is added by a visible node). Holds the 0x403070F94 that OTP 26 and later
- * demand. The peer's framing follows from it: DIST_HDR_ATOM_CACHE and FRAGMENTS ask for distribution headers.
+ * What this implementation offers (PUBLISHED is added by a visible node). Holds the 0x403070F94 that OTP 26
+ * and later demand. The peer's framing follows from it: DIST_HDR_ATOM_CACHE and FRAGMENTS ask for
+ * distribution headers.
  */
 extern const uint64_t dist_flags_offered;
 
-/* What we demand of a peer, so that OTP 21 and 22 can still come: without these it cannot be talked to at all. */
+/* What we demand of a peer, so that OTP 21 and 22 can still come: without these it cannot be talked to at
+ * all. */
 extern const uint64_t dist_flags_demanded;
 
 /* "UTF8_ATOMS": for logs; NULL for a bit without a name. */
 const char *dist_flag_name(uint64_t bit);
+
+/* "the peer lacks the mandatory flag UTF8_ATOMS": static; of several missing ones the lowest is named. */
+const char *dist_flags_missing_text(uint64_t missing);
+
+/* MANDATORY_25_DIGEST stands for the bits of DIST_FLAGS_25_DIGEST: these are added where it is set. */
+uint64_t dist_flags_expand(uint64_t flags);
 
 #endif
