@@ -1,4 +1,5 @@
 # Fails when a file of LAYER includes a header of a layer that is neither itself nor in USES.
+cmake_minimum_required(VERSION 3.21)
 string(REPLACE " " ";" USES "${USES}")
 set(all base loop etf json epmd dist node http bridge src)
 file(GLOB files ${ROOT}/${LAYER}/*.c ${ROOT}/${LAYER}/*.h)
