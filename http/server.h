@@ -1,11 +1,30 @@
 /*
- * server: the HTTP/1.1 side: libmicrohttpd in external epoll mode on the loop, a route table, and requests by id.
+ * server: the HTTP/1.1 side: libmicrohttpd in external epoll mode on the loop, a route table, and requests by
+ * id.
  *
- * A request is known by an id from the moment its handler is called until it has been answered or its client has left.
- * It is answered exactly once, in the handler or later from the loop; meanwhile it is suspended. Whatever comes for an
- * id that is gone finds nothing, and is harmless. What can be settled without the handler is settled here: framing that
- * libmicrohttpd lets through, Host, Origin and Sec-Fetch-Site, no such path (404), method (405 with Allow, HEAD,
- * OPTIONS), unknown or repeated query parameters (400), body over the limit (413), headers (431).
+ * A request is known by an id from the moment its handler is called until it has been answered or its client
+ * has left. It is answered exactly once, in the handler or later from the loop; meanwhile it is suspended.
+ * Whatever comes for an id that is gone finds nothing, and is harmless. What can be settled without the
+ * handler is settled here: framing that libmicrohttpd lets through, Host, Origin and Sec-Fetch-Site, no such
+ * path (404), method (405 with Allow, HEAD, OPTIONS), unknown or repeated query parameters (400), body over
+ * the limit (413), headers (431).
+ *
+ * A client that closes its sending side counts as one that has left, as it does for nginx: a half-closed
+ * connection cannot be told from a closed one without writing to it. Its request is given up within gone_ms,
+ * or when its answer comes, whichever is first; an answer that the handler gives at once is sent all the
+ * same.
+ *
+ * Host: HTTP/1.1 needs exactly one (else 400); HTTP/1.0 may lack it, for no browser speaks it. It must be
+ * localhost or a name under it, a loopback address, the listen address, or one of config.hosts (else 421).
+ * When listening on all addresses, any address will do: only names can be rebound.
+ *
+ * In the query '+' is a space, as in a form; in a path it is a plus. Neither may hold %00 (400). A path with
+ * an empty segment or a slash at its end is not found.
+ *
+ * What libmicrohttpd 0.9.7x answers by itself, as text without a problem body, before anything of ours is
+ * asked: a request line or header line that is none (400), HTTP/0.x and 2 (505), a head that does not fit
+ * into its memory, which is some KiB above max_headers (414, 431), and broken chunks (400). What it lets
+ * through and we cannot see: bare LF instead of CRLF between chunks, chunk extensions and trailers (ignored).
  */
 #ifndef ERLGATE_HTTP_SERVER_H
 #define ERLGATE_HTTP_SERVER_H
@@ -26,35 +45,54 @@ struct http_route {
     const char *method;  /* "GET" (serves HEAD too), "POST", "PUT", "DELETE" */
     const char *pattern; /* "/v1/nodes/{node}/processes/{name}/call": also the label in logs and metrics */
     enum http_body body;
-    const char *const *query; /* the parameters it takes, NULL-terminated; NULL: none */
+    const char *const
+        *query; /* the parameters it takes, NULL-terminated; NULL: none. "name*" may be repeated */
     void (*handle)(void *ctx, struct http_request *req);
     unsigned operation; /* for the user of the table */
 };
 
+/* What became of one request. */
+struct http_done {
+    const struct http_route *route; /* NULL: it never got to one */
+    const char *method;
+    unsigned status;              /* 0: its client left before it was answered */
+    uint64_t duration_us;         /* from its first line to the last byte of its answer */
+    uint64_t bytes_in, bytes_out; /* of the bodies */
+    struct slice trace;
+};
+
 struct http_config {
-    const char *host;            /* address to listen on */
-    uint16_t port;               /* 0: any */
-    const char *const *hosts;    /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names, and the
-                                    listen address, always are */
-    size_t max_body;             /* bytes; 0: 8 MiB */
-    size_t max_headers;          /* bytes of request line and headers; 0: 32 KiB */
-    unsigned max_connections;    /* 0: 10,000 */
-    unsigned max_in_flight;      /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
-    uint64_t idle_ms;            /* a connection without a request, or a request that does not arrive; 0: 30,000 */
+    const char *host;         /* address to listen on; NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
+    uint16_t port;            /* 0: any */
+    const char *const *hosts; /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names,
+                                 and the listen address, always are */
+    size_t max_body;          /* bytes; 0: 8 MiB */
+    size_t max_headers;       /* bytes of request line and headers; 0: 32 KiB */
+    unsigned max_connections; /* 0: 10,000 */
+    unsigned max_in_flight;   /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
+    uint64_t idle_ms; /* a connection on which nothing moves, rounded up to s; 0: 30,000. A head must be there
+                         within twice that, and a body keep coming with 1 KiB/s on average */
     const struct http_route *routes; /* borrowed for the server's life */
     size_t route_count;
     void *ctx; /* handed to handlers and to gone */
     /* The client of a suspended request left before it was answered: the id is gone already. May be NULL. */
     void (*gone)(void *ctx, uint64_t id, uint64_t tag);
+    uint64_t gone_ms;    /* how soon a suspended request's client that has left is noticed; 0: 1,000 */
+    bool is_port_shared; /* SO_REUSEPORT: one server a worker on the same port */
+    /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */
+    void (*done)(void *ctx, const struct http_done *done);
 };
 
-/* Listens and starts. ERR_INVALID for a bad address, ERR_NAME_TAKEN when the port is in use, ERR_IO, ERR_NOMEM. */
-MUST_USE enum err http_server_start(struct loop *l, const struct http_config *config, struct http_server **ret);
+/* Listens and starts. ERR_INVALID for a bad address, ERR_NAME_TAKEN when the port is in use, ERR_IO,
+ * ERR_NOMEM. */
+MUST_USE enum err http_server_start(struct loop *l, const struct http_config *config,
+                                    struct http_server **ret);
 uint16_t http_server_port(const struct http_server *s);
 /* No new connections and requests; what is being answered goes on. */
 void http_server_quiesce(struct http_server *s);
 size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
-/* Answers whatever is left with 503, stops libmicrohttpd, frees. Takes NULL. */
+/* Answers whatever is left with 503, gives the answers under way half a second to leave, stops libmicrohttpd,
+ * frees. Takes NULL. Never from within a handler, gone or done. */
 void http_server_stop(struct http_server *s);
 
 /* ---- a request, inside its handler; slices are borrowed until it is answered ---- */
@@ -64,11 +102,18 @@ const struct http_route *http_request_route(const struct http_request *r);
 struct slice http_request_segment(const struct http_request *r, size_t n);
 /* The value of a query parameter, decoded; false when absent. */
 bool http_request_query(const struct http_request *r, const char *name, struct slice *ret);
+/* Iterates over the values of a parameter that may be repeated: *cursor starts at 0; false at the end. */
+bool http_request_query_next(const struct http_request *r, const char *name, size_t *cursor,
+                             struct slice *ret);
+/* A HEAD that a GET handler serves: it answers as to GET, and what it gives is not sent. */
+bool http_request_is_head(const struct http_request *r);
 /* A header's value; the first if it is repeated; false when absent. Names are compared without case. */
 bool http_request_header(const struct http_request *r, const char *name, struct slice *ret);
 struct slice http_request_body(const struct http_request *r);
-/* X-Request-Id: taken if it is sane, else made. */
+/* X-Request-Id: taken if it is 1 to 128 visible ASCII characters, else made. Stands in the answer too. */
 struct slice http_request_trace(const struct http_request *r);
+/* W3C traceparent, if the client sent a well-formed one; else empty. Stands in the answer too. */
+struct slice http_request_traceparent(const struct http_request *r);
 
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);
@@ -80,6 +125,8 @@ struct http_header {
     const char *value; /* copied */
 };
 
+/* Each answer has Date, Server, X-Request-Id, X-Content-Type-Options: nosniff, and Cache-Control: no-store
+ * unless the response has a Cache-Control of its own. */
 struct http_response {
     unsigned status;
     const char *content_type; /* static; NULL: no body */
@@ -94,9 +141,9 @@ void http_answer(struct http_server *s, uint64_t id, const struct http_response 
 
 /* RFC 9457. Everything is copied; NULL, 0 and empty leave a member out. */
 struct http_problem {
-    unsigned status;
+    unsigned status;    /* 0: that of the code (problem.h) */
     const char *code;   /* "noproc" */
-    const char *title;  /* static, the same for each code */
+    const char *title;  /* static, the same for each code; NULL: that of the code */
     const char *detail; /* what happened this time, and what to do about it */
     bool is_retryable;
     bool was_sent;
@@ -106,9 +153,11 @@ struct http_problem {
     const char *pointer;   /* JSON Pointer; NULL: none */
     unsigned line, column; /* from 1; 0: none */
     bool has_offset;
-    size_t offset;         /* bytes into the body */
-    const char *parameter; /* the query parameter, or "header:Name" */
-    unsigned retry_after_s; /* Retry-After; 0: none */
+    size_t offset;                     /* bytes into the body */
+    const char *parameter;             /* the query parameter, or "header:Name" */
+    unsigned retry_after_s;            /* Retry-After; 0: none */
+    const struct http_header *headers; /* copied; further ones. 401 has a WWW-Authenticate by itself */
+    size_t header_count;
 };
 
 void http_answer_problem(struct http_server *s, uint64_t id, const struct http_problem *p);

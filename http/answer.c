@@ -1,0 +1,152 @@
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/internal.h"
+#include "http/negotiate.h"
+#include "http/problem.h"
+
+enum { PROBLEM_MAX = 1 << 20, RETRY_TEXT_MAX = 16, PROBLEM_HEADERS_MAX = 16 };
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+    /* Refused only for want of memory, or for a line break or tab in the value: the answer is then sent
+     * without. */
+    if (MHD_add_response_header(response, name, value) != MHD_YES)
+        LOG(LOG_WARN, "response-header-left-out", LOG_STR("name", name));
+}
+
+static struct MHD_Response *make(const struct http_request *r, const struct http_response *in)
+{
+    struct MHD_Response *out =
+        MHD_create_response_from_buffer_with_free_callback(in->body_len, in->body, mem_free);
+    bool has_caching = false;
+
+    if (!out) {
+        mem_free(in->body);
+        LOG(LOG_ERROR, "no-memory-for-response");
+        return NULL;
+    }
+    for (size_t i = 0; i < in->header_count; i++) {
+        has_caching = has_caching || strcmp(in->headers[i].name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
+        add_header(out, in->headers[i].name, in->headers[i].value);
+    }
+    if (in->content_type)
+        add_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, in->content_type);
+    if (!has_caching)
+        add_header(out, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    add_header(out, "X-Content-Type-Options", "nosniff");
+    add_header(out, MHD_HTTP_HEADER_SERVER, "erlgate");
+    add_header(out, "X-Request-Id", r->trace);
+    if (r->traceparent_len)
+        add_header(out, "traceparent", r->traceparent);
+    if (r->server->is_quiescing)
+        add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
+    return out;
+}
+
+void http_request_respond(struct http_request *r, const struct http_response *response)
+{
+    r->status = response->status;
+    r->bytes_out = response->content_type && !r->is_head ? response->body_len : 0;
+    r->response = make(r, response);
+}
+
+/* The response that p is, as far as it fits: a reason of any size must not cost us the rest. */
+static struct http_response problem_response(const struct http_request *r, const struct http_problem *p)
+{
+    struct http_problem shorter = *p;
+    struct http_response out = {.status = http_problem_status(p),
+                                .content_type = http_media_name(HTTP_MEDIA_PROBLEM)};
+    struct wr w;
+
+    wr_init(&w, PROBLEM_MAX + p->reason.len);
+    http_problem_write(&w, p, slice_of(r->trace, r->trace_len));
+    if (!wr_ok(&w)) {
+        shorter.reason = (struct slice){0};
+        wr_reset(&w);
+        http_problem_write(&w, &shorter, slice_of(r->trace, r->trace_len));
+    }
+    if (wr_ok(&w))
+        out.body = wr_take(&w, &out.body_len);
+    wr_fini(&w);
+    return out;
+}
+
+/* Adds what RFC 9110 wants beside the status; headers has room. */
+static void add_problem_headers(struct http_response *out, const struct http_problem *p,
+                                struct http_header headers[PROBLEM_HEADERS_MAX], char retry[RETRY_TEXT_MAX])
+{
+    size_t n = 0;
+
+    if (p->retry_after_s) {
+        snprintf(retry, RETRY_TEXT_MAX, "%u", p->retry_after_s);
+        headers[n++] = (struct http_header){MHD_HTTP_HEADER_RETRY_AFTER, retry};
+    }
+    if (out->status == MHD_HTTP_UNAUTHORIZED)
+        headers[n++] = (struct http_header){MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"erlgate\""};
+    for (size_t i = 0; i < p->header_count && n < PROBLEM_HEADERS_MAX; i++)
+        headers[n++] = p->headers[i];
+    out->headers = headers;
+    out->header_count = n;
+}
+
+void http_request_refuse(struct http_request *r, const struct http_problem *p)
+{
+    struct http_response response = problem_response(r, p);
+    struct http_header headers[PROBLEM_HEADERS_MAX];
+    char retry[RETRY_TEXT_MAX];
+
+    add_problem_headers(&response, p, headers, retry);
+    http_request_respond(r, &response);
+}
+
+/* The id is gone from the table: what has been put into r is sent, or the connection closed. */
+static void finish(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    bool was_waiting = r->phase == PHASE_WAITING;
+
+    r->phase = PHASE_ANSWERED;
+    s->sending++;
+    if (!was_waiting)
+        return;
+    ring_remove(&r->waiting);
+    MHD_resume_connection(r->mhd);
+    s->has_resumed = true;
+}
+
+void http_answer(struct http_server *s, uint64_t id, const struct http_response *response)
+{
+    struct http_request *r = idtab_remove(&s->requests, id);
+
+    if (!r) {
+        mem_free(response->body);
+        return;
+    }
+    http_request_respond(r, response);
+    finish(r);
+}
+
+void http_answer_problem(struct http_server *s, uint64_t id, const struct http_problem *p)
+{
+    struct http_request *r = idtab_remove(&s->requests, id);
+
+    if (!r)
+        return;
+    http_request_refuse(r, p);
+    finish(r);
+}
+
+void http_request_depart(struct http_server *s, uint64_t id)
+{
+    struct http_request *r = idtab_remove(&s->requests, id);
+    uint64_t tag;
+
+    if (!r)
+        return;
+    tag = r->tag;
+    finish(r); /* without a response */
+    if (s->config.gone)
+        s->config.gone(s->config.ctx, id, tag);
+}

@@ -1,0 +1,55 @@
+/*
+ * guard: what a request's head must be like before anything else looks at it.
+ *
+ * Three walls. Framing on which two HTTP implementations might disagree (request smuggling, RFC 9112, 6
+ * and 11.2) is refused and the connection closed. The Host must be ours, because a loopback port is reachable
+ * from any web page by a DNS name that is made to point there (rebinding). Origin and Sec-Fetch-Site must not
+ * tell of another site, because a browser lets any page send requests here, even where it does not let it
+ * read the answers. Pure.
+ */
+#ifndef ERLGATE_HTTP_GUARD_H
+#define ERLGATE_HTTP_GUARD_H
+
+#include "base/slice.h"
+
+/* The fields of a head that the guard and the server look at, gathered in one pass. A slice is that of the
+ * first one. */
+struct http_head {
+    bool is_1_0;
+    bool is_malformed; /* a name that is no token, or lines that do not end in CRLF, or are folded */
+    unsigned host_count, length_count, encoding_count, expect_count, origin_count;
+    struct slice host, origin, fetch_site, encoding, expect, request_id, traceparent;
+    uint64_t length;        /* Content-Length; UINT64_MAX: larger */
+    bool is_length_bad;     /* no number */
+    struct slice authority; /* of an absolute-form target; counts as the Host */
+};
+
+/* Looks whether the head's field is one of the above. */
+void http_head_add(struct http_head *head, struct slice name, struct slice value);
+
+static inline bool http_head_has_body(const struct http_head *head)
+{
+    return head->encoding_count > 0 || head->length > 0;
+}
+
+/* Whose names we answer to. Names are compared without port, case and a dot at the end. */
+struct http_guard {
+    const char *listen; /* borrowed: the address listened on */
+    bool is_any;        /* on all addresses: then any address may stand in Host, for one cannot be rebound */
+    const char *const *hosts; /* borrowed: further ones, NULL-terminated; NULL: none */
+};
+
+struct http_refusal {
+    const char *code;      /* static: of a problem */
+    const char *parameter; /* static: "header:Host" */
+    char detail[320];
+    bool must_close; /* the connection cannot be trusted any more */
+};
+
+/* True when the request may pass. */
+bool http_guard_judge(const struct http_guard *g, const struct http_head *head, struct http_refusal *ret);
+
+/* Is a name that stands in Host one of ours? Always: localhost and what is under it, 127.0.0.0/8, [::1]. */
+bool http_guard_is_ours(const struct http_guard *g, struct slice host);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * internal: what the files of http/ share. Nothing outside the folder includes it.
+ *
+ *   server.c   life: listening, running libmicrohttpd on the loop, quiescing, stopping
+ *   request.c  one request from its first line to its end
+ *   judge.c    what its head must be like to get to its handler
+ *   answer.c   responses and problems
+ *   sweep.c    clients that left, requests that never arrive
+ */
+#ifndef ERLGATE_HTTP_INTERNAL_H
+#define ERLGATE_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <stddef.h>
+
+#include "base/idtab.h"
+#include "base/wr.h"
+#include "http/guard.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "http/target.h"
+
+enum {
+    TRACE_MAX = 128,
+    TRACE_RANDOM_BYTES = 8, /* of an X-Request-Id that we make */
+    TRACEPARENT_LEN = 55,
+    METHOD_MAX = 16,
+    ENTROPY_LEN = 64 * TRACE_RANDOM_BYTES,
+};
+
+/* ---- a ring of things in the order in which they are due; the head is no thing ---- */
+
+struct http_link {
+    struct http_link *prev, *next; /* both NULL: in no ring */
+};
+
+#define LINK_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+
+static inline void ring_init(struct http_link *head)
+{
+    head->prev = head->next = head;
+}
+
+static inline bool ring_is_empty(const struct http_link *head)
+{
+    return head->next == head;
+}
+
+static inline void ring_remove(struct http_link *l)
+{
+    if (!l->next)
+        return;
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    l->prev = l->next = NULL;
+}
+
+static inline void ring_append(struct http_link *head, struct http_link *l)
+{
+    ring_remove(l);
+    l->prev = head->prev;
+    l->next = head;
+    head->prev->next = l;
+    head->prev = l;
+}
+
+/* One TCP connection. Made and freed as libmicrohttpd says. */
+struct http_conn {
+    struct http_link
+        arriving; /* in http_server.arriving, by since_ms, while we wait for a request or its body */
+    uint64_t since_ms;
+    int fd;                       /* libmicrohttpd's */
+    struct http_request *request; /* borrowed; NULL between two of them */
+    bool is_over_limit;           /* accepted only to be told so */
+};
+
+/*
+ *   HEAD ──→ BODY ──→ HANDLING ──→ ANSWERED ──→ SENDING
+ *     └────────┴── refused ──┐  └→ WAITING ─┘      ↑
+ *                            └─────────────────────┘
+ */
+enum http_phase {
+    PHASE_HEAD,     /* the first line is there */
+    PHASE_BODY,     /* the head has been judged; what comes is gathered, or dropped if a response is ready */
+    PHASE_HANDLING, /* inside its handler; from here on it has an id */
+    PHASE_WAITING,  /* suspended */
+    PHASE_ANSWERED, /* its id is gone; response NULL: the connection is to be closed */
+    PHASE_SENDING,  /* libmicrohttpd has the response */
+};
+
+struct http_request {
+    struct http_server *server;
+    struct MHD_Connection *mhd; /* borrowed */
+    struct http_conn *conn;     /* borrowed */
+    enum http_phase phase;
+    struct http_link waiting; /* in http_server.waiting, by checked_ms; the free list too */
+    uint64_t checked_ms;
+    uint64_t id, tag;
+    const struct http_route *route; /* borrowed */
+    struct http_match match;
+    struct wr raw_target; /* what target's slices point into */
+    struct wr body;
+    bool is_body_too_large;
+    bool is_head;
+    struct MHD_Response *response; /* ours until it is queued */
+    unsigned status;
+    uint64_t started_us, bytes_in, bytes_out;
+    size_t trace_len, traceparent_len;
+    char method[METHOD_MAX + 1];
+    char trace[TRACE_MAX + 1];
+    char traceparent[TRACEPARENT_LEN + 1];
+    struct http_target target; /* last: it is large, and only as much of it is touched as there is */
+};
+
+struct http_server {
+    struct http_config config; /* with its defaults filled in */
+    struct loop *loop;         /* borrowed */
+    struct MHD_Daemon *daemon;
+    struct http_router *router;
+    struct http_guard guard;
+    struct idtab requests; /* those that have an id */
+    struct http_link arriving, waiting, free_requests;
+    size_t free_count;
+    size_t sending; /* answered, not yet sent */
+    unsigned connections;
+    struct loop_poll *poll;
+    struct loop_hook *hook;
+    struct loop_timer *run_timer, *sweep_timer;
+    uint64_t run_at_ms; /* when run_timer fires; UINT64_MAX: it is not armed */
+    bool is_sweep_armed;
+    bool is_running;  /* inside MHD_run */
+    bool has_run;     /* since its timeout was last asked for */
+    bool has_resumed; /* some connection waits for MHD_run to find it resumed */
+    bool is_quiescing;
+    bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
+    uint16_t port;
+    size_t entropy_left;
+    uint8_t entropy[ENTROPY_LEN]; /* so that not each request asks the kernel */
+};
+
+/* ---- request.c ---- */
+
+void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd);
+enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **context);
+void http_request_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_RequestTerminationCode code);
+void http_requests_free(struct http_server *s); /* the free list */
+
+/* ---- judge.c ---- */
+
+/* Reads the head. True: it may go on to its handler once its body is there. False: r->response says why not.
+ */
+bool http_request_judge(struct http_request *r, const char *method, const char *version,
+                        struct http_head *head, bool *ret_must_close);
+/* The same about what may have changed since. */
+bool http_request_judge_load(struct http_request *r);
+/* Make the response, and give false. */
+bool http_request_refuse_overloaded(struct http_request *r, const char *detail);
+bool http_request_refuse_size(struct http_request *r);
+
+/* ---- answer.c ---- */
+
+/* A refusal before there is an id: makes r->response. */
+void http_request_refuse(struct http_request *r, const struct http_problem *p);
+void http_request_respond(struct http_request *r, const struct http_response *response);
+/* Removes a suspended request whose client has left, tells its owner, and has the connection closed. */
+void http_request_depart(struct http_server *s, uint64_t id);
+
+/* ---- sweep.c ---- */
+
+void http_sweep_due(void *ctx, uint64_t id);
+/* Arms the timer if there is something to look after. */
+void http_sweep_arm(struct http_server *s);
+
+/* ---- server.c ---- */
+
+void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a request, from now on */
+
+#endif

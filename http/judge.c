@@ -1,0 +1,295 @@
+#include <stdio.h>
+
+#include "base/log.h"
+#include "http/internal.h"
+#include "http/text.h"
+
+enum { DETAIL_MAX = 320, OVERLOAD_RETRY_S = 1, SHOWN_NAME_MAX = 100 };
+
+/* ---- gathering ---- */
+
+struct gathering {
+    struct http_head *head;
+    bool is_exact;
+    uintptr_t next; /* where the next line must begin */
+};
+
+/*
+ * libmicrohttpd 0.9.7x takes a bare LF for the end of a line, joins folded lines, and cuts a value at a NUL,
+ * where other implementations do not, and does not tell. But it leaves the head as it came, in one piece,
+ * with each line's CR and LF overwritten: so that a value that is not followed by the next name two bytes on
+ * has had something done to it. Addresses are compared, nothing is read.
+ */
+static enum MHD_Result gather_field(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_len,
+                                    const char *value, size_t value_len)
+{
+    struct gathering *g = cls;
+
+    (void)kind;
+    if (g->is_exact && (uintptr_t)key != g->next)
+        g->head->is_malformed = true;
+    g->next = (uintptr_t)value + value_len + 2;
+    http_head_add(g->head, slice_of(key, key_len), slice_of(value, value_len));
+    return MHD_YES;
+}
+
+static void gather(struct http_request *r, const char *method, const char *version, struct http_head *head)
+{
+    struct gathering g = {
+        .head = head, .is_exact = r->server->is_head_exact, .next = (uintptr_t)version + strlen(version) + 2};
+    const union MHD_ConnectionInfo *size;
+
+    MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, gather_field, &g);
+    size = MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (g.is_exact && size && g.next + 2 != (uintptr_t)method + size->header_size)
+        head->is_malformed = true;
+}
+
+static bool is_visible(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7E)
+            return false;
+    }
+    return true;
+}
+
+static void make_trace(struct http_server *s, char out[TRACE_RANDOM_BYTES * 2 + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *random;
+
+    if (s->entropy_left < TRACE_RANDOM_BYTES) {
+        loop_random(s->entropy, sizeof s->entropy);
+        s->entropy_left = sizeof s->entropy;
+    }
+    s->entropy_left -= TRACE_RANDOM_BYTES;
+    random = s->entropy + s->entropy_left;
+    for (size_t i = 0; i < TRACE_RANDOM_BYTES; i++) {
+        *out++ = digits[random[i] >> 4];
+        *out++ = digits[random[i] & 15];
+    }
+    *out = '\0';
+}
+
+/* version "-" trace-id "-" parent-id "-" flags, lower case, neither id zero; of version 00, the only one
+ * there is. */
+static bool is_traceparent(struct slice s)
+{
+    static const char zeroes[] = "00000000000000000000000000000000";
+
+    if (s.len != TRACEPARENT_LEN || memcmp(s.ptr, "00-", 3) != 0)
+        return false;
+    for (size_t i = 3; i < s.len; i++) {
+        bool is_dash = i == 35 || i == 52;
+
+        if (is_dash ? s.ptr[i] != '-' : text_hex_digit(s.ptr[i]) < 0 || (s.ptr[i] >= 'A' && s.ptr[i] <= 'F'))
+            return false;
+    }
+    return memcmp(s.ptr + 3, zeroes, 32) != 0 && memcmp(s.ptr + 36, zeroes, 16) != 0;
+}
+
+static void set_trace(struct http_request *r, const struct http_head *head)
+{
+    struct slice given = head->request_id;
+
+    if (given.len >= 1 && given.len <= TRACE_MAX && is_visible(given)) {
+        memcpy(r->trace, given.ptr, given.len);
+        r->trace[given.len] = '\0';
+        r->trace_len = given.len;
+    } else {
+        make_trace(r->server, r->trace);
+        r->trace_len = TRACE_RANDOM_BYTES * 2;
+    }
+    if (is_traceparent(head->traceparent)) {
+        memcpy(r->traceparent, head->traceparent.ptr, TRACEPARENT_LEN);
+        r->traceparent[TRACEPARENT_LEN] = '\0';
+        r->traceparent_len = TRACEPARENT_LEN;
+    }
+}
+
+/* ---- what is wrong with it; each gives false, having made the response ---- */
+
+static bool refuse(struct http_request *r, const char *code, const char *parameter, const char *detail)
+{
+    http_request_refuse(r, &(struct http_problem){.code = code, .parameter = parameter, .detail = detail});
+    return false;
+}
+
+bool http_request_refuse_overloaded(struct http_request *r, const char *detail)
+{
+    http_request_refuse(r, &(struct http_problem){.code = "overloaded",
+                                                  .detail = detail,
+                                                  .is_retryable = true,
+                                                  .retry_after_s = OVERLOAD_RETRY_S});
+    return false;
+}
+
+static bool judge_target(struct http_request *r, enum http_target_result result)
+{
+    switch (result) {
+    case HTTP_TARGET_OK: return true;
+    case HTTP_TARGET_BAD_FORM:
+        return refuse(r, "bad-parameter", NULL, "The request target is neither a path nor an http URL.");
+    case HTTP_TARGET_BAD_ESCAPE:
+        return refuse(r, "bad-parameter", NULL,
+                      "In the URL a '%' is not followed by two hexadecimal digits.");
+    case HTTP_TARGET_NUL: return refuse(r, "bad-parameter", NULL, "The URL contains %00.");
+    case HTTP_TARGET_TOO_MANY:
+        return refuse(r, "bad-parameter", NULL, "The URL has too many query parameters.");
+    case HTTP_TARGET_EMPTY_SEGMENT: break;
+    }
+    return refuse(
+        r, "not-found", NULL,
+        "There is no such path: it has an empty segment, ends in a slash, or is deeper than any other.");
+}
+
+static bool answer_options(struct http_request *r, const char *allow)
+{
+    const struct http_header header = {MHD_HTTP_HEADER_ALLOW, allow};
+
+    http_request_respond(
+        r, &(struct http_response){.status = MHD_HTTP_NO_CONTENT, .headers = &header, .header_count = 1});
+    return false;
+}
+
+static bool judge_route(struct http_request *r)
+{
+    struct slice method = slice_of_str(r->method);
+    struct http_header allow = {.name = MHD_HTTP_HEADER_ALLOW};
+
+    if (r->target.is_asterisk && slice_eq_str(method, "OPTIONS"))
+        return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+    if (r->target.is_asterisk ||
+        !http_router_find(r->server->router, method, r->target.segments, r->target.segment_count, &r->match))
+        return refuse(r, "not-found", NULL, "There is no such path; /openapi.json lists those there are.");
+    r->route = r->match.route;
+    if (r->route)
+        return true;
+    if (slice_eq_str(method, "OPTIONS"))
+        return answer_options(r, r->match.allow);
+    allow.value = r->match.allow;
+    http_request_refuse(r,
+                        &(struct http_problem){.code = "method-not-allowed",
+                                               .detail = "The header Allow lists the methods of this path.",
+                                               .headers = &allow,
+                                               .header_count = 1});
+    return false;
+}
+
+/* How a route takes a parameter. */
+enum taking { TAKES_NOT, TAKES_ONCE, TAKES_MANY };
+
+static enum taking takes(const struct http_route *route, struct slice name)
+{
+    for (size_t i = 0; route->query && route->query[i]; i++) {
+        const char *q = route->query[i];
+        size_t len = strlen(q);
+
+        if (len && q[len - 1] == '*' && slice_eq(name, slice_of(q, len - 1)))
+            return TAKES_MANY;
+        if (slice_eq(name, slice_of(q, len)))
+            return TAKES_ONCE;
+    }
+    return TAKES_NOT;
+}
+
+static bool refuse_parameter(struct http_request *r, struct slice name, const char *what)
+{
+    char detail[DETAIL_MAX], parameter[SHOWN_NAME_MAX + 1];
+    int len = name.len < SHOWN_NAME_MAX ? (int)name.len : SHOWN_NAME_MAX;
+
+    snprintf(parameter, sizeof parameter, "%.*s", len, (const char *)name.ptr);
+    snprintf(detail, sizeof detail, "The query parameter %s %s.", parameter, what);
+    return refuse(r, "bad-parameter", parameter, detail);
+}
+
+static bool judge_query(struct http_request *r)
+{
+    const struct http_target *t = &r->target;
+
+    for (size_t i = 0; i < t->param_count; i++) {
+        enum taking taking = takes(r->route, t->params[i].name);
+
+        if (taking == TAKES_NOT)
+            return refuse_parameter(r, t->params[i].name, "is unknown here");
+        for (size_t k = 0; taking == TAKES_ONCE && k < i; k++) {
+            if (slice_eq(t->params[k].name, t->params[i].name))
+                return refuse_parameter(r, t->params[i].name, "is repeated");
+        }
+    }
+    return true;
+}
+
+bool http_request_refuse_size(struct http_request *r)
+{
+    char detail[DETAIL_MAX];
+
+    snprintf(detail, sizeof detail, "The body may have at most %zu bytes (max_body).",
+             r->server->config.max_body);
+    return refuse(r, "body-too-large", NULL, detail);
+}
+
+static bool judge_body(struct http_request *r, const struct http_head *head)
+{
+    if (r->route->body == HTTP_BODY_NONE && http_head_has_body(head))
+        return refuse(r, "bad-parameter", "header:Content-Length", "This request takes no body.");
+    if (head->length > r->server->config.max_body)
+        return http_request_refuse_size(r);
+    return true;
+}
+
+bool http_request_judge_load(struct http_request *r)
+{
+    const struct http_server *s = r->server;
+
+    if (s->is_quiescing)
+        return http_request_refuse_overloaded(r, "The gateway is stopping.");
+    if (r->conn->is_over_limit)
+        return http_request_refuse_overloaded(r, "There are too many connections (max_connections).");
+    if (s->requests.count >= s->config.max_in_flight)
+        return http_request_refuse_overloaded(r,
+                                              "Too many requests are waiting for an answer (max_in_flight).");
+    return true;
+}
+
+static bool judge_head_size(struct http_request *r)
+{
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    char detail[DETAIL_MAX];
+
+    if (!size || size->header_size <= r->server->config.max_headers)
+        return true;
+    snprintf(detail, sizeof detail, "The request line and headers may have at most %zu bytes (max_headers).",
+             r->server->config.max_headers);
+    return refuse(r, "headers-too-large", NULL, detail);
+}
+
+bool http_request_judge(struct http_request *r, const char *method, const char *version,
+                        struct http_head *head, bool *ret_must_close)
+{
+    enum http_target_result target = http_target_parse(r->raw_target.buf, r->raw_target.len, &r->target);
+    struct http_refusal refusal;
+
+    snprintf(r->method, sizeof r->method, "%s", method);
+    r->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    *head = (struct http_head){.is_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0,
+                               .authority = r->target.authority};
+    *ret_must_close = false;
+    gather(r, method, version, head);
+    set_trace(r, head);
+    /* The guard comes first: who is refused by it learns nothing else. */
+    if (!http_guard_judge(&r->server->guard, head, &refusal)) {
+        *ret_must_close = refusal.must_close;
+        if (refusal.must_close)
+            LOG(LOG_INFO, "http-malformed", LOG_STR("detail", refusal.detail));
+        return refuse(r, refusal.code, refusal.parameter, refusal.detail);
+    }
+    if (!http_request_judge_load(r)) {
+        *ret_must_close = r->server->is_quiescing || r->conn->is_over_limit;
+        return false;
+    }
+    return judge_head_size(r) && judge_target(r, target) && judge_route(r) && judge_query(r) &&
+           judge_body(r, head);
+}

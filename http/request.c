@@ -1,0 +1,355 @@
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/internal.h"
+#include "http/text.h"
+
+enum {
+    FREE_REQUESTS_MAX = 1024,
+    KEPT_BYTES_MAX = 16 * 1024, /* of a buffer that a free request keeps */
+    DROPPED_MAX =
+        64 * 1024, /* of a refused request's body: read and dropped, so that the connection stays usable */
+};
+
+/* ---- the free list ---- */
+
+static struct http_request *request_new(struct http_server *s)
+{
+    struct http_request *r;
+    struct http_link *l = s->free_requests.next;
+
+    if (l != &s->free_requests) {
+        ring_remove(l);
+        s->free_count--;
+        return LINK_OWNER(l, struct http_request, waiting);
+    }
+    r = mem_alloc(sizeof *r);
+    if (!r)
+        return NULL;
+    wr_init(&r->raw_target, SIZE_MAX);
+    wr_init(&r->body, s->config.max_body);
+    r->waiting = (struct http_link){0};
+    return r;
+}
+
+static void request_free(struct http_request *r)
+{
+    wr_fini(&r->raw_target);
+    wr_fini(&r->body);
+    mem_free(r);
+}
+
+static void request_recycle(struct http_request *r)
+{
+    struct http_server *s = r->server;
+
+    if (s->free_count == FREE_REQUESTS_MAX) {
+        request_free(r);
+        return;
+    }
+    if (r->body.cap > KEPT_BYTES_MAX)
+        wr_fini(&r->body);
+    if (r->raw_target.cap > KEPT_BYTES_MAX)
+        wr_fini(&r->raw_target);
+    s->free_count++;
+    ring_append(&s->free_requests, &r->waiting);
+}
+
+void http_requests_free(struct http_server *s)
+{
+    while (!ring_is_empty(&s->free_requests)) {
+        struct http_link *l = s->free_requests.next;
+
+        ring_remove(l);
+        request_free(LINK_OWNER(l, struct http_request, waiting));
+    }
+    s->free_count = 0;
+}
+
+/* ---- its first line ---- */
+
+/* libmicrohttpd's URI_LOG_CALLBACK: the only place that has the target as it came. What it gives is the
+ * context of each later call; NULL (no memory) closes the connection in the next one. */
+void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct http_server *s = cls;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_request *r;
+
+    if (!info || !info->socket_context)
+        return NULL;
+    r = request_new(s);
+    if (!r)
+        return NULL;
+    r->server = s;
+    r->mhd = mhd;
+    r->conn = info->socket_context;
+    r->conn->request = r;
+    r->phase = PHASE_HEAD;
+    r->id = r->tag = 0;
+    r->route = NULL;
+    r->match = (struct http_match){0};
+    r->is_body_too_large = r->is_head = false;
+    r->response = NULL;
+    r->status = 0;
+    r->started_us = loop_now_us();
+    r->bytes_in = r->bytes_out = 0;
+    r->trace_len = r->traceparent_len = 0;
+    r->method[0] = r->trace[0] = '\0';
+    r->target.segment_count = r->target.param_count = 0;
+    wr_reset(&r->raw_target);
+    wr_reset(&r->body);
+    wr_str(&r->raw_target, uri ? uri : "");
+    return r;
+}
+
+/* ---- libmicrohttpd's calls: the head, the body in parts, the end, and again after each resume ---- */
+
+static enum MHD_Result send_response(struct http_request *r)
+{
+    enum MHD_Result result;
+
+    if (!r->response) {
+        r->status = 0;
+        return MHD_NO; /* closes */
+    }
+    result = MHD_queue_response(r->mhd, r->status, r->response);
+    MHD_destroy_response(r->response); /* libmicrohttpd has its own reference now */
+    r->response = NULL;
+    r->phase = PHASE_SENDING;
+    return result;
+}
+
+static enum MHD_Result send_refusal(struct http_request *r)
+{
+    r->phase = PHASE_ANSWERED;
+    r->server->sending++;
+    return send_response(r);
+}
+
+/* A response queued before the body was read makes libmicrohttpd close the connection. */
+static bool is_body_worth_reading(const struct http_head *head)
+{
+    return !head->expect_count && !head->encoding_count && head->length <= DROPPED_MAX;
+}
+
+static enum MHD_Result head_came(struct http_request *r, const char *method, const char *version)
+{
+    struct http_head head = {0};
+    bool must_close = false;
+
+    if (!wr_ok(&r->raw_target))
+        return MHD_NO;
+    if (http_request_judge(r, method, version, &head, &must_close)) {
+        /* What the client promises is believed as far as it costs nothing. */
+        if (head.length && head.length <= KEPT_BYTES_MAX)
+            wr_room(&r->body, head.length);
+    } else if (!r->response || must_close || (http_head_has_body(&head) && !is_body_worth_reading(&head))) {
+        return send_refusal(r);
+    }
+    r->phase = PHASE_BODY;
+    http_conn_wait(r->server, r->conn);
+    return MHD_YES;
+}
+
+static enum MHD_Result body_came(struct http_request *r, const char *data, size_t *size)
+{
+    r->bytes_in += *size;
+    if (!r->response && !r->is_body_too_large) {
+        wr_bytes(&r->body, data, *size);
+        if (r->body.err == ERR_TOO_LARGE) {
+            r->is_body_too_large = true;
+            wr_fini(&r->body);
+        } else if (!wr_ok(&r->body)) {
+            http_request_refuse_overloaded(r, "There is no memory for the body.");
+        }
+    }
+    *size = 0;
+    /* libmicrohttpd takes no response in the midst of a body. A client of chunks that has no end in sight is
+     * cut off. */
+    return r->bytes_in / 2 > r->server->config.max_body + DROPPED_MAX ? MHD_NO : MHD_YES;
+}
+
+static bool handle(struct http_request *r)
+{
+    struct http_server *s = r->server;
+
+    r->id = idtab_add(&s->requests, r);
+    if (!r->id)
+        return http_request_refuse_overloaded(r, "There is no memory for the request.");
+    r->phase = PHASE_HANDLING;
+    r->route->handle(s->config.ctx, r);
+    return true;
+}
+
+static enum MHD_Result all_came(struct http_request *r)
+{
+    struct http_server *s = r->server;
+
+    ring_remove(&r->conn->arriving);
+    if (!r->response && r->is_body_too_large)
+        http_request_refuse_size(r);
+    if (r->response || !http_request_judge_load(r) || !handle(r))
+        return send_refusal(r);
+    if (r->phase == PHASE_ANSWERED)
+        return send_response(r);
+    r->phase = PHASE_WAITING;
+    r->checked_ms = loop_now_ms(s->loop);
+    ring_append(&s->waiting, &r->waiting);
+    MHD_suspend_connection(r->mhd);
+    return MHD_YES;
+}
+
+enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **context)
+{
+    struct http_request *r = *context;
+
+    (void)cls;
+    (void)mhd;
+    (void)url;
+    if (!r)
+        return MHD_NO;
+    switch (r->phase) {
+    case PHASE_HEAD: return head_came(r, method, version);
+    case PHASE_BODY: return *size ? body_came(r, data, size) : all_came(r);
+    case PHASE_ANSWERED: return send_response(r);
+    case PHASE_HANDLING:
+    case PHASE_WAITING:
+    case PHASE_SENDING: break;
+    }
+    return MHD_NO;
+}
+
+/* ---- its end ---- */
+
+static void report(const struct http_request *r)
+{
+    struct http_server *s = r->server;
+    struct http_done done = {.route = r->route,
+                             .method = r->method,
+                             .status = r->status,
+                             .duration_us = loop_now_us() - r->started_us,
+                             .bytes_in = r->bytes_in,
+                             .bytes_out = r->bytes_out,
+                             .trace = slice_of(r->trace, r->trace_len)};
+
+    LOG(LOG_DEBUG, "request", LOG_STR("method", done.method),
+        LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
+        LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),
+        LOG_SLICE("request_id", done.trace));
+    if (s->config.done)
+        s->config.done(s->config.ctx, &done);
+}
+
+void http_request_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_RequestTerminationCode code)
+{
+    struct http_request *r = *context;
+    struct http_server *s = cls;
+
+    (void)mhd;
+    if (!r)
+        return;
+    *context = NULL;
+    /* Only when libmicrohttpd is stopped with requests suspended, which http_server_stop does not let happen.
+     */
+    CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING);
+    s->sending -= r->phase == PHASE_ANSWERED || r->phase == PHASE_SENDING;
+    if (r->response)
+        MHD_destroy_response(r->response);
+    if (r->phase == PHASE_ANSWERED)
+        r->status = 0;
+    if (r->method[0])
+        report(r);
+    r->conn->request = NULL;
+    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        http_conn_wait(s, r->conn);
+    else
+        ring_remove(&r->conn->arriving);
+    request_recycle(r);
+}
+
+/* ---- what a handler asks ---- */
+
+uint64_t http_request_id(const struct http_request *r)
+{
+    return r->id;
+}
+
+const struct http_route *http_request_route(const struct http_request *r)
+{
+    return r->route;
+}
+
+struct slice http_request_segment(const struct http_request *r, size_t n)
+{
+    return n < HTTP_HOLES_MAX ? r->target.segments[r->match.holes[n]] : (struct slice){0};
+}
+
+bool http_request_query_next(const struct http_request *r, const char *name, size_t *cursor,
+                             struct slice *ret)
+{
+    while (*cursor < r->target.param_count) {
+        const struct http_param *p = &r->target.params[(*cursor)++];
+
+        if (slice_eq_str(p->name, name)) {
+            *ret = p->value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool http_request_query(const struct http_request *r, const char *name, struct slice *ret)
+{
+    size_t cursor = 0;
+
+    return http_request_query_next(r, name, &cursor, ret);
+}
+
+bool http_request_header(const struct http_request *r, const char *name, struct slice *ret)
+{
+    const char *value;
+    size_t len;
+
+    if (MHD_lookup_connection_value_n(r->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &len) != MHD_YES)
+        return false;
+    *ret = value ? text_trim(slice_of(value, len)) : (struct slice){0};
+    return true;
+}
+
+struct slice http_request_body(const struct http_request *r)
+{
+    return wr_written(&r->body);
+}
+
+bool http_request_is_head(const struct http_request *r)
+{
+    return r->is_head;
+}
+
+struct slice http_request_trace(const struct http_request *r)
+{
+    return slice_of(r->trace, r->trace_len);
+}
+
+struct slice http_request_traceparent(const struct http_request *r)
+{
+    return slice_of(r->traceparent, r->traceparent_len);
+}
+
+void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag)
+{
+    struct http_request *r = idtab_get(&s->requests, id);
+
+    if (r)
+        r->tag = tag;
+}
+
+uint64_t http_request_tag(const struct http_server *s, uint64_t id)
+{
+    const struct http_request *r = idtab_get(&s->requests, id);
+
+    return r ? r->tag : 0;
+}

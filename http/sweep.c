@@ -1,0 +1,95 @@
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "http/internal.h"
+
+enum {
+    BATCH = 256,          /* descriptors asked about in one system call */
+    BATCHES_A_SWEEP = 16, /* then the others of the loop have their turn */
+    SOON_MS = 20,
+    MIN_BYTES_PER_MS = 1, /* about 1 KiB/s: slower bodies are an attack, or hopeless */
+};
+
+/*
+ * libmicrohttpd does not watch a suspended connection at all. POLLRDHUP tells of a client that has left even
+ * when bytes of its next request lie before the end, which a recv with MSG_PEEK would not. True when there
+ * may be more to look at.
+ */
+static bool look_at_waiting(struct http_server *s, uint64_t now_ms)
+{
+    struct pollfd fds[BATCH];
+    uint64_t ids[BATCH];
+    nfds_t n = 0;
+
+    while (n < BATCH && !ring_is_empty(&s->waiting)) {
+        struct http_request *r = LINK_OWNER(s->waiting.next, struct http_request, waiting);
+
+        if (now_ms - r->checked_ms < s->config.gone_ms)
+            break;
+        r->checked_ms = now_ms;
+        ring_append(&s->waiting, &r->waiting);
+        fds[n] = (struct pollfd){.fd = r->conn->fd, .events = POLLRDHUP};
+        ids[n++] = r->id;
+    }
+    if (n == 0 || poll(fds, n, 0) <= 0)
+        return n == BATCH;
+    for (nfds_t i = 0; i < n; i++) {
+        if (fds[i].revents)
+            http_request_depart(s, ids[i]); /* by id: an owner that is told may answer others */
+    }
+    return n == BATCH;
+}
+
+/* How long this connection may take to arrive at a whole request. */
+static bool is_late(const struct http_server *s, const struct http_conn *c, uint64_t now_ms)
+{
+    uint64_t allowed = 2 * s->config.idle_ms;
+
+    if (c->request)
+        allowed += c->request->bytes_in / MIN_BYTES_PER_MS;
+    return now_ms - c->since_ms > allowed;
+}
+
+static void look_at_arriving(struct http_server *s, uint64_t now_ms)
+{
+    for (size_t n = 0; n < (size_t)BATCH * BATCHES_A_SWEEP && !ring_is_empty(&s->arriving); n++) {
+        struct http_conn *c = LINK_OWNER(s->arriving.next, struct http_conn, arriving);
+
+        if (now_ms - c->since_ms <= 2 * s->config.idle_ms)
+            return;
+        if (is_late(s, c, now_ms)) {
+            LOG(LOG_INFO, "request-too-slow", LOG_UINT("ms", now_ms - c->since_ms));
+            ring_remove(&c->arriving);
+            /* libmicrohttpd finds it closed, and does the rest. */
+            shutdown(c->fd, SHUT_RDWR);
+        } else {
+            ring_append(&s->arriving, &c->arriving);
+        }
+    }
+}
+
+void http_sweep_arm(struct http_server *s)
+{
+    if (s->is_sweep_armed || (ring_is_empty(&s->waiting) && ring_is_empty(&s->arriving)))
+        return;
+    s->is_sweep_armed = true;
+    loop_timer_start(s->sweep_timer, s->config.gone_ms);
+}
+
+void http_sweep_due(void *ctx, uint64_t id)
+{
+    struct http_server *s = ctx;
+    uint64_t now_ms = loop_now_ms(s->loop);
+    size_t batches = 0;
+
+    (void)id;
+    while (batches < BATCHES_A_SWEEP && look_at_waiting(s, now_ms))
+        batches++;
+    look_at_arriving(s, now_ms);
+    s->is_sweep_armed = false;
+    if (batches < BATCHES_A_SWEEP)
+        return; /* armed again before the loop waits */
+    s->is_sweep_armed = true;
+    loop_timer_start(s->sweep_timer, SOON_MS);
+}
