@@ -1,0 +1,200 @@
+/*
+ * body: one body, one term: the four representations of terms.md, in and out.
+ */
+#include "base/mem.h"
+#include "bridge/internal.h"
+#include "etf/syntax.h"
+#include "etf/write.h"
+
+/* ---- options ---- */
+
+/* A query parameter that switches something on by its one legal value. */
+struct option_switch {
+    const char *name, *value, *detail;
+    size_t offset; /* of the bool in struct transcode_options */
+};
+
+static const struct option_switch switches[] = {
+    {"keys", "atom", "the one value of keys is \"atom\"", offsetof(struct transcode_options, keys_as_atoms)},
+    {"charlists", "string", "the one value of charlists is \"string\"",
+     offsetof(struct transcode_options, charlists_as_strings)},
+    {"bigints", "string", "the one value of bigints is \"string\"",
+     offsetof(struct transcode_options, bigints_as_strings)},
+    {"tags", "off", "the one value of tags is \"off\"", offsetof(struct transcode_options, tags_off)},
+};
+
+static bool read_null(struct gateway *g, struct http_request *req, struct transcode_options *o)
+{
+    static const char *const names[] = {"null", "nil", "undefined"};
+    struct slice v;
+
+    if (!http_request_query(req, "null", &v))
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (slice_eq_str(v, names[i])) {
+            o->null_atom = slice_of_str(names[i]);
+            return true;
+        }
+    }
+    errors_answer_parameter(g, http_request_id(req), "null",
+                            "null is one of \"null\", \"nil\", \"undefined\"");
+    return false;
+}
+
+bool body_options(struct gateway *g, struct http_request *req, struct transcode_options *ret)
+{
+    struct slice v;
+
+    *ret = (struct transcode_options){
+        .null_atom = SLICE("null"),
+        .max_depth = g->config.max_depth,
+        .max_digits = g->config.max_digits,
+        .refuse = ETF_USES_NEVER_FROM_OUTSIDE,
+        .on_atom = atoms_on_atom,
+        .ctx = &g->atoms,
+    };
+    if (!read_null(g, req, ret))
+        return false;
+    for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
+        const struct option_switch *s = &switches[i];
+
+        if (!http_request_query(req, s->name, &v))
+            continue;
+        if (!slice_eq_str(v, s->value)) {
+            errors_answer_parameter(g, http_request_id(req), s->name, s->detail);
+            return false;
+        }
+        *(bool *)((char *)ret + s->offset) = true;
+    }
+    return true;
+}
+
+bool body_accept(struct gateway *g, struct http_request *req, enum http_media *ret)
+{
+    static const struct http_problem problem = {
+        .code = "not-acceptable",
+        .detail = "a reply can be application/json, application/vnd.erlang.typed+json, text/x-erlang or "
+                  "application/vnd.erlang.etf",
+        .parameter = "header:Accept",
+    };
+    struct slice accept = {0};
+
+    (void)http_request_header(req, "Accept", &accept);
+    if (http_media_choose(accept, http_media_terms, HTTP_MEDIA_TERMS, ret) == ERR_NONE)
+        return true;
+    http_answer_problem(g->http, http_request_id(req), &problem);
+    return false;
+}
+
+/* ---- in ---- */
+
+/* What a scratch buffer may keep between requests: one large body must not hold its memory for ever. */
+enum { SCRATCH_KEPT = 1 << 20 };
+
+static void reuse(struct wr *w)
+{
+    if (w->cap > SCRATCH_KEPT)
+        wr_fini(w);
+    wr_reset(w);
+}
+
+static void rules_of(const struct gateway *g, const struct transcode_options *o, struct etf_rules *ret)
+{
+    *ret = (struct etf_rules){
+        .refuse = o->refuse,
+        .max_depth = o->max_depth,
+        .max_bytes = g->config.max_body,
+        .on_atom = o->on_atom,
+        .ctx = o->ctx,
+    };
+}
+
+static enum err read_etf(struct gateway *g, struct slice body, const struct transcode_options *o,
+                         uint32_t *ret_uses, struct transcode_fault *f)
+{
+    struct etf_rules rules;
+    struct slice term;
+    enum err e;
+
+    rules_of(g, o, &rules);
+    reuse(&g->scratch);
+    e = etf_open(body, &rules, &g->scratch, &term, ret_uses, &f->fault);
+    if (e == ERR_NONE) {
+        wr_slice(&g->term, term);
+        e = g->term.err;
+    }
+    return e;
+}
+
+static enum err read_erlang(struct gateway *g, struct slice body, const struct transcode_options *o,
+                            uint32_t *ret_uses, struct transcode_fault *f)
+{
+    struct etf_parse_rules rules = {.max_digits = o->max_digits};
+    enum err e;
+
+    rules_of(g, o, &rules.term);
+    e = etf_parse(&g->term, body, &rules, &f->fault);
+    if (e != ERR_NONE) {
+        transcode_fault_place(f, body);
+        return e;
+    }
+    return etf_validate(wr_written(&g->term), NULL,
+                        &(struct etf_rules){.max_depth = o->max_depth, .trusts_keys = true}, ret_uses, NULL);
+}
+
+static enum err read_json(struct gateway *g, struct slice body, const struct transcode_options *o,
+                          uint32_t *ret_uses, struct transcode_fault *f)
+{
+    return transcode_json_to_etf(body, o, &g->term, ret_uses, f);
+}
+
+bool body_read(struct gateway *g, struct http_request *req, const struct transcode_options *options,
+               uint32_t *ret_uses)
+{
+    static const struct http_problem unsupported = {
+        .code = "unsupported-media-type",
+        .detail = "a body can be application/json, application/vnd.erlang.typed+json, text/x-erlang or "
+                  "application/vnd.erlang.etf, in UTF-8 where it is text",
+        .parameter = "header:Content-Type",
+    };
+    struct transcode_fault f = {.fault = {.text = ""}};
+    struct slice type = {0}, body = http_request_body(req);
+    enum http_media media;
+    enum err e = ERR_NONE;
+
+    (void)http_request_header(req, "Content-Type", &type);
+    if (http_media_of_content(type, &media) != ERR_NONE) {
+        http_answer_problem(g->http, http_request_id(req), &unsupported);
+        return false;
+    }
+    reuse(&g->term);
+    *ret_uses = 0;
+    switch (media) {
+    case HTTP_MEDIA_ETF: e = read_etf(g, body, options, ret_uses, &f); break;
+    case HTTP_MEDIA_ERLANG: e = read_erlang(g, body, options, ret_uses, &f); break;
+    default: e = read_json(g, body, options, ret_uses, &f); break;
+    }
+    if (e == ERR_NONE)
+        return true;
+    f.fault.err = e;
+    errors_answer_fault(g, http_request_id(req), &f);
+    return false;
+}
+
+/* ---- out ---- */
+
+enum err body_write(struct wr *w, enum http_media media, struct slice term, const struct etf_atoms *atoms,
+                    const struct transcode_options *options)
+{
+    struct etf_rd r = etf_rd_of(term, atoms);
+    enum err e;
+
+    switch (media) {
+    case HTTP_MEDIA_ETF: etf_write_version(w); return etf_copy(w, &r);
+    case HTTP_MEDIA_ERLANG: e = etf_print(w, &r); break;
+    default: e = transcode_etf_to_json(&r, options, media == HTTP_MEDIA_TYPED_JSON, w); break;
+    }
+    if (e == ERR_NONE)
+        wr_u8(w, '\n'); /* for people at a terminal; JSON and Erlang read past it */
+    return w->err != ERR_NONE ? w->err : e;
+}

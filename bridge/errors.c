@@ -1,0 +1,131 @@
+/*
+ * errors: the only place where errors become HTTP. One table from enum err to the codes of the API.
+ */
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "bridge/internal.h"
+#include "http/problem.h"
+
+/* What an error means when it ends a request. %s in detail is the node. */
+struct meaning {
+    const char *code;
+    bool is_retryable;
+    const char *detail;
+};
+
+static const struct meaning meanings[ERR_COUNT_] = {
+    [ERR_MORE] = {"bad-term", false, "the body ends too early"},
+    [ERR_MALFORMED] = {"bad-term", false, "the body is malformed"},
+    [ERR_UNSUPPORTED] = {"bad-term", false, "the body uses something that is not supported"},
+    [ERR_DUPLICATE_KEY] = {"bad-term", false, "a map has the same key twice"},
+    [ERR_DEPTH] = {"too-deep", false, "the term is nested deeper than allowed"},
+    [ERR_TOO_LARGE] = {"body-too-large", false, "the term is larger than allowed"},
+    [ERR_ATOM_BUDGET] =
+        {"atom-budget-exceeded", false,
+         "HTTP has introduced as many atoms as it may: use atoms that are known, or raise --atom-budget"},
+    [ERR_OVERLOADED] = {"overloaded", true, "too much is waiting for node '%s' already"},
+    [ERR_PEER_UNSUPPORTED] = {"unsupported-by-peer", false,
+                              "the term holds something that node '%s' cannot take; nothing was sent"},
+    [ERR_NOMEM] = {"internal", true, "the gateway is out of memory"},
+    [ERR_CLOSED] = {"overloaded", true, "the gateway is starting or stopping"},
+    [ERR_CANCELLED] = {"overloaded", true, "the gateway is stopping"},
+    [ERR_TIMEOUT] = {"timeout", false, "node '%s' gave no reply in time; the callee may still be at it"},
+    [ERR_NO_CONNECTION] = {"no-connection", true, "node '%s' cannot be reached"},
+    [ERR_NO_NODE] = {"no-connection", true, "node '%s' cannot be reached"},
+    [ERR_NOT_ALLOWED] = {"no-connection", false, "node '%s' does not accept our connection"},
+    [ERR_AUTH] = {"auth-failed", false, "node '%s' has another cookie: give both the same (--cookie-file)"},
+    [ERR_NODEDOWN] = {"nodedown", false,
+                      "the link to node '%s' was lost; the callee may have had the request"},
+    [ERR_NOPROC] = {"noproc", true, "node '%s' has no such process; the request had no effect"},
+    [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied"},
+    [ERR_NOT_FOUND] = {"not-found", false, "there is no such thing"},
+    [ERR_INVALID] = {"bad-parameter", false, "a parameter is out of range"},
+};
+
+static const struct meaning internal = {"internal", false, "something unexpected happened"};
+
+static const struct meaning *meaning_of(enum err e)
+{
+    return meanings[e].code ? &meanings[e] : &internal;
+}
+
+/* detail with the node in it, and what the layer below had to say. */
+static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
+{
+    const char *hole = strstr(m->detail, "%s");
+
+    if (hole) {
+        wr_bytes(w, m->detail, (size_t)(hole - m->detail));
+        wr_slice(w, node);
+        wr_str(w, hole + 2);
+    } else {
+        wr_str(w, m->detail);
+    }
+    if (text && *text)
+        wr_printf(w, " (%s)", text);
+    wr_u8(w, '\0');
+}
+
+static void answer(struct gateway *g, uint64_t http_id, const struct meaning *m, struct http_problem *p,
+                   struct slice node, const char *text)
+{
+    struct wr detail;
+
+    wr_init(&detail, SIZE_MAX);
+    write_detail(&detail, m, node, text);
+    p->code = m->code;
+    p->is_retryable = m->is_retryable;
+    p->detail = wr_ok(&detail) ? (const char *)detail.buf : m->detail;
+    if (strcmp(m->code, "overloaded") == 0)
+        p->retry_after_s = 1;
+    http_answer_problem(g->http, http_id, p);
+    wr_fini(&detail);
+}
+
+void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice node)
+{
+    struct http_problem p = {0};
+
+    answer(g, http_id, meaning_of(e), &p, node, NULL);
+}
+
+void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
+{
+    const struct meaning *m =
+        meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
+    struct http_problem p = {.was_sent = r->was_sent};
+    struct wr reason;
+
+    wr_init(&reason, g->config.max_reply);
+    if (r->err == ERR_CALLEE_EXIT && r->term.len) {
+        enum http_media media = x->out == HTTP_MEDIA_TYPED_JSON ? HTTP_MEDIA_TYPED_JSON : HTTP_MEDIA_JSON;
+
+        p.klass = SLICE("exit");
+        if (body_write(&reason, media, r->term, r->atoms, &x->options) == ERR_NONE)
+            p.reason = wr_written(&reason);
+    }
+    answer(g, x->http_id, m, &p, slice_of_str(x->node), r->text);
+    wr_fini(&reason);
+}
+
+void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f)
+{
+    struct http_problem p = {
+        .pointer = f->pointer[0] ? f->pointer : NULL,
+        .line = f->line,
+        .column = f->column,
+        .has_offset = true,
+        .offset = f->fault.offset,
+    };
+
+    answer(g, http_id, meaning_of(f->fault.err), &p, SLICE("?"), f->fault.text);
+}
+
+void errors_answer_parameter(struct gateway *g, uint64_t http_id, const char *parameter, const char *detail)
+{
+    struct http_problem p = {.code = "bad-parameter", .parameter = parameter, .detail = detail};
+
+    http_answer_problem(g->http, http_id, &p);
+}

@@ -1,0 +1,139 @@
+#include "bridge/gateway.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "bridge/internal.h"
+
+enum {
+    DEFAULT_TIMEOUT_MS = 5000,
+    MAX_TIMEOUT_MS = 300000,
+    MAX_BODY = 8 << 20,
+    MAX_REPLY = 64 << 20,
+    MAX_DIGITS = 10000,
+};
+
+static const char *const call_query[] = {"timeout", "unwrap", BODY_QUERY, NULL};
+static const char *const send_query[] = {"timeout", BODY_QUERY, NULL};
+static const char *const timeout_query[] = {"timeout", NULL};
+static const char *const verbose_query[] = {"verbose", NULL};
+
+const struct http_route gateway_routes[] = {
+    {"POST", "/v1/nodes/{node}/processes/{name}/call", HTTP_BODY_TERM, call_query, calls_call, 0},
+    {"POST", "/v1/nodes/{node}/processes/{name}/cast", HTTP_BODY_TERM, send_query, calls_cast, 0},
+    {"POST", "/v1/nodes/{node}/processes/{name}/send", HTTP_BODY_TERM, send_query, calls_send, 0},
+    {"POST", "/v1/pids/{pid}/call", HTTP_BODY_TERM, call_query, calls_call, 0},
+    {"POST", "/v1/pids/{pid}/cast", HTTP_BODY_TERM, send_query, calls_cast, 0},
+    {"POST", "/v1/pids/{pid}/send", HTTP_BODY_TERM, send_query, calls_send, 0},
+    {"GET", "/v1/nodes", HTTP_BODY_NONE, NULL, nodes_list, 0},
+    {"GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0},
+    {"PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0},
+    {"DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0},
+    {"GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, 0},
+    {"GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0},
+    {"GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0},
+    {"GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0},
+    {"GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0},
+};
+const size_t gateway_route_count = ARRAY_LEN(gateway_routes);
+
+/* The client has left: its call ends, and the callee's monitor is taken back. */
+static void gone(void *ctx, uint64_t http_id, uint64_t tag)
+{
+    struct gateway *g = ctx;
+    struct exchange *x = exchange_take(g, tag);
+
+    (void)http_id;
+    if (x)
+        node_cancel(g->node, x->op);
+    mem_free(x);
+}
+
+static void fill_defaults(struct gateway_config *c)
+{
+    if (!c->default_timeout_ms)
+        c->default_timeout_ms = DEFAULT_TIMEOUT_MS;
+    if (!c->max_timeout_ms)
+        c->max_timeout_ms = MAX_TIMEOUT_MS;
+    if (!c->max_body)
+        c->max_body = MAX_BODY;
+    if (!c->max_reply)
+        c->max_reply = MAX_REPLY;
+    if (!c->max_depth)
+        c->max_depth = ETF_DEFAULT_MAX_DEPTH;
+    if (!c->max_digits)
+        c->max_digits = MAX_DIGITS;
+}
+
+enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret)
+{
+    struct gateway *g = mem_zalloc(sizeof *g);
+    struct http_config http = {
+        .host = config->host,
+        .port = config->port,
+        .hosts = config->hosts,
+        .routes = gateway_routes,
+        .route_count = gateway_route_count,
+        .ctx = g,
+        .gone = gone,
+    };
+    uint64_t seed;
+    enum err e;
+
+    if (!g)
+        return ERR_NOMEM;
+    g->loop = l;
+    g->node = config->node;
+    g->config = *config;
+    fill_defaults(&g->config);
+    http.max_body = g->config.max_body;
+    g->started_us = loop_now_us();
+    loop_random(&seed, sizeof seed);
+    atoms_init(&g->atoms, config->atom_budget, seed);
+    idtab_init(&g->exchanges);
+    /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
+    wr_init(&g->term, 16 * g->config.max_body);
+    wr_init(&g->scratch, g->config.max_body);
+    e = http_server_start(l, &http, &g->http);
+    if (e != ERR_NONE) {
+        gateway_stop(g);
+        return e;
+    }
+    *ret = g;
+    return ERR_NONE;
+}
+
+uint16_t gateway_port(const struct gateway *g)
+{
+    return http_server_port(g->http);
+}
+
+void gateway_quiesce(struct gateway *g)
+{
+    g->is_quiet = true;
+    http_server_quiesce(g->http);
+}
+
+size_t gateway_in_flight(const struct gateway *g)
+{
+    return http_server_in_flight(g->http);
+}
+
+void gateway_stop(struct gateway *g)
+{
+    uint32_t cursor = 0;
+    struct exchange *x;
+
+    if (!g)
+        return;
+    while ((x = idtab_next(&g->exchanges, &cursor))) {
+        node_cancel(g->node, x->op);
+        mem_free(exchange_take(g, x->id));
+    }
+    http_server_stop(g->http);
+    CHECK(g->exchanges.count == 0);
+    idtab_fini(&g->exchanges);
+    atoms_fini(&g->atoms);
+    wr_fini(&g->term);
+    wr_fini(&g->scratch);
+    mem_free(g);
+}

@@ -1,0 +1,38 @@
+/*
+ * gateway: where HTTP and Erlang meet: the route table, and what each route does.
+ *
+ * Made by gateway_start over a node and a loop that outlive it, ended by gateway_stop. Owns the HTTP server.
+ */
+#ifndef ERLGATE_BRIDGE_GATEWAY_H
+#define ERLGATE_BRIDGE_GATEWAY_H
+
+#include "http/server.h"
+#include "loop/loop.h"
+#include "node/node.h"
+
+struct gateway;
+
+struct gateway_config {
+    struct node *node;           /* borrowed */
+    const char *host;            /* address to listen on */
+    uint16_t port;               /* 0: any */
+    const char *const *hosts;    /* further names for Host; NULL-terminated; NULL: none. Borrowed */
+    uint64_t default_timeout_ms; /* of a call; 0: 5,000 */
+    uint64_t max_timeout_ms;     /* 0: 300,000 */
+    size_t max_body;             /* bytes; 0: 8 MiB */
+    size_t max_reply;            /* bytes of a response body; 0: 64 MiB */
+    uint32_t max_depth;          /* of terms; 0: 512 */
+    uint32_t max_digits;         /* of integers; 0: 10,000 */
+    size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */
+    const char *version;         /* static */
+};
+
+MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret);
+uint16_t gateway_port(const struct gateway *g);
+/* Not ready, and no new requests; what waits goes on to its deadline. */
+void gateway_quiesce(struct gateway *g);
+/* Requests not yet answered. */
+size_t gateway_in_flight(const struct gateway *g);
+void gateway_stop(struct gateway *g); /* takes NULL */
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * erlgate: a node of an Erlang cluster that speaks REST and JSON on its other side. This file finds the
+ * subcommand.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "src/options.h"
+#include "src/serve.h"
+#include "src/term_cmd.h"
+
+static int version_command(int argc, char **argv);
+static int help_command(int argc, char **argv);
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", serve_command, "join a cluster and serve it over HTTP"},
+    {"term", term_command, "convert terms between ETF, JSON and Erlang syntax"},
+    {"version", version_command, "print the version"},
+    {"help", help_command, "print this, or the help of a command"},
+};
+
+static int version_command(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("erlgate %s\n", ERLGATE_VERSION);
+    return 0;
+}
+
+static int find_and_run(const char *name, int argc, char **argv)
+{
+    const char *names[ARRAY_LEN(commands)], *closest;
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        names[i] = commands[i].name;
+        if (strcmp(names[i], name) == 0)
+            return commands[i].run(argc, argv);
+    }
+    closest = options_closest(name, names, ARRAY_LEN(commands));
+    fprintf(stderr, "erlgate: there is no command '%s'%s%s%s. `erlgate help` lists them.\n", name,
+            closest ? "; did you mean '" : "", closest ? closest : "", closest ? "'?" : "");
+    return 2;
+}
+
+static int help_command(int argc, char **argv)
+{
+    char help[] = "--help", *ask[] = {help, NULL};
+
+    if (argc > 0 && strcmp(argv[0], "help") != 0 && strcmp(argv[0], "version") != 0)
+        return find_and_run(argv[0], 1, ask);
+    printf("erlgate: a node of an Erlang cluster that speaks REST and JSON on its other side.\n\n"
+           "Usage: erlgate COMMAND [OPTION]...\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].help);
+    printf("\n`erlgate COMMAND --help` tells more. To begin:\n\n"
+           "  erlgate serve --name gate@localhost --cookie-file ~/.erlang.cookie\n");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help_command(0, NULL);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help_command(0, NULL);
+    if (strcmp(argv[1], "--version") == 0)
+        return version_command(0, NULL);
+    return find_and_run(argv[1], argc - 2, argv + 2);
+}

@@ -1,0 +1,74 @@
+/*
+ * options: what can be configured, as one table: each is a flag, an environment variable and a key of the
+ * file.
+ *
+ * Strength, weakest first: default, file, environment, flag. Values are text until src/serve.c takes them
+ * apart.
+ */
+#ifndef ERLGATE_SRC_OPTIONS_H
+#define ERLGATE_SRC_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*   symbol               flag           argument            default        help */
+#define OPTION_TABLE(X)                                                                                      \
+    X(OPT_CONFIG, "config", "FILE", NULL, "YAML file with these options as keys")                            \
+    X(OPT_NAME, "name", "NAME@HOST", NULL,                                                                   \
+      "this node's name; erlgate@<short hostname> if not given. A dot in HOST makes it a long name")         \
+    X(OPT_COOKIE_FILE, "cookie-file", "FILE", NULL,                                                          \
+      "the cluster's cookie; if not given: $ERLGATE_COOKIE, else ~/.erlang.cookie")                          \
+    X(OPT_LISTEN, "listen", "ADDRESS:PORT", "127.0.0.1:4370", "where HTTP is served")                        \
+    X(OPT_INSECURE, "insecure", NULL, "false",                                                               \
+      "allow --listen beyond loopback: whoever reaches the port can then call anything in the cluster")      \
+    X(OPT_HOST, "host", "NAME", NULL, "a further name that requests may carry in Host; may be repeated")     \
+    X(OPT_DIST_PORT, "dist-port", "PORT|LO-HI", "0", "where other nodes connect to; 0: any free port")       \
+    X(OPT_DIST_LISTEN, "dist-listen", "ADDRESS", NULL,                                                       \
+      "address for other nodes; if not given: loopback when HOST of --name is there, else all (*)")          \
+    X(OPT_EPMD, "epmd", "MODE", "auto", "auto: the EPMD that runs, else our own; embedded; HOST:PORT; none") \
+    X(OPT_EPMD_LISTEN, "epmd-listen", "ADDRESS", NULL,                                                       \
+      "address of the embedded EPMD; default as for --dist-listen")                                          \
+    X(OPT_VISIBLE, "visible", NULL, "false",                                                                 \
+      "be a visible node; --hidden, the default, is what suits a cluster that uses `global`")                \
+    X(OPT_NET_TICKTIME, "net-ticktime", "SECONDS", "60",                                                     \
+      "a node that is silent for so long is given up, as net_ticktime of kernel(6)")                         \
+    X(OPT_CONNECT_TIMEOUT, "connect-timeout", "MS", "7000",                                                  \
+      "for finding, dialling and shaking hands with a node, each")                                           \
+    X(OPT_TIMEOUT, "timeout", "MS", "5000", "of a call that does not say")                                   \
+    X(OPT_MAX_TIMEOUT, "max-timeout", "MS", "300000", "the longest that a call may ask for")                 \
+    X(OPT_MAX_BODY, "max-body", "BYTES", "8388608", "of a request's body")                                   \
+    X(OPT_MAX_REPLY, "max-reply", "BYTES", "67108864", "of a response's body")                               \
+    X(OPT_MAX_DEPTH, "max-depth", "LEVELS", "512", "of a term")                                              \
+    X(OPT_ATOM_BUDGET, "atom-budget", "COUNT", "10000",                                                      \
+      "how many atoms HTTP may introduce into the cluster; `infinity` for no limit")                         \
+    X(OPT_STOP_TIMEOUT, "stop-timeout", "MS", "30000", "how long calls may go on after SIGTERM")             \
+    X(OPT_LOG_LEVEL, "log-level", "LEVEL", "info", "debug, info, warn, error, off")                          \
+    X(OPT_LOG_FORMAT, "log-format", "FORMAT", "text", "text or json")
+
+enum option {
+#define X(sym, flag, arg, dflt, help) sym,
+    OPTION_TABLE(X)
+#undef X
+        OPT_COUNT
+};
+
+enum { OPTION_VALUES_MAX = 64 };
+
+struct options {
+    char *values[OPT_COUNT];            /* owned; NULL: neither given nor with a default */
+    char *hosts[OPTION_VALUES_MAX + 1]; /* owned, NULL-terminated: --host is a list */
+    size_t host_count;
+};
+
+void options_init(struct options *o);
+void options_fini(struct options *o);
+/* Reads file, environment and argv[0..]. False: said on standard error what was wrong, and what to do. */
+bool options_read(struct options *o, int argc, char **argv);
+const char *options_get(const struct options *o, enum option which);
+bool options_is_set(const struct options *o, enum option which); /* for switches */
+/* The table, for --help. */
+void options_print_help(void);
+/* The candidate that is most like word, or NULL when none is. */
+const char *options_closest(const char *word, const char *const *candidates, size_t count);
+
+#endif

@@ -1,0 +1,233 @@
+#include "src/serve.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "loop/loop.h"
+#include "src/settings.h"
+
+/*
+ *   STARTING --(registered with EPMD, HTTP listens)--> SERVING --(signal)--> DRAINING --(nothing waits, or
+ * time is up,
+ *      `---------------(failure, signal)-----------------------------------------'        or a second
+ * signal)--> STOPPED
+ */
+enum state { STARTING, SERVING, DRAINING, STOPPED };
+
+struct server {
+    enum state state;
+    int status; /* to exit with */
+    struct settings settings;
+    struct loop *loop;
+    struct node *node;
+    struct gateway *gateway;
+    struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
+    struct loop_timer *limit; /* of DRAINING */
+    struct loop_signal *signals[3];
+};
+
+/* ---- down, in the order of the house: not ready, no more requests, calls to their deadline, links, loop
+ * empty ---- */
+
+static void stop(struct server *s)
+{
+    if (s->state == STOPPED)
+        return;
+    s->state = STOPPED;
+    gateway_stop(s->gateway);
+    s->gateway = NULL;
+    node_stop(s->node);
+    loop_hook_free(s->hook);
+    loop_timer_free(s->limit);
+    for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
+        loop_signal_free(s->signals[i]);
+    loop_stop(s->loop);
+}
+
+static void look_if_drained(void *ctx)
+{
+    struct server *s = ctx;
+
+    if (s->state == DRAINING && gateway_in_flight(s->gateway) == 0)
+        loop_timer_start(s->limit, 0);
+}
+
+static void limit_due(void *ctx, uint64_t id)
+{
+    (void)id;
+    stop(ctx);
+}
+
+static void drain(struct server *s)
+{
+    s->state = DRAINING;
+    gateway_quiesce(s->gateway);
+    node_quiesce(s->node);
+    LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
+    s->limit = loop_timer_new(s->loop, limit_due, s, 0);
+    s->hook = loop_hook_new(s->loop, look_if_drained, s);
+    if (!s->limit || !s->hook) {
+        stop(s);
+        return;
+    }
+    loop_timer_start(s->limit, s->settings.stop_timeout_ms);
+}
+
+static void signalled(void *ctx, int signo)
+{
+    struct server *s = ctx;
+
+    if (signo == SIGHUP) {
+        LOG(LOG_INFO, "reload-ignored", LOG_STR("why", "no option can be changed while running yet"));
+        return;
+    }
+    LOG(LOG_INFO, "signal", LOG_STR("name", signo == SIGINT ? "SIGINT" : "SIGTERM"));
+    if (s->state == SERVING)
+        drain(s);
+    else
+        stop(s);
+}
+
+/* ---- up ---- */
+
+static void failed(struct server *s, const char *what, enum err e, const char *text, const char *hint)
+{
+    LOG(LOG_ERROR, what, LOG_STR("error", err_name(e)), LOG_STR("why", text ? text : err_text(e)),
+        LOG_STR("hint", hint));
+    s->status = 1;
+    stop(s);
+}
+
+static const char *start_hint(enum err e, const char *text)
+{
+    if (e == ERR_NAME_TAKEN && text && strstr(text, "port"))
+        return "another EPMD runs: use --epmd auto, or another port by ERL_EPMD_PORT";
+    if (e == ERR_NAME_TAKEN)
+        return "choose another --name, or stop the other node";
+    return "see --epmd, and ERL_EPMD_PORT";
+}
+
+static void node_is_up(void *ctx, enum err e, const char *text)
+{
+    struct server *s = ctx;
+    struct slice name = node_name(s->node);
+    char url[300];
+
+    if (s->state != STARTING)
+        return;
+    if (e != ERR_NONE) {
+        failed(s, "node-failed", e, text, start_hint(e, text));
+        return;
+    }
+    s->settings.gateway.node = s->node;
+    s->settings.gateway.version = ERLGATE_VERSION;
+    e = gateway_start(s->loop, &s->settings.gateway, &s->gateway);
+    if (e != ERR_NONE) {
+        failed(s, "http-failed", e,
+               e == ERR_NAME_TAKEN ? "the HTTP port is in use" : "cannot listen on the HTTP address",
+               "choose another address or port with --listen");
+        return;
+    }
+    s->state = SERVING;
+    snprintf(url, sizeof url, strchr(s->settings.http_host, ':') ? "http://[%s]:%u" : "http://%s:%u",
+             s->settings.http_host[0] ? s->settings.http_host : "0.0.0.0", gateway_port(s->gateway));
+    LOG(LOG_INFO, "ready", LOG_STR("url", url), LOG_SLICE("node", name),
+        LOG_UINT("dist_port", node_dist_port(s->node)),
+        LOG_STR("epmd", node_has_embedded_epmd(s->node) ? "embedded" : "external"),
+        LOG_UINT("creation", node_creation(s->node)));
+}
+
+static bool bring_up(struct server *s)
+{
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP};
+    enum err e;
+
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        if (!(s->signals[i] = loop_signal_new(s->loop, wanted[i], signalled, s)))
+            return false;
+    s->node = node_new(s->loop, &s->settings.node);
+    if (!s->node)
+        return false;
+    e = node_start(s->node, node_is_up, s);
+    if (e != ERR_NONE)
+        failed(s, "node-failed", e,
+               e == ERR_NAME_TAKEN ? "no port of --dist-port is free" : "cannot listen for nodes",
+               "see --dist-port and --dist-listen");
+    return true;
+}
+
+/* Each connection is a descriptor: take as many as we may. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int run(struct server *s)
+{
+    log_setup(s->settings.log_level, s->settings.log_format);
+    raise_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    s->loop = loop_new();
+    if (!s->loop) {
+        fprintf(stderr, "erlgate: cannot make an event loop\n");
+        return 1;
+    }
+    if (!bring_up(s)) {
+        LOG(LOG_ERROR, "start-failed", LOG_STR("error", err_name(ERR_NOMEM)));
+        s->status = 1;
+        if (s->node)
+            stop(s);
+    }
+    if (s->state != STOPPED)
+        loop_run(s->loop);
+    node_free(s->node);
+    loop_free(s->loop);
+    LOG(LOG_INFO, "stopped", LOG_INT("status", s->status));
+    return s->status;
+}
+
+static void print_help(void)
+{
+    printf("Usage: erlgate serve [OPTION]...\n\n"
+           "Joins an Erlang cluster as a node of its own, and serves it over HTTP.\n\n"
+           "  erlgate serve --name gate@localhost --cookie-file ~/.erlang.cookie\n"
+           "  curl -d '{\"$tuple\": [{\"$atom\": \"get\"}, \"k\"]}' \\\n"
+           "       localhost:4370/v1/nodes/kv@localhost/processes/kv/call\n\n"
+           "Each option is also an environment variable (--log-level is ERLGATE_LOG_LEVEL) and a key of the "
+           "file that\n"
+           "--config names (log-level: debug). A flag wins over the environment, the environment over the "
+           "file.\n\n");
+    options_print_help();
+    printf("\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
+           "calls that\n"
+           "wait have been answered; a second one at once.\n");
+}
+
+int serve_command(int argc, char **argv)
+{
+    struct server s = {.state = STARTING};
+    struct options options;
+    int status = 2;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return 0;
+        }
+    }
+    options_init(&options);
+    if (options_read(&options, argc, argv) && settings_read(&s.settings, &options))
+        status = run(&s);
+    settings_fini(&s.settings);
+    options_fini(&options);
+    return status;
+}

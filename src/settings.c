@@ -1,0 +1,329 @@
+#include "src/settings.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum { COOKIE_MAX = 4096, MIN_TICK_S = 4, MAX_TICK_S = 86400, DEFAULT_EPMD_PORT = 4369 };
+
+static bool refuse(const char *option, const char *why)
+{
+    fprintf(stderr, "erlgate: --%s: %s\n", option, why);
+    return false;
+}
+
+static bool number(const char *text, uint64_t low, uint64_t high, uint64_t *ret)
+{
+    char *end;
+    unsigned long long v;
+
+    errno = 0;
+    v = strtoull(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || *text == '+' || v < low || v > high)
+        return false;
+    *ret = v;
+    return true;
+}
+
+static bool option_number(const struct options *o, enum option which, const char *name, uint64_t low,
+                          uint64_t high, uint64_t *ret)
+{
+    char why[96];
+
+    if (number(options_get(o, which), low, high, ret))
+        return true;
+    snprintf(why, sizeof why, "is to be a number from %llu to %llu", (unsigned long long)low,
+             (unsigned long long)high);
+    return refuse(name, why);
+}
+
+/* "127.0.0.1:4370", "[::1]:4370", ":4370" and "*:4370" for all addresses. */
+static bool split_address(const char *text, char *host, size_t cap, uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    size_t len;
+    uint64_t port;
+
+    if (!colon || !number(colon + 1, 0, 65535, &port))
+        return false;
+    len = (size_t)(colon - text);
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    } else if (memchr(text, ':', len)) {
+        return false;
+    }
+    if (len >= cap)
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    if (strcmp(host, "*") == 0)
+        host[0] = '\0';
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+/* ---- addresses ---- */
+
+static bool sockaddr_is_loopback(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127;
+    return a->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+}
+
+/* The loopback address that host has, as text; false when it has another one, or none. */
+static bool resolve_loopback(const char *host, char *ret, size_t cap)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list;
+    bool is_loopback = true;
+
+    if (getaddrinfo(host, NULL, &hints, &list) != 0)
+        return false;
+    for (struct addrinfo *ai = list; ai; ai = ai->ai_next)
+        is_loopback &= sockaddr_is_loopback(ai->ai_addr);
+    for (struct addrinfo *ai = list; ai && is_loopback; ai = ai->ai_next) {
+        if (getnameinfo(ai->ai_addr, ai->ai_addrlen, ret, (socklen_t)cap, NULL, 0, NI_NUMERICHOST) != 0)
+            is_loopback = false;
+        if (ai->ai_family == AF_INET)
+            break; /* Erlang nodes dial IPv4 unless told otherwise */
+    }
+    freeaddrinfo(list);
+    return is_loopback;
+}
+
+static bool is_loopback_text(const char *host)
+{
+    char address[256];
+
+    return *host && resolve_loopback(host, address, sizeof address);
+}
+
+static bool read_http(struct settings *s, const struct options *o)
+{
+    if (!split_address(options_get(o, OPT_LISTEN), s->http_host, sizeof s->http_host, &s->gateway.port))
+        return refuse("listen", "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370");
+    if (strcmp(s->http_host, "localhost") == 0)
+        snprintf(s->http_host, sizeof s->http_host, "127.0.0.1");
+    s->gateway.host = s->http_host;
+    s->gateway.hosts = (const char *const *)o->hosts;
+    if (is_loopback_text(s->http_host) || options_is_set(o, OPT_INSECURE))
+        return true;
+    return refuse("listen",
+                  "this address is reachable from outside, and there is no authentication yet: whoever "
+                  "reaches it can call anything in the cluster. Say --insecure if a firewall or a proxy "
+                  "keeps them out, or listen on 127.0.0.1");
+}
+
+/* Other nodes reach us at the host of our name: when that is loopback, nothing else needs to be open. */
+static void default_address(const struct settings *s, const char *given, char *ret, size_t cap)
+{
+    const char *host = strchr(s->name, '@') + 1;
+
+    if (given)
+        snprintf(ret, cap, "%s",
+                 strcmp(given, "*") == 0           ? ""
+                 : strcmp(given, "localhost") == 0 ? "127.0.0.1"
+                                                   : given);
+    else if (!resolve_loopback(host, ret, cap))
+        ret[0] = '\0';
+}
+
+static bool read_ports(const char *text, uint16_t *ret_low, uint16_t *ret_high)
+{
+    const char *dash = strchr(text, '-');
+    char low_text[16];
+    uint64_t low, high;
+
+    snprintf(low_text, sizeof low_text, "%.*s", dash ? (int)(dash - text) : 15, text);
+    if (!number(low_text, 0, 65535, &low) || !number(dash ? dash + 1 : low_text, low, 65535, &high))
+        return false;
+    *ret_low = (uint16_t)low;
+    *ret_high = (uint16_t)high;
+    return low != 0 || !dash;
+}
+
+static bool read_epmd_port(uint16_t *ret)
+{
+    const char *text = getenv("ERL_EPMD_PORT");
+    uint64_t port;
+
+    *ret = DEFAULT_EPMD_PORT;
+    if (!text || !*text)
+        return true;
+    if (!number(text, 1, 65535, &port)) {
+        fprintf(stderr, "erlgate: ERL_EPMD_PORT: is to be a port\n");
+        return false;
+    }
+    *ret = (uint16_t)port;
+    return true;
+}
+
+static bool read_epmd(struct settings *s, const struct options *o)
+{
+    const char *mode = options_get(o, OPT_EPMD), *listen = options_get(o, OPT_EPMD_LISTEN);
+
+    if (!read_epmd_port(&s->node.epmd_port))
+        return false;
+    if (strcmp(mode, "auto") == 0) {
+        s->node.epmd_mode = NODE_EPMD_AUTO;
+    } else if (strcmp(mode, "embedded") == 0) {
+        s->node.epmd_mode = NODE_EPMD_EMBEDDED;
+    } else if (strcmp(mode, "none") == 0) {
+        s->node.epmd_mode = NODE_EPMD_NONE;
+    } else if (split_address(mode, s->epmd_host, sizeof s->epmd_host, &s->node.epmd_port) &&
+               s->epmd_host[0]) {
+        s->node.epmd_mode = NODE_EPMD_EXTERNAL;
+        s->node.epmd_host = s->epmd_host;
+    } else {
+        return refuse("epmd", "is to be auto, embedded, none or HOST:PORT");
+    }
+    default_address(s, listen ? listen : getenv("ERL_EPMD_ADDRESS"), s->epmd_address, sizeof s->epmd_address);
+    s->epmd_addresses[0] = s->epmd_address;
+    s->node.epmd_listen = s->epmd_addresses;
+    return true;
+}
+
+/* ---- name and cookie ---- */
+
+static bool read_name(struct settings *s, const struct options *o)
+{
+    const char *given = options_get(o, OPT_NAME);
+    char host[256] = "localhost";
+
+    if (!given || !strchr(given, '@')) {
+        if (gethostname(host, sizeof host - 1) == 0)
+            host[strcspn(host, ".")] = '\0';
+        snprintf(s->name, sizeof s->name, "%s@%s", given ? given : "erlgate", host);
+    } else {
+        snprintf(s->name, sizeof s->name, "%s", given);
+    }
+    s->node.name = slice_of_str(s->name);
+    return node_name_is_valid(s->node.name) ||
+           refuse("name", "is to be NAME@HOST, without spaces, at most 255 characters");
+}
+
+static char *read_cookie_file(const char *path)
+{
+    char buf[COOKIE_MAX + 1], *copy;
+    struct stat st;
+    FILE *f = fopen(path, "rb");
+    size_t n;
+
+    if (!f) {
+        fprintf(stderr, "erlgate: cookie file %s: %s\n", path, strerror(errno));
+        return NULL;
+    }
+    if (fstat(fileno(f), &st) == 0 && (st.st_mode & 077))
+        fprintf(stderr, "erlgate: warning: cookie file %s can be read by others: chmod 600 it\n", path);
+    n = fread(buf, 1, COOKIE_MAX, f);
+    fclose(f);
+    while (n > 0 && strchr(" \t\r\n", buf[n - 1]))
+        n--;
+    copy = mem_strndup(buf, n);
+    mem_wipe(buf, sizeof buf);
+    return copy;
+}
+
+static char *take_cookie(const struct options *o)
+{
+    const char *path = options_get(o, OPT_COOKIE_FILE), *home;
+    char *variable = getenv("ERLGATE_COOKIE"), *copy, home_path[4096];
+
+    if (path)
+        return read_cookie_file(path);
+    if (variable && *variable) {
+        copy = mem_strndup(variable, strlen(variable));
+        /* It has been read: it need not be seen in this process's environment any longer. */
+        mem_wipe(variable, strlen(variable));
+        return copy;
+    }
+    home = getenv("HOME");
+    snprintf(home_path, sizeof home_path, "%s/.erlang.cookie", home ? home : "");
+    if (access(home_path, F_OK) == 0)
+        return read_cookie_file(home_path);
+    fprintf(stderr,
+            "erlgate: there is no cookie: give --cookie-file FILE, or set ERLGATE_COOKIE, or put the "
+            "cluster's cookie into %s. It is what erlang:get_cookie() says at a node of the cluster\n",
+            home_path);
+    return NULL;
+}
+
+static bool read_cookie(struct settings *s, const struct options *o)
+{
+    s->cookie = take_cookie(o);
+    if (!s->cookie)
+        return false;
+    if (!*s->cookie) {
+        fprintf(stderr, "erlgate: the cookie is empty\n");
+        return false;
+    }
+    s->node.cookie = slice_of_str(s->cookie);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static bool read_numbers(struct settings *s, const struct options *o)
+{
+    const char *budget = options_get(o, OPT_ATOM_BUDGET);
+    uint64_t tick, connect, body, reply, depth, atoms = SIZE_MAX;
+
+    if (!option_number(o, OPT_NET_TICKTIME, "net-ticktime", MIN_TICK_S, MAX_TICK_S, &tick) ||
+        !option_number(o, OPT_CONNECT_TIMEOUT, "connect-timeout", 100, 600000, &connect) ||
+        !option_number(o, OPT_TIMEOUT, "timeout", 1, 86400000, &s->gateway.default_timeout_ms) ||
+        !option_number(o, OPT_MAX_TIMEOUT, "max-timeout", 1, 86400000, &s->gateway.max_timeout_ms) ||
+        !option_number(o, OPT_MAX_BODY, "max-body", 1, 1u << 30, &body) ||
+        !option_number(o, OPT_MAX_REPLY, "max-reply", 1024, 1u << 30, &reply) ||
+        !option_number(o, OPT_MAX_DEPTH, "max-depth", 1, 100000, &depth) ||
+        !option_number(o, OPT_STOP_TIMEOUT, "stop-timeout", 0, 3600000, &s->stop_timeout_ms))
+        return false;
+    if (strcmp(budget, "infinity") != 0 && !number(budget, 0, 1u << 30, &atoms))
+        return refuse("atom-budget", "is to be a number or infinity");
+    s->node.tick_ms = (uint32_t)tick * 1000;
+    s->node.connect_ms = (uint32_t)connect;
+    s->gateway.max_body = body;
+    s->gateway.max_reply = reply;
+    s->gateway.max_depth = (uint32_t)depth;
+    s->gateway.atom_budget = atoms;
+    return true;
+}
+
+static bool read_logging(struct settings *s, const struct options *o)
+{
+    if (!log_level_parse(slice_of_str(options_get(o, OPT_LOG_LEVEL)), &s->log_level))
+        return refuse("log-level", "is to be debug, info, warn, error or off");
+    if (!log_format_parse(slice_of_str(options_get(o, OPT_LOG_FORMAT)), &s->log_format))
+        return refuse("log-format", "is to be text or json");
+    return true;
+}
+
+bool settings_read(struct settings *s, const struct options *o)
+{
+    *s = (struct settings){0};
+    if (!read_name(s, o) || !read_http(s, o) || !read_epmd(s, o) || !read_numbers(s, o) ||
+        !read_logging(s, o))
+        return false;
+    if (!read_ports(options_get(o, OPT_DIST_PORT), &s->node.dist_port_low, &s->node.dist_port_high))
+        return refuse("dist-port", "is to be a port or a range, as in 9100 or 9100-9105");
+    default_address(s, options_get(o, OPT_DIST_LISTEN), s->dist_host, sizeof s->dist_host);
+    s->node.dist_host = s->dist_host;
+    s->node.is_visible = options_is_set(o, OPT_VISIBLE);
+    return read_cookie(s, o);
+}
+
+void settings_fini(struct settings *s)
+{
+    if (s->cookie)
+        mem_wipe(s->cookie, strlen(s->cookie));
+    mem_free(s->cookie);
+    *s = (struct settings){0};
+}

@@ -1,0 +1,30 @@
+/*
+ * settings: options taken apart: what `serve` needs, checked, as numbers and addresses.
+ *
+ * Made by settings_read from options that outlive it, ended by settings_fini, which wipes the cookie.
+ */
+#ifndef ERLGATE_SRC_SETTINGS_H
+#define ERLGATE_SRC_SETTINGS_H
+
+#include "base/log.h"
+#include "bridge/gateway.h"
+#include "node/node.h"
+#include "src/options.h"
+
+struct settings {
+    char name[1024]; /* of the node */
+    char *cookie;    /* owned, wiped */
+    char http_host[256], dist_host[256], epmd_host[256], epmd_address[256];
+    const char *epmd_addresses[2];
+    struct node_config node;
+    struct gateway_config gateway;
+    uint64_t stop_timeout_ms;
+    enum log_level log_level;
+    enum log_format log_format;
+};
+
+/* False: said on standard error what was wrong, and what to do. */
+bool settings_read(struct settings *s, const struct options *o);
+void settings_fini(struct settings *s);
+
+#endif
