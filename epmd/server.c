@@ -1,5 +1,6 @@
 #include "epmd/server.h"
 
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -416,9 +417,12 @@ enum err epmd_server_start(struct loop *l, const struct epmd_server_config *conf
     if (s->core && s->timer && s->probe_timer)
         e = start_listening(s, &address);
     if (e != ERR_NONE) {
+        int why = errno; /* ERR_IO's */
+
         if (ret_address)
             *ret_address = address;
         epmd_server_stop(s);
+        errno = why;
         return e;
     }
     /* What was borrowed for starting is not kept. */
