@@ -1,9 +1,10 @@
 /*
  * syntax: terms as Erlang text, both ways: what the shell prints, and what it reads.
  *
- * Printed on one line, UTF-8. What has no syntax in Erlang: #Pid<node:id:serial:creation>, #Ref<node:creation:w.w.w>,
- * #Port<node:id:creation>, and #Etf<base64> (with byte 131) for closures, records of OTP 29 and local terms; external
- * funs are `fun m:f/1`. Read: the constants of erl_parse, one term, the final dot optional.
+ * Printed on one line, UTF-8. What has no syntax in Erlang: #Pid<node:id:serial:creation>,
+ * #Ref<node:creation:w.w.w>, #Port<node:id:creation>, and #Etf<base64> (with byte 131) for closures, records
+ * of OTP 29 and local terms; external funs are `fun m:f/1`. Read: the constants of erl_parse, one term, the
+ * final dot optional.
  */
 #ifndef ERLGATE_ETF_SYNTAX_H
 #define ERLGATE_ETF_SYNTAX_H
@@ -19,14 +20,16 @@ struct etf_parse_rules {
     uint32_t max_digits;   /* of an integer; 0: 10,000 */
 };
 
-/* Appends the term (without version byte) that text stands for. On failure f says where (byte offset in text). */
+/* Appends the term (without version byte) that text stands for. On failure f says where (byte offset in
+ * text). */
 MUST_USE enum err etf_parse(struct wr *w, struct slice text, const struct etf_parse_rules *rules,
                             struct fault *f);
 
 /*
- * The texts inside #Pid<…>, #Ref<…>, #Port<…>, which tags in JSON and paths in URLs use too. The node stands bare
- * when made of [A-Za-z0-9_@.-], else as a quoted atom; the numbers are split off from the right. Reading: all of text
- * must be used; the node's text goes through scratch when it has escapes (borrowed from text or scratch).
+ * The texts inside #Pid<…>, #Ref<…>, #Port<…>, which tags in JSON and paths in URLs use too. The node stands
+ * bare when made of [A-Za-z0-9_@.-], else as a quoted atom; the numbers are split off from the right.
+ * Reading: all of text must be used; the node's text goes through scratch when it has escapes (borrowed from
+ * text or scratch).
  */
 void etf_print_pid_text(struct wr *w, const struct etf_pid *pid);
 void etf_print_ref_text(struct wr *w, const struct etf_ref *ref);

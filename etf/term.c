@@ -44,8 +44,8 @@ enum etf_kind etf_peek(const struct etf_rd *r)
 
     if (rd_left(&r->rd) == 0)
         return ETF_KIND_NONE;
-    /* All bits of the last byte, or no byte: a binary under the bitstring's tag. */
-    if (p[0] == ETF_BIT_BINARY_EXT && rd_left(&r->rd) >= 6 && (p[5] == 8 || p[5] == 0))
+    /* All bits of the last byte: a binary under the bitstring's tag. */
+    if (p[0] == ETF_BIT_BINARY_EXT && rd_left(&r->rd) >= 6 && p[5] == 8)
         return ETF_KIND_BINARY;
     return (enum etf_kind)kind_of_tag[p[0]];
 }
@@ -238,7 +238,7 @@ bool etf_read_bitstring(struct etf_rd *r, struct slice *ret, unsigned *ret_bits)
     if (!commit(r, &t))
         return false;
     *ret = s;
-    *ret_bits = bits ? bits : 8;
+    *ret_bits = bits;
     return true;
 }
 

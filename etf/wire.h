@@ -99,6 +99,13 @@ static inline struct etf_ref etf_wire_ref(struct rd *r, uint8_t tag, const struc
     return ref;
 }
 
+/* Five words and a mark in the second: an alias of OTP 26 and later, whose last two words are a pid's
+ * immediate term. */
+static inline bool etf_ref_has_pid(const struct etf_ref *ref)
+{
+    return ref->count == 5 && ref->words[1] >> 16 & 1;
+}
+
 /* SMALL_BIG_EXT or LARGE_BIG_EXT: the magnitude, little-endian, as it stands. */
 static inline struct slice etf_wire_big(struct rd *r, uint8_t tag, bool *ret_negative)
 {
@@ -108,13 +115,13 @@ static inline struct slice etf_wire_big(struct rd *r, uint8_t tag, bool *ret_neg
     return rd_slice(r, n);
 }
 
-/* BIT_BINARY_EXT: ret_bits is 1 to 8, or 0 for no bytes at all. */
+/* BIT_BINARY_EXT: at least one byte, and ret_bits of the last, 1 to 8. */
 static inline struct slice etf_wire_bits(struct rd *r, unsigned *ret_bits)
 {
     uint32_t n = rd_be32(r);
 
     *ret_bits = rd_u8(r);
-    if (*ret_bits > 8 || (*ret_bits == 0) != (n == 0))
+    if (rd_ok(r) && (n == 0 || *ret_bits < 1 || *ret_bits > 8))
         rd_fail(r, ERR_MALFORMED);
     return rd_slice(r, n);
 }

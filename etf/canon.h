@@ -1,0 +1,31 @@
+/*
+ * canon: one term rewritten in canonical form: as term_to_binary of OTP 26 and later would write it.
+ *
+ * Private to etf/. Copying is this and no more; for the question whether two terms are equal maps are sorted
+ * and what does not matter is left out, so that equal terms become equal bytes.
+ */
+#ifndef ERLGATE_ETF_CANON_H
+#define ERLGATE_ETF_CANON_H
+
+#include "base/wr.h"
+#include "etf/term.h"
+
+enum etf_canon_mode {
+    ETF_CANON_COPY,
+    ETF_CANON_EQUAL, /* `=:=` of OTP 27 and later */
+    ETF_CANON_KEY, /* the same key for some OTP: 0.0 and -0.0 are one, and so are closures that OTP takes for
+                      one */
+};
+
+/* Terms up to this length: offsets are kept in 31 bits. */
+#define ETF_CANON_MAX_BYTES ((size_t)INT32_MAX)
+
+/*
+ * Appends the term at r, which then stands behind it. ERR_DUPLICATE_KEY (never when copying) with the offset
+ * of the second key in f (may be NULL), counted as r counts; ERR_NOMEM, ERR_TOO_LARGE, w's failure;
+ * ERR_MALFORMED for what validation would not have let through. r and w are as they may be then.
+ */
+MUST_USE enum err etf_canon(struct wr *w, struct rd *r, const struct etf_atoms *atoms,
+                            enum etf_canon_mode mode, struct fault *f);
+
+#endif

@@ -1,0 +1,171 @@
+#include "etf/keys.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { PAIRWISE_MAX = 16 };
+
+void etf_keys_init(struct etf_keys *k)
+{
+    k->at = k->first;
+    k->count = 0;
+    k->cap = ETF_KEYS_INLINE;
+}
+
+void etf_keys_fini(struct etf_keys *k)
+{
+    if (k->at != k->first)
+        mem_free(k->at);
+}
+
+static bool make_room(struct etf_keys *k, size_t n)
+{
+    size_t cap = k->cap;
+    struct etf_key *at;
+
+    if (LIKELY(k->cap - k->count >= n))
+        return true;
+    while (cap - k->count < n) {
+        if (cap > SIZE_MAX / 2)
+            return false;
+        cap *= 2;
+    }
+    at = mem_realloc_array(k->at == k->first ? NULL : k->at, cap, sizeof *at);
+    if (!at)
+        return false;
+    if (k->at == k->first)
+        memcpy(at, k->first, k->count * sizeof *at);
+    k->at = at;
+    k->cap = cap;
+    return true;
+}
+
+static const uint8_t *bytes_of(const struct etf_key *key, const struct etf_key_bases *b)
+{
+    return b->of[key->is_scratch] + key->at;
+}
+
+bool etf_keys_push(struct etf_keys *k, struct etf_key key, const struct etf_key_bases *b)
+{
+    const uint8_t *p = bytes_of(&key, b);
+
+    if (UNLIKELY(!make_room(k, 1)))
+        return false;
+    key.tail = 0;
+    if (key.len >= 8)
+        memcpy(&key.tail, p + key.len - 8, 8);
+    else
+        memcpy(&key.tail, p, key.len);
+    k->at[k->count++] = key;
+    return true;
+}
+
+/* Any order will do; this one seldom looks at the bytes. */
+static int compare(const struct etf_key *x, const struct etf_key *y, const struct etf_key_bases *b)
+{
+    if (x->len != y->len)
+        return x->len < y->len ? -1 : 1;
+    if (x->tail != y->tail)
+        return x->tail < y->tail ? -1 : 1;
+    return x->len <= 8 ? 0 : memcmp(bytes_of(x, b), bytes_of(y, b), x->len - 8);
+}
+
+static const struct etf_key *later(const struct etf_key *x, const struct etf_key *y)
+{
+    return x->source > y->source ? x : y;
+}
+
+static const struct etf_key *insertion_sort(struct etf_key *k, size_t n, const struct etf_key_bases *b)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct etf_key key = k[i];
+        size_t j = i;
+        int c = 1;
+
+        while (j > 0 && (c = compare(&key, &k[j - 1], b)) < 0) {
+            k[j] = k[j - 1];
+            j--;
+        }
+        k[j] = key;
+        if (j > 0 && c == 0)
+            return later(&k[j], &k[j - 1]);
+    }
+    return NULL;
+}
+
+/* Merges k[0..mid) and k[mid..n), each sorted, into out. Equal ones always meet in some merge, so it can stop
+ * there. */
+static const struct etf_key *merge(const struct etf_key *k, size_t mid, size_t n, struct etf_key *out,
+                                   const struct etf_key_bases *b)
+{
+    size_t i = 0, j = mid;
+
+    while (i < mid && j < n) {
+        int c = compare(&k[i], &k[j], b);
+
+        if (c == 0)
+            return later(&k[i], &k[j]);
+        *out++ = c < 0 ? k[i++] : k[j++];
+    }
+    memcpy(out, k + i, (mid - i) * sizeof *k);
+    memcpy(out + (mid - i), k + j, (n - j) * sizeof *k);
+    return NULL;
+}
+
+bool etf_keys_sort(struct etf_keys *k, size_t from, const struct etf_key_bases *b,
+                   const struct etf_key **ret_twin)
+{
+    size_t n = k->count - from;
+    struct etf_key *a, *other;
+
+    *ret_twin = NULL;
+    if (n <= PAIRWISE_MAX) {
+        *ret_twin = insertion_sort(k->at + from, n, b);
+        return true;
+    }
+    /* The free end of the array is the second half that merging needs. */
+    if (!make_room(k, n))
+        return false;
+    a = k->at + from;
+    other = k->at + k->count;
+    for (size_t i = 0; i < n && !*ret_twin; i += PAIRWISE_MAX)
+        *ret_twin = insertion_sort(a + i, n - i < PAIRWISE_MAX ? n - i : PAIRWISE_MAX, b);
+    for (size_t width = PAIRWISE_MAX; width < n && !*ret_twin; width *= 2) {
+        struct etf_key *t = a;
+
+        for (size_t i = 0; i < n && !*ret_twin; i += 2 * width) {
+            size_t part = n - i < 2 * width ? n - i : 2 * width;
+
+            *ret_twin = merge(a + i, part < width ? part : width, part, other + i, b);
+        }
+        a = other;
+        other = t;
+    }
+    if (!*ret_twin && a != k->at + from)
+        memcpy(k->at + from, a, n * sizeof *a);
+    return true;
+}
+
+bool etf_keys_find_twin(struct etf_keys *k, size_t from, const struct etf_key_bases *b,
+                        const struct etf_key **ret_twin)
+{
+    const struct etf_key *a = k->at + from;
+    size_t n = k->count - from;
+    size_t sorted = 1;
+
+    *ret_twin = NULL;
+    if (n <= PAIRWISE_MAX) {
+        for (size_t i = 1; i < n; i++) {
+            for (size_t j = 0; j < i; j++) {
+                if (UNLIKELY(a[i].tail == a[j].tail && compare(&a[i], &a[j], b) == 0)) {
+                    *ret_twin = &a[i];
+                    return true;
+                }
+            }
+        }
+        return true;
+    }
+    while (sorted < n && compare(&a[sorted - 1], &a[sorted], b) < 0)
+        sorted++;
+    return sorted == n || etf_keys_sort(k, from, b, ret_twin);
+}
