@@ -49,7 +49,9 @@ bool body_options(struct gateway *g, struct http_request *req, struct transcode_
         .null_atom = SLICE("null"),
         .max_depth = g->config.max_depth,
         .max_digits = g->config.max_digits,
+        .max_bytes = g->config.max_body,
         .refuse = ETF_USES_NEVER_FROM_OUTSIDE,
+        .seed = g->seed,
         .on_atom = atoms_on_atom,
         .ctx = &g->atoms,
     };

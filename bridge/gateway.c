@@ -76,7 +76,6 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .ctx = g,
         .gone = gone,
     };
-    uint64_t seed;
     enum err e;
 
     if (!g)
@@ -87,8 +86,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     fill_defaults(&g->config);
     http.max_body = g->config.max_body;
     g->started_us = loop_now_us();
-    loop_random(&seed, sizeof seed);
-    atoms_init(&g->atoms, config->atom_budget, seed);
+    loop_random(&g->seed, sizeof g->seed);
+    atoms_init(&g->atoms, config->atom_budget, g->seed);
     idtab_init(&g->exchanges);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
     wr_init(&g->term, 16 * g->config.max_body);

@@ -18,6 +18,7 @@ struct gateway {
     struct atoms atoms;
     struct idtab exchanges;
     struct wr term, scratch; /* used within one handler; kept for their memory */
+    uint64_t seed; /* of hashes over what clients send */
     uint64_t started_us;
     bool is_quiet;
 };

@@ -276,14 +276,28 @@ static bool read_environment(struct options *o)
     return true;
 }
 
-static bool takes_argument(const char *name)
+/* False, and said, when there is no such flag. */
+static bool look_up(const char *name, const char *where, bool *ret_takes_argument)
 {
+    char what[128];
+
+    *ret_takes_argument = false;
     if (strcmp(name, "hidden") == 0)
-        return false;
-    for (size_t i = 0; i < OPT_COUNT; i++)
-        if (strcmp(table[i].flag, name) == 0)
-            return table[i].argument != NULL;
-    return false;
+        return true;
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        if (strcmp(table[i].flag, name) == 0) {
+            *ret_takes_argument = table[i].argument != NULL;
+            return true;
+        }
+    }
+    if (strcmp(name, "cookie") == 0)
+        return refuse(
+            where,
+            "a cookie on the command line would stand in every process list: put it in a file and give "
+            "--cookie-file, or in $ERLGATE_COOKIE",
+            NULL);
+    snprintf(what, sizeof what, "there is no option '%.60s'", name);
+    return refuse(where, what, closest_flag(name));
 }
 
 /* --name VALUE and --name=VALUE; a switch is true by itself. config_only: look for --config, and nothing
@@ -293,23 +307,21 @@ static bool read_flags(struct options *o, int argc, char **argv, bool config_onl
     for (int i = 0; i < argc; i++) {
         char name[64], where[72];
         const char *arg = argv[i], *equals = strchr(arg, '='), *value = "true";
+        bool takes_argument;
 
         if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
             return refuse(arg, "serve takes options only", NULL);
         snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - arg - 2) : (int)strlen(arg) - 2, arg + 2);
         snprintf(where, sizeof where, "--%s", name);
+        if (!look_up(name, where, &takes_argument))
+            return false;
         if (equals) {
             value = equals + 1;
-        } else if (takes_argument(name)) {
+        } else if (takes_argument) {
             if (i + 1 == argc)
                 return refuse(where, "wants a value", NULL);
             value = argv[++i];
         }
-        if (strcmp(name, "cookie") == 0)
-            return refuse(where,
-                          "a cookie on the command line would stand in every process list: put it in a file "
-                          "and give --cookie-file, or in $ERLGATE_COOKIE",
-                          NULL);
         if (config_only != (strcmp(name, "config") == 0))
             continue;
         if (!set_by_name(o, name, value, where))

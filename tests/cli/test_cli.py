@@ -1,0 +1,169 @@
+"""The command line: what it teaches, what it refuses, and that it says why. No Erlang is needed."""
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ERLGATE = os.path.join(os.environ["ERLGATE_BIN"], "erlgate")
+
+
+def run(*args, env=None, stdin=""):
+    """Exit status, standard output and standard error; an environment without this machine's own settings."""
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **(env or {})}
+    p = subprocess.run([ERLGATE, *args], input=stdin, capture_output=True, text=True, timeout=20, env=clean)
+    return p.returncode, p.stdout, p.stderr
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Help(unittest.TestCase):
+    def test_each_command_explains_itself(self):
+        for args in (["--help"], ["help"], ["serve", "--help"], ["help", "serve"], ["term", "--help"]):
+            status, out, err = run(*args)
+            self.assertEqual((status, err), (0, ""), args)
+            self.assertIn("Usage", out, args)
+
+    def test_the_version_is_one_line(self):
+        status, out, _ = run("version")
+        self.assertEqual(status, 0)
+        self.assertRegex(out, r"^erlgate \d+\.\d+\.\d+\n$")
+
+    def test_without_a_command_it_shows_the_commands_and_fails(self):
+        status, out, _ = run()
+        self.assertEqual(status, 2)
+        self.assertIn("serve", out)
+
+    def test_a_misspelt_command_or_option_gets_a_suggestion(self):
+        self.assertIn("did you mean 'serve'", run("sevre")[2])
+        status, _, err = run("serve", "--lisen", "127.0.0.1:0")
+        self.assertEqual(status, 2)
+        self.assertIn("did you mean 'listen'", err)
+
+
+class Refusals(unittest.TestCase):
+    COOKIE = {"ERLGATE_COOKIE": "c"}
+
+    def refused(self, *args, says, env=None):
+        status, _, err = run("serve", *args, env=self.COOKIE if env is None else env)
+        self.assertEqual(status, 2, err)
+        self.assertIn(says, err)
+
+    def test_wrong_values_say_what_is_right(self):
+        self.refused("--listen", "nonsense", says="ADDRESS:PORT")
+        self.refused("--listen", "127.0.0.1:70000", says="ADDRESS:PORT")
+        self.refused("--dist-port", "9-1", says="range")
+        self.refused("--epmd", "maybe", says="auto, embedded, none or HOST:PORT")
+        self.refused("--name", "two words@localhost", says="NAME@HOST")
+        self.refused("--log-level", "loud", says="debug, info, warn")
+        self.refused("--timeout", "0", says="number from 1")
+        self.refused("--atom-budget", "-1", says="number or infinity")
+        self.refused("--visible=perhaps", says="true or false")
+        self.refused("--name", says="wants a value")
+        self.refused("stray", says="options only")
+
+    def test_listening_beyond_loopback_needs_a_word(self):
+        self.refused("--listen", "0.0.0.0:0", says="--insecure")
+        self.refused("--listen", ":0", says="--insecure")
+        self.refused("--listen", "[::]:0", says="--insecure")
+
+    def test_a_cookie_on_the_command_line_is_not_offered(self):
+        self.refused("--cookie", "secret", says="--cookie-file")
+        self.refused("--cookie=secret", says="--cookie-file")
+
+    def test_without_a_cookie_it_says_where_to_put_one(self):
+        self.refused(says="--cookie-file", env={"ERLGATE_LISTEN": "127.0.0.1:0"})
+        self.refused("--cookie-file", "/nonexistent/cookie", says="No such file", env={})
+
+    def test_the_environment_is_read_and_named(self):
+        self.refused(says="log-level", env={**self.COOKIE, "ERLGATE_LOG_LEVEL": "x"})
+
+
+class File(unittest.TestCase):
+    def refused(self, text, says):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(text)
+            f.flush()
+            status, _, err = run("serve", "--config", f.name, env={"ERLGATE_COOKIE": "c"})
+        self.assertEqual(status, 2, err)
+        self.assertIn(says, err)
+
+    def test_mistakes_have_a_place(self):
+        self.refused("listen: 127.0.0.1:0\nnam: x\n", ".yaml:2:6: there is no option 'nam'; did you mean 'name'?")
+        self.refused("listen: [a]\n", ":1:9: only `host` takes a list")
+        self.refused("epmd:\n  mode: auto\n", "not nested")
+        self.refused("listen: 'x\n", ".yaml:")
+        self.refused("just text\n", "mapping")
+        self.refused("config: other.yaml\n", "cannot name another one")
+        self.refused("visible: maybe\n", "true or false")
+
+
+class Running(unittest.TestCase):
+    def start(self, *args, env=None):
+        clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "ERLGATE_COOKIE": "secret-cookie",
+                 "ERL_EPMD_PORT": str(free_port()), **(env or {})}
+        p = subprocess.Popen([ERLGATE, "serve", "--name", "cli@localhost", "--listen", "127.0.0.1:0", *args],
+                             stderr=subprocess.PIPE, text=True, env=clean)
+        lines = []
+        for line in p.stderr:
+            lines.append(line)
+            if " ready " in line or '"ready"' in line:
+                break
+        return p, lines
+
+    def stop(self, p, *signals):
+        for s in signals:
+            p.send_signal(s)
+        rest = p.stderr.read()
+        p.stderr.close()
+        return p.wait(timeout=20), rest
+
+    def test_it_starts_ends_on_a_signal_and_keeps_the_cookie_to_itself(self):
+        p, lines = self.start("--log-level", "debug")
+        with open(f"/proc/{p.pid}/environ", "rb") as f:
+            self.assertNotIn(b"secret-cookie", f.read())
+        status, rest = self.stop(p, signal.SIGTERM)
+        self.assertEqual(status, 0)
+        self.assertIn("stopped", rest)
+        self.assertNotIn("secret-cookie", "".join(lines) + rest)
+
+    def test_a_second_signal_is_obeyed_too(self):
+        p, _ = self.start()
+        self.assertEqual(self.stop(p, signal.SIGINT, signal.SIGINT)[0], 0)
+
+    def test_logs_as_json_are_json(self):
+        import json
+        p, lines = self.start("--log-format", "json")
+        _, rest = self.stop(p, signal.SIGTERM)
+        events = [json.loads(line)["event"] for line in "".join(lines + [rest]).splitlines()]
+        self.assertIn("ready", events)
+        self.assertIn("stopped", events)
+
+    def test_a_taken_http_port_is_an_error_with_a_hint(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            p, lines = self.start("--listen", f"127.0.0.1:{s.getsockname()[1]}")
+        rest = p.stderr.read()
+        p.stderr.close()
+        self.assertEqual(p.wait(timeout=20), 1)
+        self.assertIn("--listen", "".join(lines) + rest)
+
+    def test_a_taken_name_is_an_error_with_a_hint(self):
+        p, _ = self.start("--epmd", "embedded", env={"ERL_EPMD_PORT": (port := str(free_port()))})
+        q, lines = self.start(env={"ERL_EPMD_PORT": port})
+        rest = q.stderr.read()
+        q.stderr.close()
+        self.assertEqual(q.wait(timeout=20), 1)
+        self.assertIn("--name", "".join(lines) + rest)
+        self.assertEqual(self.stop(p, signal.SIGTERM)[0], 0)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
