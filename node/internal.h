@@ -67,8 +67,8 @@ struct node {
 void route_message(struct link *l, const struct dist_message *m);
 /* Sends a message to a pid of whatever node, this one too. via: the link the pid came over, NULL: look it up.
  * alias: to this reference instead, where the peer can. Lost (and counted) when there is no link. */
-void route_send(struct node *n, struct link *via, const struct etf_pid *to, const struct etf_ref *alias,
-                const struct slice *payload, size_t count);
+void route_send(const struct process *from, struct link *via, const struct etf_pid *to,
+                const struct etf_ref *alias, const struct slice *payload, size_t count);
 MUST_USE enum err route_send_local(struct node *n, uint32_t to, const struct etf_ref *alias,
                                    const struct slice *payload, size_t count);
 MUST_USE enum err route_down_local(struct node *n, uint32_t to, const struct etf_ref *ref,

@@ -24,8 +24,8 @@ static bool tag_alias(struct slice tag, const struct etf_atoms *atoms, struct et
 }
 
 /* {Tag, yes}; the tag is given back as it came, whatever it is. */
-static void reply_yes(struct node *n, struct link *via, const struct etf_pid *to, struct slice tag,
-                      const struct etf_atoms *atoms)
+static void reply_yes(const struct process *self, struct link *via, const struct etf_pid *to,
+                      struct slice tag, const struct etf_atoms *atoms)
 {
     struct etf_rd tag_rd = etf_rd_of(tag, atoms);
     struct etf_ref alias;
@@ -38,7 +38,7 @@ static void reply_yes(struct node *n, struct link *via, const struct etf_pid *to
         etf_write_atom_str(&w, "yes");
         payload = wr_written(&w);
         if (wr_ok(&w))
-            route_send(n, via, to, tag_alias(tag, atoms, &alias) ? &alias : NULL, &payload, 1);
+            route_send(self, via, to, tag_alias(tag, atoms, &alias) ? &alias : NULL, &payload, 1);
     }
     wr_fini(&w);
 }
@@ -53,7 +53,7 @@ static void message(struct process *p, struct link *from, const struct etf_ref *
     (void)alias;
     /* What net_kernel does not know, it passes over, as OTP's does. */
     if (read_gen_call(&r, &caller, &tag) && etf_read_tuple_is(&r, 2) && etf_read_atom_is(&r, "is_auth"))
-        reply_yes(p->node, from, &caller, tag, atoms);
+        reply_yes(p, from, &caller, tag, atoms);
 }
 
 static const struct process_ops ops = {.kind = "net_kernel", .message = message};

@@ -252,10 +252,15 @@ void route_deliver_local(struct node *n)
     }
 }
 
-void route_send(struct node *n, struct link *via, const struct etf_pid *to, const struct etf_ref *alias,
-                const struct slice *payload, size_t count)
+void route_send(const struct process *from, struct link *via, const struct etf_pid *to,
+                const struct etf_ref *alias, const struct slice *payload, size_t count)
 {
-    struct dist_ctl ctl = {.op = DIST_CTL_SEND, .to = {.kind = DIST_END_PID, .pid = *to}};
+    struct node *n = from->node;
+    struct dist_ctl ctl = {
+        .op = DIST_CTL_SEND,
+        .from = {.kind = DIST_END_PID, .pid = process_pid(from)},
+        .to = {.kind = DIST_END_PID, .pid = *to},
+    };
     enum err e = ERR_NODEDOWN;
 
     if (route_is_own_pid(n, to)) {
