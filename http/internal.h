@@ -118,8 +118,10 @@ struct http_server {
     struct MHD_Daemon *daemon;
     struct http_router *router;
     struct http_guard guard;
-    struct idtab requests; /* those that have an id */
-    struct http_link arriving, waiting, free_requests;
+    struct idtab requests;     /* those that have an id */
+    struct http_link fresh;    /* connections that no sweep has looked at since they began to wait */
+    struct http_link arriving; /* the others, by since_ms */
+    struct http_link waiting, free_requests;
     size_t free_count;
     size_t sending; /* answered, not yet sent */
     unsigned connections;

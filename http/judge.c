@@ -185,11 +185,10 @@ static enum taking takes(const struct http_route *route, struct slice name)
     for (size_t i = 0; route->query && route->query[i]; i++) {
         const char *q = route->query[i];
         size_t len = strlen(q);
+        bool is_many = len && q[len - 1] == '*';
 
-        if (len && q[len - 1] == '*' && slice_eq(name, slice_of(q, len - 1)))
-            return TAKES_MANY;
-        if (slice_eq(name, slice_of(q, len)))
-            return TAKES_ONCE;
+        if (slice_eq(name, slice_of(q, len - is_many)))
+            return is_many ? TAKES_MANY : TAKES_ONCE;
     }
     return TAKES_NOT;
 }

@@ -131,7 +131,7 @@ static bool is_any_address(const char *host)
 void http_conn_wait(struct http_server *s, struct http_conn *c)
 {
     c->since_ms = loop_now_ms(s->loop);
-    ring_append(&s->arriving, &c->arriving);
+    ring_append(&s->fresh, &c->arriving);
 }
 
 static void conn_opened(struct http_server *s, struct MHD_Connection *mhd, void **context)
@@ -320,6 +320,7 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
         .listen = s->config.host, .is_any = is_any_address(s->config.host), .hosts = s->config.hosts};
     s->is_head_exact = strncmp(MHD_get_version(), "0.9.7", 5) == 0;
     idtab_init(&s->requests);
+    ring_init(&s->fresh);
     ring_init(&s->arriving);
     ring_init(&s->waiting);
     ring_init(&s->free_requests);
@@ -354,6 +355,18 @@ size_t http_server_in_flight(const struct http_server *s)
     return s->requests.count;
 }
 
+/* Connections that are between two requests end; what has arrived on one already is read before the end is.
+ */
+static void end_idle(struct http_link *ring)
+{
+    for (struct http_link *l = ring->next; l != ring; l = l->next) {
+        struct http_conn *c = LINK_OWNER(l, struct http_conn, arriving);
+
+        if (!c->request)
+            shutdown(c->fd, SHUT_RD);
+    }
+}
+
 void http_server_quiesce(struct http_server *s)
 {
     int fd;
@@ -364,14 +377,8 @@ void http_server_quiesce(struct http_server *s)
     fd = MHD_quiesce_daemon(s->daemon);
     if (fd != MHD_INVALID_SOCKET)
         close(fd); /* ours from here on */
-    /* Connections that are between two requests end; what has arrived on one already is read before the end
-     * is. */
-    for (struct http_link *l = s->arriving.next; l != &s->arriving; l = l->next) {
-        struct http_conn *c = LINK_OWNER(l, struct http_conn, arriving);
-
-        if (!c->request)
-            shutdown(c->fd, SHUT_RD);
-    }
+    end_idle(&s->fresh);
+    end_idle(&s->arriving);
 }
 
 static void answer_all(struct http_server *s)
