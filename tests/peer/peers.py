@@ -8,6 +8,7 @@ Environment: ERLGATE_BIN, the folder with erlgate and erlgate-epmd (default buil
 23/bin/erl and so on (default build/otp). A release that is not there is a failure.
 """
 
+import atexit
 import base64
 import ctypes
 import faulthandler
@@ -81,6 +82,14 @@ def eventually(probe, what, seconds=10.0):
 
 _started = []  # every Popen of this script
 _temporary = []
+
+
+@atexit.register
+def _remove_temporary():
+    for path in _temporary:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -640,8 +649,7 @@ def main(names, limit=120):
         print(f"FAILED  clean up: {complaint}")
     if failed or complaints:
         _tails()
-    for path in _temporary:
-        shutil.rmtree(path, ignore_errors=True)
+    _remove_temporary()
     print(f"{len(picked) - failed} passed, {failed} failed")
     sys.stdout.flush()
     os._exit(1 if failed or complaints or not picked else 0)
