@@ -1,0 +1,116 @@
+/*
+ * transcode_in: the state of one run from JSON to a term, for the files that share it. Not for others.
+ */
+#ifndef ERLGATE_BRIDGE_TRANSCODE_IN_H
+#define ERLGATE_BRIDGE_TRANSCODE_IN_H
+
+#include "bridge/transcode.h"
+
+/* What a frame is, and so what may follow a value in it. */
+enum in_kind {
+    IN_ARRAY,
+    IN_OBJECT,
+    IN_TUPLE,       /* the array of {"$tuple": […]} */
+    IN_PAIR_KEY,    /* {"$map": [[ here, … ], …]} */
+    IN_PAIR_VALUE,  /* {"$map": [[ …, here ], …]} */
+    IN_LIST,        /* the array of {"$list": […], "$tail": …} */
+    IN_TAIL,        /* its tail */
+    IN_TAIL_FIRST,  /* the tail of {"$tail": …, "$list": […]} */
+    IN_LIST_SECOND, /* its array */
+};
+
+/* One open container of the term: its depth in JSON does not count. */
+struct in_frame {
+    enum in_kind kind;
+    uint32_t count; /* elements or pairs that are complete */
+    uint32_t at;    /* where its header stands in out */
+    uint32_t keys;  /* where its keys start in in.keys */
+    uint32_t
+        key; /* IN_OBJECT: the current key's place in out, IN_NO_KEY before it is read; else free for use */
+    uint32_t json; /* where its text starts */
+};
+
+enum { IN_FIRST_FRAMES = 32, IN_FIRST_KEYS = 128 };
+#define IN_NO_KEY UINT32_MAX
+
+enum tag {
+    TAG_ATOM,
+    TAG_BINARY,
+    TAG_BITSTRING,
+    TAG_CHARLIST,
+    TAG_ERL,
+    TAG_ETF,
+    TAG_FLOAT,
+    TAG_FUN,
+    TAG_INTEGER,
+    TAG_LIST,
+    TAG_MAP,
+    TAG_PID,
+    TAG_PORT,
+    TAG_REF,
+    TAG_TAIL,
+    TAG_TUPLE,
+    TAG_NONE,
+};
+
+struct in {
+    const struct transcode_options *options; /* borrowed */
+    const uint8_t *start, *end;              /* the text; borrowed */
+    struct wr *w;                            /* borrowed */
+    struct in_frame *frames;                 /* first_frames or owned */
+    uint32_t depth, frame_cap, max_depth;
+    uint32_t *keys; /* first_keys or owned: where keys stand in out; of IN_PAIR_*: those of values too */
+    uint32_t key_count, key_cap;
+    struct wr text;     /* owned: a string that had to be unescaped */
+    struct wr scratch;  /* owned: for handlers of tags */
+    struct wr inflated; /* owned: what a $etf held */
+    struct slice leaf;  /* a tag or key that has no frame, for the pointer; borrowed */
+    uint64_t
+        move_budget; /* bytes that may still be moved for containers whose order or size was not foreseen */
+    uint32_t uses;
+    uint32_t max_digits;
+    struct transcode_fault *fault;
+    struct in_frame first_frames[IN_FIRST_FRAMES];
+    uint32_t first_keys[IN_FIRST_KEYS];
+};
+
+/* The text of a key of an object, as it stands in out. */
+static inline struct slice in_key_text(const uint8_t *key)
+{
+    if (key[0] == ETF_BINARY_EXT)
+        return slice_of(key + 5, (size_t)key[1] << 24 | (size_t)key[2] << 16 | (size_t)key[3] << 8 | key[4]);
+    if (key[0] == ETF_SMALL_ATOM_UTF8_EXT)
+        return slice_of(key + 2, key[1]);
+    return slice_of(key + 3, (size_t)key[1] << 8 | key[2]);
+}
+
+/* Notes the failure with its place and gives e back. at: in the text. */
+enum err in_fail(struct in *s, enum err e, const uint8_t *at, const char *text);
+
+/* ---- bridge/transcode_tags.c ---- */
+
+enum tag tag_find(struct slice name);
+const char *tag_name(enum tag t);
+
+/* A tag whose value is a string, unescaped in text. value: where that string begins in the JSON text, its
+ * first character being at value + 1; is_verbatim when text is that very run of bytes, so that places in it
+ * can be told. */
+enum err tag_write_text(struct in *s, enum tag t, struct slice text, const uint8_t *value, bool is_verbatim);
+/* The value of $bitstring, which begins at *p. */
+enum err tag_write_bitstring(struct in *s, const uint8_t **p);
+/* The value of $float. */
+enum err tag_write_float(struct in *s, const uint8_t **p);
+/* An integer of any length. */
+enum err tag_write_integer(struct in *s, bool negative, struct slice digits, const uint8_t *at);
+
+/* ---- bridge/transcode_keys.c ---- */
+
+/* Are two of the frame's keys equal? ret_index: which, counted from the frame's first, the later of both;
+ * UINT32_MAX when none is. */
+enum err keys_find_twin(struct in *s, const struct in_frame *f, uint32_t *ret_index);
+
+/* Heap sort: in place, and at its worst as good as ever. */
+void keys_sort(uint32_t *a, size_t n, int (*compare)(const void *ctx, uint32_t x, uint32_t y),
+               const void *ctx);
+
+#endif
