@@ -1,4 +1,6 @@
 #include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -99,6 +101,36 @@ void http_request_refuse(struct http_request *r, const struct http_problem *p)
 
     add_problem_headers(&response, p, headers, retry);
     http_request_respond(r, &response);
+}
+
+void http_request_cut_off(struct http_request *r)
+{
+    char detail[128], date[40];
+    time_t now = time(NULL);
+    struct tm tm;
+    struct wr head, body;
+
+    snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->config.max_body);
+    wr_init(&head, PROBLEM_MAX);
+    wr_init(&body, PROBLEM_MAX);
+    http_problem_write(&body, &(struct http_problem){.code = "body-too-large", .detail = detail},
+                       slice_of(r->trace, r->trace_len));
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+    wr_printf(&head,
+              "HTTP/1.1 413 Content Too Large\r\nDate: %s\r\nConnection: close\r\nContent-Type: %s\r\n"
+              "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nServer: "
+              "erlgate\r\nX-Request-Id: %s\r\n"
+              "Content-Length: %zu\r\n\r\n",
+              date, http_media_name(HTTP_MEDIA_PROBLEM), r->trace, body.len);
+    wr_slice(&head, wr_written(&body));
+    r->status = MHD_HTTP_CONTENT_TOO_LARGE;
+    /* Nothing has been sent on this connection since the last answer, so that it fits, or the client reads
+     * nothing. */
+    if (wr_ok(&head) && wr_ok(&body) &&
+        send(r->conn->fd, head.buf, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+        r->bytes_out = body.len;
+    wr_fini(&head);
+    wr_fini(&body);
 }
 
 /* The id is gone from the table: what has been put into r is sent, or the connection closed. */

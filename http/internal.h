@@ -28,6 +28,8 @@ enum {
     ENTROPY_LEN = 64 * TRACE_RANDOM_BYTES,
 };
 
+#define HTTP_TOO_LARGE_DETAIL "The body may have at most %zu bytes (max_body)."
+
 /* ---- a ring of things in the order in which they are due; the head is no thing ---- */
 
 struct http_link {
@@ -166,6 +168,9 @@ bool http_request_refuse_size(struct http_request *r);
 /* A refusal before there is an id: makes r->response. */
 void http_request_refuse(struct http_request *r, const struct http_problem *p);
 void http_request_respond(struct http_request *r, const struct http_response *response);
+/* In the midst of a body that is too large, where libmicrohttpd takes no response: says so on the bare
+ * socket. The connection must be closed then. */
+void http_request_cut_off(struct http_request *r);
 /* Removes a suspended request whose client has left, tells its owner, and has the connection closed. */
 void http_request_depart(struct http_server *s, uint64_t id);
 

@@ -224,8 +224,7 @@ bool http_request_refuse_size(struct http_request *r)
 {
     char detail[DETAIL_MAX];
 
-    snprintf(detail, sizeof detail, "The body may have at most %zu bytes (max_body).",
-             r->server->config.max_body);
+    snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->config.max_body);
     return refuse(r, "body-too-large", NULL, detail);
 }
 

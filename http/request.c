@@ -165,9 +165,10 @@ static enum MHD_Result body_came(struct http_request *r, const char *data, size_
         }
     }
     *size = 0;
-    /* libmicrohttpd takes no response in the midst of a body. A client of chunks that has no end in sight is
-     * cut off. */
-    return r->bytes_in / 2 > r->server->config.max_body + DROPPED_MAX ? MHD_NO : MHD_YES;
+    if (r->bytes_in <= (uint64_t)r->server->config.max_body + DROPPED_MAX)
+        return MHD_YES;
+    http_request_cut_off(r); /* chunks that have no end in sight */
+    return MHD_NO;
 }
 
 static bool handle(struct http_request *r)

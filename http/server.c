@@ -235,7 +235,6 @@ static void before_wait(void *ctx)
 __attribute__((format(printf, 2, 0))) static void library_logs(void *cls, const char *fmt, va_list ap)
 {
     char line[LIBRARY_LINE_MAX];
-    enum log_level level;
     int n;
 
     (void)cls;
@@ -243,9 +242,11 @@ __attribute__((format(printf, 2, 0))) static void library_logs(void *cls, const 
     if (n <= 0)
         return;
     line[strcspn(line, "\n")] = '\0';
-    /* It calls this for requests that are none; all else is the daily coming and going of clients. */
-    level = strncmp(line, "Error processing request", 24) == 0 ? LOG_INFO : LOG_DEBUG;
-    LOG(level, "http-malformed", LOG_STR("detail", line));
+    /* So it says of requests that are none; all else is the daily coming and going of clients. */
+    if (strncmp(line, "Error processing request", 24) == 0)
+        LOG(LOG_INFO, "http-malformed", LOG_STR("detail", line));
+    else
+        LOG(LOG_DEBUG, "http-library", LOG_STR("detail", line));
 }
 
 /* ---- life ---- */

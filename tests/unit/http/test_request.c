@@ -184,7 +184,7 @@ static void chunks_over_the_limit_are_refused_at_their_end(void **state)
     hang_up(&c);
 }
 
-static void chunks_without_an_end_are_cut_off(void **state)
+static void chunks_without_an_end_are_refused_in_their_midst(void **state)
 {
     char chunk[4096 + 16];
     struct client c;
@@ -205,6 +205,7 @@ static void chunks_without_an_end_are_cut_off(void **state)
         assert_true(sent < (size_t)16 << 20);
     }
     assert_int_equal(h.handled_count, 0);
+    assert_problem(hear(&c), 413, "body-too-large");
     hang_up(&c);
 }
 
@@ -480,7 +481,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_over_the_limit_is_refused_before_it_is_read, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(chunks_over_the_limit_are_refused_at_their_end, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(chunks_without_an_end_are_cut_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(chunks_without_an_end_are_refused_in_their_midst, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_body_where_none_belongs_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(paths_and_methods_that_are_not_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(head_is_served_by_get_without_a_body, set_up, tear_down),
