@@ -1,4 +1,5 @@
-# erlgate-epmd: the name server as a program of its own.
-add_executable(erlgate-epmd ${CMAKE_CURRENT_SOURCE_DIR}/epmd_main.c)
+# erlgate-epmd: a name server of its own, at the root of the build, where people look for it.
+add_executable(erlgate-epmd ${CMAKE_CURRENT_LIST_DIR}/epmd_main.c)
 target_link_libraries(erlgate-epmd PRIVATE epmd erlgate_flags)
+set_target_properties(erlgate-epmd PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 install(TARGETS erlgate-epmd RUNTIME)
