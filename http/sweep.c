@@ -118,7 +118,11 @@ void http_sweep_due(void *ctx, uint64_t id)
         is_more = look_at_fresh(s) || is_more_waiting;
     }
     look_at_arriving(s, now_ms);
-    s->is_sweep_armed = is_more; /* else armed again before the loop waits */
+    /* Armed here and not before the loop waits: that comes only after libmicrohttpd has run, and a suspended
+     * connection gives it no cause to. */
+    s->is_sweep_armed = is_more;
     if (is_more)
         loop_timer_start(s->sweep_timer, SOON_MS);
+    else
+        http_sweep_arm(s);
 }

@@ -31,6 +31,18 @@ static void a_client_that_closes_while_suspended_is_noticed(void **state)
     assert_gone_once();
 }
 
+/* Nothing else happens on the loop in between, that could have the sweep armed again. */
+static void a_client_that_leaves_after_quiet_sweeps_is_noticed(void **state)
+{
+    struct client c;
+
+    (void)state;
+    hold_one(&c);
+    turn_for(150);
+    hang_up(&c);
+    assert_gone_once();
+}
+
 static void a_client_that_resets_while_suspended_is_noticed(void **state)
 {
     struct client c;
@@ -219,6 +231,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_client_that_closes_while_suspended_is_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_client_that_leaves_after_quiet_sweeps_is_noticed, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_resets_while_suspended_is_noticed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_closes_its_half_counts_as_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_of_the_next_request_do_not_hide_that_a_client_left, set_up,
