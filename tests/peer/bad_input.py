@@ -9,6 +9,7 @@ from peers import ERL, ETF, JSON, SOURCE, TYPED, Gateway, Http, Peer, check, equ
 
 GATE = Gateway(args=["--max-body", str(4 << 20)])
 HTTP = GATE.http
+AT_FIRST = GATE.self()
 PEER = Peer("27", "a27@localhost", GATE.epmd_port, GATE.cookie).ready()
 OLD = Peer("23", "a23@localhost", GATE.epmd_port, GATE.cookie).ready()
 for _peer in (PEER, OLD):
@@ -302,7 +303,7 @@ def test_the_link_is_the_same():
     equal(OLD.eval("testpeer:downs(erlgate@localhost)"), "0", "links lost by OTP 23")
     equal(HTTP.post(CALL, "{echo, fine}", ERL, ERL).text.strip(), "fine", "a call")
     me = GATE.self()
-    equal((me["calls"], me["processes"]), (0, 0), f"counts: {me}")
+    equal((me["calls"], me["processes"]), (0, AT_FIRST["processes"]), f"counts: {me}")
     check(len(PEER.output) == 0, "the node said:", *PEER.output[:5])
     equal(HTTP.post(CALL, "seen", ERL, ERL).text.strip().count("info"), 0, "nothing else reached the server")
 
