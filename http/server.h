@@ -10,9 +10,9 @@
  * the limit (413), headers (431).
  *
  * A client that closes its sending side counts as one that has left, as it does for nginx: a half-closed
- * connection cannot be told from a closed one without writing to it. Its request is given up within gone_ms,
- * or when its answer comes, whichever is first; an answer that the handler gives at once is sent all the
- * same.
+ * connection cannot be told from a closed one without writing to it. Its request is given up within twice
+ * gone_ms, or when its answer comes, whichever is first; an answer that the handler gives at once is sent all
+ * the same.
  *
  * Host: HTTP/1.1 needs exactly one (else 400); HTTP/1.0 may lack it, for no browser speaks it. It must be
  * localhost or a name under it, a loopback address, the listen address, or one of config.hosts (else 421).
@@ -77,7 +77,8 @@ struct http_config {
     void *ctx; /* handed to handlers and to gone */
     /* The client of a suspended request left before it was answered: the id is gone already. May be NULL. */
     void (*gone)(void *ctx, uint64_t id, uint64_t tag);
-    uint64_t gone_ms;    /* how soon a suspended request's client that has left is noticed; 0: 1,000 */
+    uint64_t gone_ms; /* suspended requests are looked at so often: a client that left is noticed within twice
+                         that; 0: 1,000 */
     bool is_port_shared; /* SO_REUSEPORT: one server a worker on the same port */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */
     void (*done)(void *ctx, const struct http_done *done);
