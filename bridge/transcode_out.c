@@ -1,0 +1,786 @@
+/*
+ * A term to JSON. One loop, as in transcode_in.c and for the same reason; the term has been validated, and
+ * what its lengths say is still compared with the bytes that are there.
+ */
+#include "bridge/transcode_out.h"
+#include "base/base64.h"
+#include "base/check.h"
+#include "base/flt.h"
+#include "base/mem.h"
+#include "etf/integer.h"
+#include "etf/syntax.h"
+#include "etf/write.h"
+#include "json/write.h"
+
+enum { ROOM = 64 };
+
+/* JavaScript's Number.MAX_SAFE_INTEGER. */
+#define SAFE_INTEGER_MAX (((uint64_t)1 << 53) - 1)
+/* Of squared words, which is what digits cost: about a second. */
+#define BIG_BUDGET       ((uint64_t)1 << 28)
+
+static inline uint16_t load_be16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t load_be32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, 4);
+    return __builtin_bswap32(v);
+}
+
+static inline uint64_t load_be64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, 8);
+    return __builtin_bswap64(v);
+}
+
+static inline uint8_t *put(uint8_t *o, const char *text, size_t len)
+{
+    memcpy(o, text, len);
+    return o + len;
+}
+#define PUT(lit) (o = put(o, lit, sizeof(lit) - 1))
+
+static bool grow_frames(struct out *s)
+{
+    uint32_t cap = s->frame_cap * 2;
+    struct out_frame *frames =
+        mem_realloc_array(s->frames == s->first_frames ? NULL : s->frames, cap, sizeof *frames);
+
+    if (!frames)
+        return false;
+    if (s->frames == s->first_frames)
+        memcpy(frames, s->first_frames, sizeof s->first_frames);
+    s->frames = frames;
+    s->frame_cap = cap;
+    return true;
+}
+
+static inline enum err push(struct out *s, enum out_kind kind, uint32_t left)
+{
+    if (UNLIKELY(s->depth == s->max_depth))
+        return ERR_DEPTH;
+    if (UNLIKELY(s->depth == s->frame_cap) && !grow_frames(s))
+        return ERR_NOMEM;
+    s->frames[s->depth++] = (struct out_frame){.kind = (uint8_t)kind, .left = left};
+    return ERR_NONE;
+}
+
+/* ---- What is rare: reads at s->rd, writes to s->w ---- */
+
+struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF])
+{
+    uint8_t *o = buf;
+
+    if (!a.is_latin1)
+        return a.text;
+    for (size_t i = 0; i < a.text.len && i < ETF_ATOM_MAX_CHARS; i++)
+        o += utf8_encode(a.text.ptr[i], o);
+    return slice_of(buf, (size_t)(o - buf));
+}
+
+static enum err write_tagged_text(struct out *s, const char *opening, struct slice text)
+{
+    wr_str(s->w, opening);
+    json_write_string(s->w, text);
+    wr_u8(s->w, '}');
+    return s->w->err;
+}
+
+static enum err write_atom(struct out *s)
+{
+    uint8_t buf[OUT_ATOM_BUF];
+    struct etf_atom atom;
+    struct slice text;
+
+    if (!etf_read_atom(&s->rd, &atom))
+        return ERR_MALFORMED;
+    text = out_atom_text(atom, buf);
+    if (slice_eq_str(text, "true") || slice_eq_str(text, "false")) {
+        wr_slice(s->w, text);
+    } else if (slice_eq(text, s->null_atom)) {
+        wr_str(s->w, "null");
+    } else if (s->is_typed) {
+        return write_tagged_text(s, "{\"$atom\":", text);
+    } else {
+        json_write_string(s->w, text);
+    }
+    return s->w->err;
+}
+
+static enum err write_base64(struct out *s, const char *opening, struct slice bytes)
+{
+    wr_str(s->w, opening);
+    wr_u8(s->w, '"');
+    base64_write(s->w, bytes);
+    wr_u8(s->w, '"');
+    return s->w->err;
+}
+
+static enum err write_binary(struct out *s)
+{
+    struct slice bytes;
+    enum err e;
+
+    if (!etf_read_binary(&s->rd, &bytes))
+        return ERR_MALFORMED;
+    e = write_base64(s, "{\"$binary\":", bytes);
+    wr_u8(s->w, '}');
+    return e != ERR_NONE ? e : s->w->err;
+}
+
+static enum err write_bitstring(struct out *s)
+{
+    struct slice bytes;
+    unsigned bits;
+    enum err e;
+
+    if (!etf_read_bitstring(&s->rd, &bytes, &bits))
+        return ERR_MALFORMED;
+    if (bits == 8 || bytes.len == 0) {
+        /* A binary in a bitstring's form. */
+        if (!utf8_is_valid(bytes)) {
+            e = write_base64(s, "{\"$binary\":", bytes);
+            wr_u8(s->w, '}');
+            return e != ERR_NONE ? e : s->w->err;
+        }
+        json_write_string(s->w, bytes);
+        return s->w->err;
+    }
+    wr_reset(&s->scratch);
+    wr_slice(&s->scratch, bytes);
+    if (!wr_ok(&s->scratch))
+        return s->scratch.err;
+    /* What does not count may be anything; it must not look like something. */
+    s->scratch.buf[bytes.len - 1] &= (uint8_t)(0xFF << (8 - bits));
+    e = write_base64(s, "{\"$bitstring\":{\"bytes\":", wr_written(&s->scratch));
+    wr_printf(s->w, ",\"bits\":%u}}", bits);
+    return e != ERR_NONE ? e : s->w->err;
+}
+
+/* The bytes of the term at rd, self-contained, in base64. */
+static enum err write_verbatim(struct out *s)
+{
+    enum err e;
+
+    wr_reset(&s->scratch);
+    etf_write_version(&s->scratch);
+    e = etf_copy(&s->scratch, &s->rd);
+    if (e != ERR_NONE)
+        return e;
+    e = write_base64(s, "{\"$etf\":", wr_written(&s->scratch));
+    wr_u8(s->w, '}');
+    return e != ERR_NONE ? e : s->w->err;
+}
+
+static bool may_print(struct out *s, struct slice magnitude)
+{
+    uint64_t words = magnitude.len / 8 + 1;
+
+    if (magnitude.len > ETF_INTEGER_MAX_BYTES || words * words > s->big_budget)
+        return false;
+    s->big_budget -= words * words;
+    return true;
+}
+
+/* An integer in a big's form. */
+static enum err write_big(struct out *s)
+{
+    struct etf_rd start = s->rd;
+    struct slice magnitude;
+    bool negative, is_quoted;
+    uint64_t v = 0;
+    enum err e;
+
+    if (!etf_read_big(&s->rd, &negative, &magnitude))
+        return ERR_MALFORMED;
+    if (!may_print(s, magnitude)) {
+        s->rd = start;
+        return write_verbatim(s);
+    }
+    for (size_t i = magnitude.len; magnitude.len <= 8 && i > 0; i--)
+        v = v << 8 | magnitude.ptr[i - 1];
+    is_quoted = s->options->bigints_as_strings && (magnitude.len > 8 || v > SAFE_INTEGER_MAX);
+    if (is_quoted)
+        wr_str(s->w, s->is_typed ? "{\"$integer\":\"" : "\"");
+    e = etf_integer_print(s->w, negative, magnitude);
+    if (is_quoted)
+        wr_str(s->w, s->is_typed ? "\"}" : "\"");
+    return e != ERR_NONE ? e : s->w->err;
+}
+
+/* Pids, ports, references and external funs: text in a tag. */
+static enum err write_identity(struct out *s)
+{
+    struct etf_atom module, function;
+    const char *opening = NULL;
+    struct etf_pid pid;
+    struct etf_port port;
+    struct etf_ref ref;
+    uint64_t arity;
+
+    wr_reset(&s->scratch);
+    if (etf_read_pid(&s->rd, &pid)) {
+        opening = "{\"$pid\":";
+        etf_print_pid_text(&s->scratch, &pid);
+    } else if (etf_read_ref(&s->rd, &ref)) {
+        opening = "{\"$ref\":";
+        etf_print_ref_text(&s->scratch, &ref);
+    } else if (etf_read_port(&s->rd, &port)) {
+        opening = "{\"$port\":";
+        etf_print_port_text(&s->scratch, &port);
+    } else if (etf_read_export(&s->rd, &module, &function, &arity)) {
+        opening = "{\"$fun\":";
+        etf_print_fun_text(&s->scratch, module, function, arity);
+    }
+    if (!opening)
+        return ERR_MALFORMED;
+    return wr_ok(&s->scratch) ? write_tagged_text(s, opening, wr_written(&s->scratch)) : s->scratch.err;
+}
+
+static enum err write_old_float(struct out *s)
+{
+    double v;
+
+    if (!etf_read_float(&s->rd, &v))
+        return ERR_MALFORMED;
+    json_write_double(s->w, v);
+    return s->w->err;
+}
+
+/* ---- Lists of characters ---- */
+
+/* Does the list at rd hold printable characters and nothing else? */
+static bool is_charlist(struct etf_rd r)
+{
+    struct slice bytes;
+    uint32_t n;
+
+    if (etf_read_string(&r, &bytes)) {
+        for (size_t i = 0; i < bytes.len; i++) {
+            if (!utf8_is_printable(bytes.ptr[i]))
+                return false;
+        }
+        return bytes.len > 0;
+    }
+    if (!etf_read_list(&r, &n) || n == 0)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t v;
+
+        if (!etf_read_int64(&r, &v) || v < 0 || v > 0x10FFFF || !utf8_is_printable((uint32_t)v))
+            return false;
+    }
+    return etf_read_nil(&r);
+}
+
+static enum err write_charlist(struct out *s)
+{
+    struct slice bytes;
+    uint32_t n;
+
+    wr_reset(&s->scratch);
+    if (etf_read_string(&s->rd, &bytes)) {
+        utf8_write_latin1(&s->scratch, bytes);
+    } else if (etf_read_list(&s->rd, &n)) {
+        for (int64_t v; n > 0 && etf_read_int64(&s->rd, &v); n--)
+            utf8_write(&s->scratch, (uint32_t)v);
+        if (!etf_read_nil(&s->rd))
+            return ERR_MALFORMED;
+    }
+    if (!wr_ok(&s->scratch))
+        return s->scratch.err;
+    json_write_string(s->w, wr_written(&s->scratch));
+    return s->w->err;
+}
+
+/* ---- Maps ---- */
+
+/* Must the map whose first key is at p be written as pairs? Without shapes only that key can tell. */
+static bool is_odd_map(struct out *s, const uint8_t *p)
+{
+    struct etf_rd r = s->rd;
+
+    if (s->has_shapes)
+        return s->shapes.buf[s->next_shape++];
+    r.rd.pos = p;
+    return out_key_kind(s, &r) == OUT_KEY_NONE;
+}
+
+/* A key that is an atom or an integer, as text in quotes. */
+static enum err write_key(struct out *s, struct out_frame *f)
+{
+    struct etf_rd start = s->rd;
+    enum out_key kind = out_key_kind(s, &s->rd);
+    uint8_t buf[OUT_ATOM_BUF];
+    struct etf_atom atom;
+    struct slice magnitude;
+    bool negative;
+    enum err e = ERR_NONE;
+    int64_t i;
+
+    f->kinds |= (uint8_t)kind;
+    if (kind == OUT_KEY_NONE || (!s->has_shapes && (f->kinds & (f->kinds - 1)))) {
+        s->wants_shapes = true;
+        return ERR_INVALID;
+    }
+    if (etf_read_atom(&start, &atom)) {
+        json_write_string(s->w, out_atom_text(atom, buf));
+        return s->w->err;
+    }
+    wr_u8(s->w, '"');
+    if (etf_read_int64(&start, &i))
+        json_write_int64(s->w, i);
+    else if (etf_read_big(&start, &negative, &magnitude))
+        e = etf_integer_print(s->w, negative, magnitude);
+    wr_u8(s->w, '"');
+    return e != ERR_NONE ? e : s->w->err;
+}
+
+/* ---- The loop ---- */
+
+#define LEAVE() (s->w->len = (size_t)(o - base), s->rd.rd.pos = p)
+#define BACK()  (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, p = s->rd.rd.pos)
+#define FAIL(e)     \
+    do {            \
+        LEAVE();    \
+        return (e); \
+    } while (0)
+#define CALL(call)                    \
+    do {                              \
+        enum err e_;                  \
+                                      \
+        LEAVE();                      \
+        e_ = (call);                  \
+        if (UNLIKELY(e_ != ERR_NONE)) \
+            return e_;                \
+        BACK();                       \
+    } while (0)
+#define MAKE_ROOM()                       \
+    do {                                  \
+        if (UNLIKELY(o_end - o < ROOM)) { \
+            LEAVE();                      \
+            if (!wr_room(s->w, ROOM))     \
+                return s->w->err;         \
+            BACK();                       \
+        }                                 \
+    } while (0)
+/* n bytes of the term, or it is none. */
+#define NEED(n)                                        \
+    do {                                               \
+        if (UNLIKELY((size_t)(end - p) < (size_t)(n))) \
+            FAIL(ERR_MALFORMED);                       \
+    } while (0)
+
+static enum err run(struct out *s)
+{
+    const uint8_t *p = s->rd.rd.pos, *const end = s->rd.rd.end, *text_end;
+    uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
+    const bool is_typed = s->is_typed, quotes_big = s->options->bigints_as_strings;
+    const bool joins_chars = s->options->charlists_as_strings && !is_typed;
+    struct out_frame *f;
+    enum json_copied done;
+    enum err e;
+    size_t mark;
+    uint32_t n;
+    bool is_odd;
+
+value:
+    MAKE_ROOM();
+    NEED(1);
+    switch (*p) {
+    case ETF_SMALL_INTEGER_EXT:
+        NEED(2);
+        o = json_put_uint64(o, p[1]);
+        p += 2;
+        goto after_value;
+    case ETF_INTEGER_EXT:
+        NEED(5);
+        n = load_be32(p + 1);
+        *o = '-';
+        o += n >> 31;
+        o = json_put_uint64(o, n >> 31 ? 0 - n : n);
+        p += 5;
+        goto after_value;
+    case ETF_SMALL_BIG_EXT:
+        NEED(3);
+        n = p[1];
+        if (n <= 8 && end - p >= 11) {
+            uint64_t v;
+
+            memcpy(&v, p + 3, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+            v = __builtin_bswap64(v);
+#endif
+            v &= n == 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * n) - 1;
+            if (v <= SAFE_INTEGER_MAX || !quotes_big) {
+                *o = '-';
+                o += p[2] != 0 && v != 0;
+                o = json_put_uint64(o, v);
+                p += 3 + n;
+                goto after_value;
+            }
+        }
+        CALL(write_big(s));
+        goto after_value;
+    case ETF_LARGE_BIG_EXT: CALL(write_big(s)); goto after_value;
+    case ETF_NEW_FLOAT_EXT: {
+        uint64_t bits;
+        double v;
+
+        NEED(9);
+        bits = load_be64(p + 1);
+        if (UNLIKELY((bits >> 52 & 0x7FF) == 0x7FF))
+            FAIL(ERR_MALFORMED);
+        memcpy(&v, &bits, 8);
+        o += flt_print(v, (char *)o);
+        p += 9;
+        goto after_value;
+    }
+    case ETF_FLOAT_EXT: CALL(write_old_float(s)); goto after_value;
+    case ETF_SMALL_ATOM_UTF8_EXT:
+        /* The two that are everywhere. */
+        if (end - p >= 6 && memcmp(p + 1, "\x04true", 5) == 0) {
+            PUT("true");
+            p += 6;
+            goto after_value;
+        }
+        if (end - p >= 7 && memcmp(p + 1,
+                                   "\x05"
+                                   "false",
+                                   6) == 0) {
+            PUT("false");
+            p += 7;
+            goto after_value;
+        }
+        CALL(write_atom(s));
+        goto after_value;
+    case ETF_ATOM_UTF8_EXT:
+    case ETF_ATOM_EXT:
+    case ETF_SMALL_ATOM_EXT:
+    case ETF_ATOM_CACHE_REF: CALL(write_atom(s)); goto after_value;
+    case ETF_BINARY_EXT:
+        NEED(5);
+        n = load_be32(p + 1);
+        NEED((size_t)5 + n);
+        mark = (size_t)(o - base);
+        text_end = p + 5 + n;
+        p += 5;
+        *o++ = '"';
+        while (UNLIKELY((done = json_escape(&p, text_end, end, &o, o_end)) != JSON_COPIED)) {
+            if (done == JSON_COPY_BAD) {
+                p = text_end - n - 5;
+                o = base + mark;
+                CALL(write_binary(s));
+                goto after_value;
+            }
+            MAKE_ROOM();
+        }
+        MAKE_ROOM();
+        *o++ = '"';
+        goto after_value;
+    case ETF_BIT_BINARY_EXT: CALL(write_bitstring(s)); goto after_value;
+    case ETF_NIL_EXT:
+        p++;
+        PUT("[]");
+        goto after_value;
+    case ETF_STRING_EXT:
+        NEED(3);
+        n = load_be16(p + 1);
+        NEED(3 + n);
+        LEAVE();
+        if (joins_chars && is_charlist(s->rd)) {
+            CALL(write_charlist(s));
+            goto after_value;
+        }
+        *o++ = '[';
+        text_end = p + 3 + n;
+        for (p += 3; p < text_end; p++) {
+            MAKE_ROOM();
+            o = json_put_uint64(o, *p);
+            *o++ = ',';
+        }
+        o[-(n > 0)] = ']';
+        o += n == 0;
+        goto after_value;
+    case ETF_LIST_EXT:
+        NEED(5);
+        n = load_be32(p + 1);
+        if (n == 0) {
+            p += 5;
+            goto value;
+        }
+        LEAVE();
+        is_odd = s->has_shapes && s->shapes.buf[s->next_shape++];
+        if (joins_chars && !is_odd && is_charlist(s->rd)) {
+            CALL(write_charlist(s));
+            goto after_value;
+        }
+        p += 5;
+        if (UNLIKELY((e = push(s, is_odd ? OUT_LIST_TAILED : OUT_LIST, n)) != ERR_NONE))
+            FAIL(e);
+        if (is_odd)
+            PUT("{\"$list\":");
+        *o++ = '[';
+        goto value;
+    case ETF_SMALL_TUPLE_EXT:
+        NEED(2);
+        n = p[1];
+        p += 2;
+        goto tuple;
+    case ETF_LARGE_TUPLE_EXT:
+        NEED(5);
+        n = load_be32(p + 1);
+        p += 5;
+        goto tuple;
+    case ETF_MAP_EXT:
+        NEED(5);
+        n = load_be32(p + 1);
+        p += 5;
+        if (n == 0) {
+            PUT("{}");
+            goto after_value;
+        }
+        if (is_odd_map(s, p)) {
+            if (UNLIKELY((e = push(s, OUT_PAIR_KEY, n)) != ERR_NONE))
+                FAIL(e);
+            PUT("{\"$map\":[[");
+            goto value;
+        }
+        if (UNLIKELY((e = push(s, OUT_OBJECT, n)) != ERR_NONE))
+            FAIL(e);
+        f = &s->frames[s->depth - 1];
+        *o++ = '{';
+        goto key;
+    case ETF_PID_EXT:
+    case ETF_NEW_PID_EXT:
+    case ETF_PORT_EXT:
+    case ETF_NEW_PORT_EXT:
+    case ETF_V4_PORT_EXT:
+    case ETF_REFERENCE_EXT:
+    case ETF_NEW_REFERENCE_EXT:
+    case ETF_NEWER_REFERENCE_EXT:
+    case ETF_EXPORT_EXT: CALL(write_identity(s)); goto after_value;
+    case ETF_NEW_FUN_EXT:
+    case ETF_FUN_EXT:
+    case ETF_RECORD_EXT:
+    case ETF_LOCAL_EXT: CALL(write_verbatim(s)); goto after_value;
+    default: FAIL(ERR_MALFORMED);
+    }
+
+tuple:
+    if (is_typed)
+        PUT("{\"$tuple\":");
+    *o++ = '[';
+    if (n == 0) {
+        *o++ = ']';
+        *o = '}';
+        o += is_typed;
+        goto after_value;
+    }
+    if (UNLIKELY((e = push(s, is_typed ? OUT_TUPLE_TAGGED : OUT_TUPLE, n)) != ERR_NONE))
+        FAIL(e);
+    goto value;
+
+key:
+    MAKE_ROOM();
+    NEED(1);
+    if (LIKELY(*p == ETF_BINARY_EXT)) {
+        NEED(5);
+        n = load_be32(p + 1);
+        NEED((size_t)5 + n);
+        f->kinds |= OUT_KEY_BINARY;
+        if (UNLIKELY((n && p[5] == '$') || (!s->has_shapes && f->kinds != OUT_KEY_BINARY))) {
+            if (!s->has_shapes)
+                goto reshape;
+        }
+        text_end = p + 5 + n;
+        p += 5;
+        *o++ = '"';
+        while (UNLIKELY((done = json_escape(&p, text_end, end, &o, o_end)) != JSON_COPIED)) {
+            if (done == JSON_COPY_BAD)
+                goto reshape;
+            MAKE_ROOM();
+        }
+        MAKE_ROOM();
+        *o++ = '"';
+    } else {
+        CALL(write_key(s, f));
+        MAKE_ROOM();
+    }
+    *o++ = ':';
+    goto value;
+
+after_value:
+    if (UNLIKELY(s->depth == 0))
+        FAIL(ERR_NONE);
+    MAKE_ROOM();
+    f = &s->frames[s->depth - 1];
+    switch ((enum out_kind)f->kind) {
+    case OUT_OBJECT:
+        if (--f->left) {
+            *o++ = ',';
+            goto key;
+        }
+        *o++ = '}';
+        break;
+    case OUT_LIST:
+    case OUT_LIST_TAILED:
+        if (--f->left) {
+            *o++ = ',';
+            goto value;
+        }
+        goto tail;
+    case OUT_TUPLE:
+        if (--f->left) {
+            *o++ = ',';
+            goto value;
+        }
+        *o++ = ']';
+        break;
+    case OUT_TUPLE_TAGGED:
+        if (--f->left) {
+            *o++ = ',';
+            goto value;
+        }
+        PUT("]}");
+        break;
+    case OUT_TAIL: *o++ = '}'; break;
+    case OUT_PAIR_KEY:
+        *o++ = ',';
+        f->kind = OUT_PAIR_VALUE;
+        goto value;
+    case OUT_PAIR_VALUE:
+        if (--f->left) {
+            PUT("],[");
+            f->kind = OUT_PAIR_KEY;
+            goto value;
+        }
+        PUT("]]}");
+        break;
+    }
+    s->depth--;
+    goto after_value;
+
+tail: /* the elements of f are written; a tail that is a list goes on with them */
+    NEED(1);
+    if (LIKELY(*p == ETF_NIL_EXT)) {
+        p++;
+        *o++ = ']';
+        s->depth--;
+        goto after_value;
+    }
+    if (*p == ETF_LIST_EXT) {
+        NEED(5);
+        f->left = load_be32(p + 1);
+        p += 5;
+        if (f->left == 0)
+            goto tail;
+        *o++ = ',';
+        goto value;
+    }
+    if (*p == ETF_STRING_EXT) {
+        NEED(3);
+        n = load_be16(p + 1);
+        NEED(3 + n);
+        text_end = p + 3 + n;
+        for (p += 3; p < text_end; p++) {
+            MAKE_ROOM();
+            *o++ = ',';
+            o = json_put_uint64(o, *p);
+        }
+        MAKE_ROOM();
+        *o++ = ']';
+        s->depth--;
+        goto after_value;
+    }
+    if (f->kind != OUT_LIST_TAILED)
+        goto reshape;
+    PUT("],\"$tail\":");
+    f->kind = OUT_TAIL;
+    goto value;
+
+reshape:
+    s->wants_shapes = true;
+    FAIL(ERR_INVALID);
+}
+
+/* ---- Around it ---- */
+
+static void init(struct out *s, const struct etf_rd *term, const struct transcode_options *options,
+                 bool typed, struct wr *w)
+{
+    s->options = options;
+    s->is_typed = typed;
+    s->null_atom = options->null_atom.len ? options->null_atom : SLICE("null");
+    s->rd = *term;
+    s->w = w;
+    s->frames = s->first_frames;
+    s->depth = 0;
+    s->frame_cap = OUT_FIRST_FRAMES;
+    s->max_depth = options->max_depth ? options->max_depth : TRANSCODE_DEFAULT_MAX_DEPTH;
+    wr_init(&s->shapes, SIZE_MAX);
+    s->next_shape = 0;
+    s->has_shapes = s->wants_shapes = false;
+    s->big_budget = BIG_BUDGET;
+    wr_init(&s->scratch, SIZE_MAX);
+}
+
+static void fini(struct out *s)
+{
+    if (s->frames != s->first_frames)
+        mem_free(s->frames);
+    wr_fini(&s->shapes);
+    wr_fini(&s->scratch);
+}
+
+/* From the beginning, with what there is to know. */
+static enum err run_again(struct out *s, struct etf_rd start, size_t len)
+{
+    enum err e = shape_find(s, start);
+
+    if (e != ERR_NONE)
+        return e;
+    s->rd = start;
+    s->w->len = len;
+    s->depth = 0;
+    s->has_shapes = true;
+    s->big_budget = BIG_BUDGET;
+    return run(s);
+}
+
+enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_options *options, bool typed,
+                               struct wr *out)
+{
+    size_t ceiling = out->ceiling, len = out->len, estimate = rd_left(&term->rd);
+    struct out s;
+    enum err e;
+
+    init(&s, term, options, typed, out);
+    estimate += estimate / 8 + ROOM;
+    /* The loop's own room must not count against the ceiling. */
+    out->ceiling = ceiling < SIZE_MAX - 2 * ROOM ? ceiling + 2 * ROOM : SIZE_MAX;
+    if (!wr_room(out, estimate < out->ceiling - out->len ? estimate : ROOM))
+        e = out->err;
+    else
+        e = run(&s);
+    if (s.wants_shapes)
+        e = run_again(&s, *term, len);
+    if (e == ERR_INVALID)
+        e = ERR_MALFORMED;
+    out->ceiling = ceiling;
+    if (e == ERR_NONE && out->len > ceiling) {
+        wr_fail(out, ERR_TOO_LARGE);
+        e = ERR_TOO_LARGE;
+    }
+    if (e == ERR_NONE)
+        *term = s.rd;
+    fini(&s);
+    return e;
+}

@@ -1,0 +1,75 @@
+/*
+ * transcode_out: the state of one run from a term to JSON, for the files that share it. Not for others.
+ */
+#ifndef ERLGATE_BRIDGE_TRANSCODE_OUT_H
+#define ERLGATE_BRIDGE_TRANSCODE_OUT_H
+
+#include "bridge/transcode.h"
+
+enum out_kind {
+    OUT_LIST,
+    OUT_LIST_TAILED, /* {"$list": [ here */
+    OUT_TAIL,        /* "$tail": here } */
+    OUT_TUPLE,
+    OUT_TUPLE_TAGGED, /* {"$tuple": [ here */
+    OUT_OBJECT,
+    OUT_PAIR_KEY,   /* {"$map": [[ here */
+    OUT_PAIR_VALUE, /* {"$map": [[ …, here */
+};
+
+struct out_frame {
+    uint8_t kind;  /* enum out_kind */
+    uint8_t kinds; /* OUT_OBJECT: enum out_key bits of the keys so far */
+    uint32_t left; /* elements or pairs that are not complete */
+};
+
+/* What can be a key of an object. Only keys of different kinds can have the same text. */
+enum out_key {
+    OUT_KEY_NONE = 0,
+    OUT_KEY_BINARY = 1 << 0,
+    OUT_KEY_ATOM = 1 << 1,
+    OUT_KEY_INTEGER = 1 << 2,
+};
+
+enum {
+    OUT_FIRST_FRAMES = 64,
+    OUT_KEY_MAX_BYTES = 512, /* of an integer that is a key of an object */
+};
+
+struct out {
+    const struct transcode_options *options; /* borrowed */
+    bool is_typed;
+    struct slice null_atom;
+    struct etf_rd rd;         /* its position is the loop's while that runs a function of ours */
+    struct wr *w;             /* borrowed */
+    struct out_frame *frames; /* first_frames or owned */
+    uint32_t depth, frame_cap, max_depth;
+    /* Of each list and each map with elements, in the order in which they begin: must it be {"$list"…} or
+     * {"$map"…}? Empty until the first one is found that must and whose beginning did not tell: then the
+     * whole term is looked at (transcode_shape.c), and the run begins again. */
+    struct wr shapes; /* owned; a byte each */
+    size_t next_shape;
+    bool has_shapes, wants_shapes;
+    uint64_t big_budget; /* work that may still go into the digits of long integers */
+    struct wr scratch;   /* owned */
+    struct out_frame first_frames[OUT_FIRST_FRAMES];
+};
+
+/* The kind of the key at r, or OUT_KEY_NONE when an object cannot have it (typed: binaries only). r moves
+ * behind it if it is of a kind at all, whatever its text. */
+enum out_key out_key_kind(const struct out *s, struct etf_rd *r);
+
+/* An atom as UTF-8: its text, or what Latin-1 becomes in buf. */
+enum { OUT_ATOM_BUF = 2 * ETF_ATOM_MAX_CHARS };
+struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF]);
+
+/* ---- bridge/transcode_shape.c ---- */
+
+/* Fills s->shapes from the term at start. */
+enum err shape_find(struct out *s, struct etf_rd start);
+
+/* Heap sort (transcode_keys.c). */
+void keys_sort(uint32_t *a, size_t n, int (*compare)(const void *ctx, uint32_t x, uint32_t y),
+               const void *ctx);
+
+#endif
