@@ -11,8 +11,10 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 if(ERLGATE_SANITIZE)
     target_compile_options(erlgate_flags INTERFACE
-        -fsanitize=${ERLGATE_SANITIZE} -fno-omit-frame-pointer -g
-        $<$<NOT:$<STREQUAL:${ERLGATE_SANITIZE},thread>>:-fno-sanitize-recover=all> -U_FORTIFY_SOURCE)
+        -fsanitize=${ERLGATE_SANITIZE} -fno-omit-frame-pointer -g -U_FORTIFY_SOURCE)
+    if(NOT ERLGATE_SANITIZE STREQUAL "thread")
+        target_compile_options(erlgate_flags INTERFACE -fno-sanitize-recover=all)
+    endif()
     target_link_options(erlgate_flags INTERFACE -fsanitize=${ERLGATE_SANITIZE})
 endif()
 if(ERLGATE_FUZZ)
