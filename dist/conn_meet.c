@@ -54,7 +54,7 @@ static bool close_out(struct dist_conn *c, size_t mark)
 
 static void go_up(struct dist_conn *c)
 {
-    c->peer_flags &= c->config.flags;
+    c->peer_flags &= dist_flags_expand(c->config.flags);
     if (dist_conn_talk_start(c) == ERR_NONE)
         dist_conn_move(c, DIST_ST_UP);
     else
@@ -231,7 +231,8 @@ static enum err on_name(struct dist_conn *c, struct slice body)
 
 static void send_challenge(struct dist_conn *c)
 {
-    bool is_mixed = c->version == 5 && c->peer_flags & c->config.flags & DIST_FLAG_HANDSHAKE_23;
+    bool is_mixed =
+        c->version == 5 && c->peer_flags & dist_flags_expand(c->config.flags) & DIST_FLAG_HANDSHAKE_23;
     struct dist_hs_challenge m = {
         .version = c->version == 6 || is_mixed ? 6 : 5,
         .flags = c->config.flags,
