@@ -100,6 +100,7 @@ void http_request_refuse(struct http_request *r, const struct http_problem *p)
     char retry[RETRY_TEXT_MAX];
 
     add_problem_headers(&response, p, headers, retry);
+    r->code = p->code;
     http_request_respond(r, &response);
 }
 

@@ -106,6 +106,7 @@ struct http_request {
     bool is_head;
     struct MHD_Response *response; /* ours until it is queued */
     unsigned status;
+    const char *code; /* static: the problem it was answered with; NULL: none */
     uint64_t started_us, bytes_in, bytes_out;
     size_t trace_len, traceparent_len;
     char method[METHOD_MAX + 1];

@@ -224,6 +224,12 @@ enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const c
 
 /* ---- its end ---- */
 
+/* A line for each error; what went well is told only when asked for. */
+static enum log_level report_level(unsigned status)
+{
+    return status >= 500 ? LOG_WARN : status >= 400 ? LOG_INFO : LOG_DEBUG;
+}
+
 static void report(const struct http_request *r)
 {
     struct http_server *s = r->server;
@@ -235,10 +241,10 @@ static void report(const struct http_request *r)
                              .bytes_out = r->bytes_out,
                              .trace = slice_of(r->trace, r->trace_len)};
 
-    LOG(LOG_DEBUG, "request", LOG_STR("method", done.method),
+    LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
-        LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),
-        LOG_SLICE("request_id", done.trace));
+        LOG_STR("code", r->code ? r->code : ""), LOG_UINT("duration_us", done.duration_us),
+        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace));
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
 }

@@ -143,7 +143,7 @@ void http_answer(struct http_server *s, uint64_t id, const struct http_response 
 /* RFC 9457. Everything is copied; NULL, 0 and empty leave a member out. */
 struct http_problem {
     unsigned status;    /* 0: that of the code (problem.h) */
-    const char *code;   /* "noproc" */
+    const char *code;   /* "noproc"; static */
     const char *title;  /* static, the same for each code; NULL: that of the code */
     const char *detail; /* what happened this time, and what to do about it */
     bool is_retryable;
