@@ -92,6 +92,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->is_body_too_large = r->is_head = false;
     r->response = NULL;
     r->status = 0;
+    r->code = NULL;
     r->started_us = loop_now_us();
     r->bytes_in = r->bytes_out = 0;
     r->trace_len = r->traceparent_len = 0;
