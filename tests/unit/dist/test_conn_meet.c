@@ -427,14 +427,15 @@ static void each_allocation_of_a_handshake_may_fail(void **state)
             carry(&p, p.b, p.a);
             pull(&p, p.a, &ev);
         }
-        if (mem_failures() == 0)
+        if (mem_failures() == 0) {
+            pair_close(&p);
             break;
+        }
         mem_fail_from(0);
         assert_false(p.up_a && p.up_b);
         if (is_whole)
             assert_true(p.down_a.err == ERR_NOMEM || p.down_b.err == ERR_NOMEM);
         pair_close(&p);
-        continue;
     }
     mem_fail_from(0);
     assert_true(n > 6);
