@@ -69,7 +69,7 @@ static struct slice body_of(const struct wr *w)
 
 static void requests_stand_on_the_wire_as_the_protocol_draws_them(void **state)
 {
-    static const struct {
+    const struct {
         struct epmd_request req;
         struct slice bytes;
     } cases[] = {
@@ -387,7 +387,7 @@ static void names_replies_cut_inside_a_line_say_so(void **state)
         assert_int_equal(epmd_names_reply_read(&r, &port), n < 4 ? ERR_MORE : ERR_NONE);
         while (epmd_names_reply_next(&r, &name))
             ;
-        if (n == 4 || whole.ptr[n - 1] == '\n')
+        if (n == 4 || (n > 4 && whole.ptr[n - 1] == '\n'))
             assert_true(rd_done(&r));
         else
             assert_int_equal(r.err, ERR_MORE);
