@@ -189,14 +189,10 @@ enum err body_write(struct wr *w, enum http_media media, struct slice term, cons
                     const struct transcode_options *options)
 {
     struct etf_rd r = etf_rd_of(term, atoms);
-    enum err e;
 
     switch (media) {
     case HTTP_MEDIA_ETF: etf_write_version(w); return etf_copy(w, &r);
-    case HTTP_MEDIA_ERLANG: e = etf_print(w, &r); break;
-    default: e = transcode_etf_to_json(&r, options, media == HTTP_MEDIA_TYPED_JSON, w); break;
+    case HTTP_MEDIA_ERLANG: return etf_print(w, &r);
+    default: return transcode_etf_to_json(&r, options, media == HTTP_MEDIA_TYPED_JSON, w);
     }
-    if (e == ERR_NONE)
-        wr_u8(w, '\n'); /* for people at a terminal; JSON and Erlang read past it */
-    return w->err != ERR_NONE ? w->err : e;
 }

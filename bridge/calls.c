@@ -116,6 +116,10 @@ static void answer_term(struct gateway *g, const struct exchange *x, unsigned st
 
     wr_init(&w, g->config.max_reply);
     e = body_write(&w, x->out, term, atoms, &x->options);
+    if (e == ERR_NONE && x->out != HTTP_MEDIA_ETF) {
+        wr_u8(&w, '\n'); /* for people at a terminal: JSON and Erlang read past it */
+        e = w.err;
+    }
     if (e == ERR_TOO_LARGE) {
         http_answer_problem(g->http, x->http_id, &too_large);
     } else if (e != ERR_NONE) {

@@ -54,7 +54,7 @@ static const struct meaning *meaning_of(enum err e)
 /* detail with the node in it, and what the layer below had to say. */
 static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
 {
-    const char *hole = strstr(m->detail, "%s");
+    const char *hole = node.len ? strstr(m->detail, "%s") : NULL;
 
     if (hole) {
         wr_bytes(w, m->detail, (size_t)(hole - m->detail));
@@ -112,6 +112,7 @@ void errors_answer_result(struct gateway *g, const struct exchange *x, const str
 
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f)
 {
+    struct meaning m = *meaning_of(f->fault.err);
     struct http_problem p = {
         .pointer = f->pointer[0] ? f->pointer : NULL,
         .line = f->line,
@@ -120,7 +121,10 @@ void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct trans
         .offset = f->fault.offset,
     };
 
-    answer(g, http_id, meaning_of(f->fault.err), &p, SLICE("?"), f->fault.text);
+    /* What is said of the place itself helps more than what is said of all such errors. */
+    if (f->fault.text && *f->fault.text && f->fault.err != ERR_ATOM_BUDGET)
+        m.detail = f->fault.text;
+    answer(g, http_id, &m, &p, (struct slice){0}, NULL);
 }
 
 void errors_answer_parameter(struct gateway *g, uint64_t http_id, const char *parameter, const char *detail)
