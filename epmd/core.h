@@ -17,28 +17,21 @@
 
 struct epmd_core;
 
-/* What happened, for whoever keeps a log; nothing depends on it. One table: what it is, and the debug level
- * at which OTP's epmd tells it. */
-/*        symbol                    level  text */
-#define EPMD_NOTE_TABLE(X)                            \
-    X(EPMD_NOTE_OPENED, 2, "connection opened")       \
-    X(EPMD_NOTE_CLOSED, 2, "connection closed")       \
-    X(EPMD_NOTE_REQUEST, 1, "request")                \
-    X(EPMD_NOTE_REGISTERED, 1, "registered")          \
-    X(EPMD_NOTE_UNREGISTERED, 1, "unregistered")      \
-    X(EPMD_NOTE_REFUSED, 0, "refused")                \
-    X(EPMD_NOTE_TIMED_OUT, 1, "timed out on receive") \
-    X(EPMD_NOTE_FULL, 0, "too many connections")
-
+/* What happened, for whoever keeps a log; nothing depends on it. */
 enum epmd_note_kind {
-#define X(sym, level, text) sym,
-    EPMD_NOTE_TABLE(X)
-#undef X
+    EPMD_NOTE_OPENED,
+    EPMD_NOTE_CLOSED,
+    EPMD_NOTE_REQUEST,
+    EPMD_NOTE_REGISTERED,
+    EPMD_NOTE_UNREGISTERED,
+    EPMD_NOTE_REFUSED,
+    EPMD_NOTE_TIMED_OUT,
+    EPMD_NOTE_FULL,
 };
 
 struct epmd_note {
     enum epmd_note_kind kind;
-    uint64_t conn;     /* 0: none */
+    uint64_t conn;     /* 0: none. FULL: who has to leave, 0: who came */
     bool is_local;     /* OPENED: the peer is on this machine */
     uint8_t tag;       /* REQUEST, and REFUSED if it was known */
     struct slice name; /* REGISTERED, UNREGISTERED, REFUSED; borrowed during the call */
