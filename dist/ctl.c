@@ -1,6 +1,7 @@
 #include "dist/ctl_wire.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "dist/flags.h"
 #include "etf/validate.h"
 #include "etf/write.h"
@@ -177,9 +178,38 @@ static enum err read_term(struct etf_rd *r, struct slice *ret, const char **ret_
     return ERR_NONE;
 }
 
+/* The readers take an atom's bytes as they are; what is no atom costs OTP's link too. */
+static bool is_text(struct etf_atom a)
+{
+    if (a.is_latin1)
+        return a.text.len <= ETF_ATOM_MAX_CHARS;
+    return a.text.len <= ETF_ATOM_MAX_BYTES && utf8_is_valid(a.text) &&
+           utf8_count(a.text) <= ETF_ATOM_MAX_CHARS;
+}
+
+static bool read_pid(struct etf_rd *r, struct etf_pid *ret)
+{
+    struct etf_rd ahead = *r;
+
+    if (!etf_read_pid(&ahead, ret) || !is_text(ret->node))
+        return false;
+    *r = ahead;
+    return true;
+}
+
+static bool read_ref(struct etf_rd *r, struct etf_ref *ret)
+{
+    struct etf_rd ahead = *r;
+
+    if (!etf_read_ref(&ahead, ret) || !is_text(ret->node))
+        return false;
+    *r = ahead;
+    return true;
+}
+
 static bool read_pid_end(struct etf_rd *r, struct dist_end *ret)
 {
-    if (!etf_read_pid(r, &ret->pid))
+    if (!read_pid(r, &ret->pid))
         return false;
     ret->kind = DIST_END_PID;
     return true;
@@ -187,7 +217,7 @@ static bool read_pid_end(struct etf_rd *r, struct dist_end *ret)
 
 static bool read_name_end(struct etf_rd *r, struct dist_end *ret)
 {
-    if (!etf_read_atom(r, &ret->name))
+    if (!etf_read_atom(r, &ret->name) || !is_text(ret->name))
         return false;
     ret->kind = DIST_END_NAME;
     return true;
@@ -195,7 +225,7 @@ static bool read_name_end(struct etf_rd *r, struct dist_end *ret)
 
 static bool read_alias_end(struct etf_rd *r, struct dist_end *ret)
 {
-    if (!etf_read_ref(r, &ret->ref))
+    if (!read_ref(r, &ret->ref))
         return false;
     ret->kind = DIST_END_REF;
     return true;
@@ -252,11 +282,11 @@ static enum err read_field(struct etf_rd *r, enum field field, struct slice peer
     case F_TO_END: is_read = read_pid_end(r, &ctl->to) || read_name_end(r, &ctl->to); break;
     case F_TO_ALIAS: is_read = read_alias_end(r, &ctl->to); break;
     case F_TO_DEST: is_read = read_pid_end(r, &ctl->to) || read_alias_end(r, &ctl->to); break;
-    case F_REF: is_read = etf_read_ref(r, &ctl->ref); break;
+    case F_REF: is_read = read_ref(r, &ctl->ref); break;
     case F_ID: is_read = read_id(r, 1, UINT64_MAX, ctl); break;
     case F_ACK_ID: is_read = read_id(r, 0, UINT64_MAX, ctl); break;
     case F_SPAWN_FLAGS: is_read = read_id(r, 0, MAX_SPAWN_FLAGS - 1, ctl); break;
-    case F_LEADER: is_read = etf_read_pid(r, &ctl->group_leader); break;
+    case F_LEADER: is_read = read_pid(r, &ctl->group_leader); break;
     case F_NONE:
     case F_ALTACT_FLAGS: CHECK(!"a field that is read elsewhere");
     }

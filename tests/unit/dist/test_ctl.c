@@ -344,6 +344,27 @@ static void alternative_signals_that_contradict_themselves_are_malformed(void **
     assert_int_equal(read_altact("77026f6b", &alias, 0), ERR_MALFORMED);
 }
 
+static void an_atom_that_is_no_text_is_malformed(void **state)
+{
+    static const char *hex[] = {
+        "6803 6101 58 7707 9f 61 61 40 686f73 00000001 00000001 00000001 58 770161 00000001 00000001 "
+        "00000001",
+        "6804 6106 58 770161 00000001 00000001 00000001 7700 7701c3",
+        "6804 6113 58 7709 7065657240686f7374 00000001 00000001 00000001 770161 5a0001 7701ff 00000001 "
+        "00000001",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof hex / sizeof *hex; i++) {
+        struct slice s = bytes_of_hex(hex[i]);
+        struct rd r = rd_of(s);
+
+        assert_int_equal(dist_ctl_read(&r, NULL, slice_of_str(PEER), &read_ctl, &read_form, &read_text),
+                         ERR_MALFORMED);
+        bytes_free(s);
+    }
+}
+
 static void an_unlink_has_an_id_of_at_least_1(void **state)
 {
     struct wr w;
@@ -402,6 +423,7 @@ int main(void)
         cmocka_unit_test(signals_come_from_processes_of_the_peer_alone),
         cmocka_unit_test(alternative_signals_are_folded_by_their_flags),
         cmocka_unit_test(alternative_signals_that_contradict_themselves_are_malformed),
+        cmocka_unit_test(an_atom_that_is_no_text_is_malformed),
         cmocka_unit_test(an_unlink_has_an_id_of_at_least_1),
         cmocka_unit_test(a_send_to_an_alias_is_an_alias_send),
         cmocka_unit_test(operations_have_names),
