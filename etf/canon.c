@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "etf/keys.h"
+#include "etf/stack.h"
 #include "etf/wire.h"
 #include "etf/write.h"
 
@@ -35,17 +36,12 @@ static struct frame *push(struct canon *c, int kind, uint64_t parts, size_t star
     struct frame *f;
 
     if (c->depth == c->cap) {
-        struct frame *old = c->frames == c->first ? NULL : c->frames;
-
-        f = mem_realloc_array(old, c->cap * 2, sizeof *f);
+        f = etf_stack_grow(c->frames, c->first, &c->cap, sizeof *f);
         if (!f) {
             wr_fail(c->w, ERR_NOMEM);
             return NULL;
         }
-        if (!old)
-            memcpy(f, c->first, sizeof c->first);
         c->frames = f;
-        c->cap *= 2;
     }
     f = &c->frames[c->depth++];
     *f = (struct frame){
@@ -197,29 +193,28 @@ static void list_tail(struct canon *c, struct frame *f)
     }
 }
 
-static void list_close(struct canon *c, const struct frame *f)
+void etf_close_list(struct wr *w, size_t start, uint64_t count, bool is_proper, bool all_bytes)
 {
-    struct wr *w = c->w;
-    uint8_t *p = w->buf + f->start;
+    uint8_t *p = w->buf + start;
 
     if (!wr_ok(w))
         return;
-    if (f->count > UINT32_MAX) {
+    if (count > UINT32_MAX) {
         wr_fail(w, ERR_TOO_LARGE);
         return;
     }
-    poke_be32(w, f->start + 1, (uint32_t)f->count);
-    if (f->is_improper)
+    poke_be32(w, start + 1, (uint32_t)count);
+    if (!is_proper)
         return;
-    if (f->count == 0) {
-        w->len = f->start;
-    } else if (f->all_bytes && f->count <= UINT16_MAX) {
+    if (count == 0) {
+        w->len = start;
+    } else if (all_bytes && count <= UINT16_MAX) {
         p[0] = ETF_STRING_EXT;
-        p[1] = (uint8_t)(f->count >> 8);
-        p[2] = (uint8_t)f->count;
-        for (size_t i = 0; i < f->count; i++)
+        p[1] = (uint8_t)(count >> 8);
+        p[2] = (uint8_t)count;
+        for (size_t i = 0; i < count; i++)
             p[3 + i] = p[5 + 2 * i + 1];
-        w->len = f->start + 3 + f->count;
+        w->len = start + 3 + count;
         return;
     }
     etf_write_nil(w);
@@ -417,7 +412,7 @@ static void close_frame(struct canon *c, const struct frame *f, struct fault *fa
 {
     switch (f->kind) {
     case FRAME_PLAIN: break;
-    case FRAME_LIST: list_close(c, f); break;
+    case FRAME_LIST: etf_close_list(c->w, f->start, f->count, !f->is_improper, f->all_bytes); break;
     case FRAME_MAP: map_close(c, f, fault); break;
     case FRAME_FUN:
         if (c->w->len - f->start > UINT32_MAX)
@@ -468,8 +463,7 @@ enum err etf_canon(struct wr *w, struct rd *r, const struct etf_atoms *atoms, en
     while (c.depth && rd_ok(r) && wr_ok(w))
         step(&c, fault);
     etf_keys_fini(&c.keys);
-    if (c.frames != c.first)
-        mem_free(c.frames);
+    etf_stack_free(c.frames, c.first);
     if (!rd_ok(r))
         return ERR_MALFORMED;
     return w->err;

@@ -28,4 +28,11 @@ enum etf_canon_mode {
 MUST_USE enum err etf_canon(struct wr *w, struct rd *r, const struct etf_atoms *atoms,
                             enum etf_canon_mode mode, struct fault *f);
 
+/*
+ * Ends the list whose LIST_EXT, with a length not known then, was written at `start`, and after it `count`
+ * elements and, when it is improper, the tail. all_bytes: each element is a SMALL_INTEGER_EXT; such a list
+ * becomes a STRING_EXT.
+ */
+void etf_close_list(struct wr *w, size_t start, uint64_t count, bool is_proper, bool all_bytes);
+
 #endif

@@ -1,7 +1,7 @@
 #include "etf/keys.h"
 
 #include "base/check.h"
-#include "base/mem.h"
+#include "etf/stack.h"
 
 enum { PAIRWISE_MAX = 16 };
 
@@ -14,29 +14,18 @@ void etf_keys_init(struct etf_keys *k)
 
 void etf_keys_fini(struct etf_keys *k)
 {
-    if (k->at != k->first)
-        mem_free(k->at);
+    etf_stack_free(k->at, k->first);
 }
 
 static bool make_room(struct etf_keys *k, size_t n)
 {
-    size_t cap = k->cap;
-    struct etf_key *at;
+    while (UNLIKELY(k->cap - k->count < n)) {
+        struct etf_key *at = etf_stack_grow(k->at, k->first, &k->cap, sizeof *at);
 
-    if (LIKELY(k->cap - k->count >= n))
-        return true;
-    while (cap - k->count < n) {
-        if (cap > SIZE_MAX / 2)
+        if (!at)
             return false;
-        cap *= 2;
+        k->at = at;
     }
-    at = mem_realloc_array(k->at == k->first ? NULL : k->at, cap, sizeof *at);
-    if (!at)
-        return false;
-    if (k->at == k->first)
-        memcpy(at, k->first, k->count * sizeof *at);
-    k->at = at;
-    k->cap = cap;
     return true;
 }
 

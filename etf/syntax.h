@@ -17,7 +17,14 @@ MUST_USE enum err etf_print(struct wr *w, struct etf_rd *r);
 
 struct etf_parse_rules {
     struct etf_rules term; /* depth, atoms, what is refused, as in validation */
-    uint32_t max_digits;   /* of an integer; 0: 10,000 */
+    uint32_t max_digits;   /* of a number; 0: 10,000 */
+    /*
+     * Where the text is a pattern or a template: told of each Erlang variable (its name) and of each `${…}`
+     * (with the braces); writes the one term that stands for it. NULL: variables are refused, and `${` is the
+     * character.
+     */
+    enum err (*on_variable)(void *ctx, struct slice name, struct wr *w);
+    void *variable_ctx;
 };
 
 /* Appends the term (without version byte) that text stands for. On failure f says where (byte offset in

@@ -1,10 +1,10 @@
 #include "etf/validate.h"
 
 #include "base/check.h"
-#include "base/mem.h"
 #include "base/utf8.h"
 #include "etf/canon.h"
 #include "etf/keys.h"
+#include "etf/stack.h"
 #include "etf/wire.h"
 #include "etf/write.h"
 
@@ -276,15 +276,10 @@ static enum err push(struct validation *v, int kind, uint64_t parts, size_t at)
     if (UNLIKELY(v->depth >= v->max_depth))
         return fail(v, ERR_DEPTH, at, "nested deeper than allowed");
     if (UNLIKELY(v->depth == v->cap)) {
-        struct frame *old = v->frames == v->first ? NULL : v->frames;
-
-        f = mem_realloc_array(old, v->cap * 2, sizeof *f);
+        f = etf_stack_grow(v->frames, v->first, &v->cap, sizeof *f);
         if (!f)
             return fail(v, ERR_NOMEM, at, "");
-        if (!old)
-            memcpy(f, v->first, sizeof v->first);
         v->frames = f;
-        v->cap *= 2;
     }
     f = &v->frames[v->depth++];
     f->kind = kind;
@@ -637,8 +632,7 @@ static enum err validate(struct slice input, bool is_cut, const struct etf_atoms
     }
     etf_keys_fini(&v.keys);
     wr_fini(&v.scratch);
-    if (v.frames != v.first)
-        mem_free(v.frames);
+    etf_stack_free(v.frames, v.first);
     return e;
 }
 
