@@ -13,17 +13,8 @@
 #include "node/node.h"
 #include "node/pidtab.h"
 #include "node/process.h"
-
-/* A signal between two processes of this node, on its way until the end of the turn. */
-struct local_signal {
-    struct local_signal *next;
-    uint32_t to;        /* number */
-    bool is_down;       /* a monitor fired: ref is its reference, term the reason; else a message */
-    bool has_ref;       /* a message to an alias */
-    struct etf_ref ref; /* of this node */
-    size_t len;
-    uint8_t term[];
-};
+#include "node/signal.h"
+#include "node/spawn.h"
 
 struct node {
     struct loop *loop; /* borrowed */
@@ -51,9 +42,19 @@ struct node {
     struct link *dirty, *dead;
 
     struct pidtab processes;
-    struct map names;       /* struct process */
-    struct process *kernel; /* owned: net_kernel */
-    struct local_signal *local_first, **local_last;
+    struct map names;         /* struct process */
+    struct signals local;     /* between processes of this node, until the end of the turn */
+    struct loop_timer *again; /* wakes the loop for what is left of them */
+    uint64_t last_unlink;     /* id of the last UNLINK_ID */
+    uint64_t hash_seed;       /* of tables that peers' pids and references are the keys of */
+    struct idtab refs;        /* struct actor_ref */
+    struct deadlines alarms;  /* struct actor */
+    struct loop_timer *alarm_timer;
+    uint64_t alarm_armed; /* UINT64_MAX: not armed */
+    struct actor *dead_actors;
+    struct map functions;    /* struct function: node/function.c; owned */
+    struct node_self leader; /* the group leader of its processes, `user` */
+    struct node_self rex;    /* serves rpc of OTP before 25 and of ei */
 
     struct idtab requests;
     struct deadlines deadlines;
@@ -65,23 +66,46 @@ struct node {
 
 /* node/route.c */
 void route_message(struct link *l, const struct dist_message *m);
-/* Sends a message to a pid of whatever node, this one too. via: the link the pid came over, NULL: look it up.
- * alias: to this reference instead, where the peer can. Lost (and counted) when there is no link. */
-void route_send(const struct process *from, struct link *via, const struct etf_pid *to,
-                const struct etf_ref *alias, const struct slice *payload, size_t count);
+/* A signal of a process of this node to ctl->to at that node, this one too. Connects if need be: it then
+ * waits for the link, or is lost with it. uses: what etf_validate said of the payload. ERR_OVERLOADED,
+ * ERR_NOMEM, ERR_PEER_UNSUPPORTED, ERR_CLOSED: it was not sent. */
+MUST_USE enum err route_signal(struct node *n, struct slice where, const struct dist_ctl *ctl,
+                               const struct slice *payload, size_t count, uint32_t uses);
+/* The same without connecting; what cannot be sent is logged and lost. */
+void route_answer(struct node *n, struct etf_atom where, const struct dist_ctl *ctl);
 MUST_USE enum err route_send_local(struct node *n, uint32_t to, const struct etf_ref *alias,
                                    const struct slice *payload, size_t count);
 MUST_USE enum err route_down_local(struct node *n, uint32_t to, const struct etf_ref *ref,
                                    struct slice reason);
+void route_exit_local(struct node *n, const struct etf_pid *from, uint32_t to, struct slice reason);
+/* Delivers what was queued before this turn's end; what comes of it waits for the next. */
 void route_deliver_local(struct node *n);
+/* The link is up: what waits for it is sent, and processes hear of it. */
+void route_link_up(struct link *l);
+/* The node of that name is lost, or (not was_up) could not be reached: processes hear of it. */
+void route_node_lost(struct node *n, struct slice name, bool was_up);
 /* Is it a pid of this incarnation of this node? */
 bool route_is_own_pid(const struct node *n, const struct etf_pid *pid);
 uint32_t route_number(const struct etf_pid *pid);
+struct etf_pid route_own_pid(const struct node *n, uint32_t number);
 struct etf_atom route_own_node(const struct node *n);
+/* UTF-8 of an atom: its own text, or in scratch (to be initialised by the caller). */
+struct slice route_atom_utf8(struct etf_atom atom, struct wr *scratch);
+
+/* node/runtime.c: what is beside links and requests */
+MUST_USE enum err runtime_init(struct node *n);
+/* The node is up: its own processes start. */
+MUST_USE enum err runtime_start(struct node *n);
+void runtime_turn(struct node *n); /* at the end of each turn, before the links are flushed */
+void runtime_stop(struct node *n);
+void runtime_free(struct node *n);
 
 /* node/kernel.c: net_kernel */
 MUST_USE enum err kernel_start(struct node *n);
-void kernel_stop(struct node *n);
+/* node/leader.c: the group leader, `user` */
+MUST_USE enum err leader_start(struct node *n);
+/* node/rex.c */
+MUST_USE enum err rex_start(struct node *n);
 
 /* node/epmd.c */
 MUST_USE enum err epmd_start(struct node *n, const struct node_config *config);

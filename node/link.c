@@ -89,18 +89,9 @@ static void release(struct link *l)
     n->dead = l;
 }
 
-static void tell_processes(struct node *n, struct link *l)
-{
-    size_t cursor = 0;
-    struct process *p;
-
-    while ((p = pidtab_next(&n->processes, &cursor)))
-        process_link_lost(p, l);
-}
-
 void link_close(struct link *l, enum err why, const char *text)
 {
-    bool was_up = l->state == LINK_UP;
+    bool was_up = l->state == LINK_UP, was_the_one = l->is_named;
 
     if (l->state == LINK_CLOSED)
         return;
@@ -110,8 +101,9 @@ void link_close(struct link *l, enum err why, const char *text)
     if (was_up)
         link_flush(l);
     release(l);
-    if (was_up)
-        tell_processes(l->node, l);
+    signals_clear(&l->waiting);
+    if (was_the_one)
+        route_node_lost(l->node, slice_of_str(l->name), was_up);
     request_link_down(l, was_up ? ERR_NODEDOWN : why == ERR_TIMEOUT ? ERR_NO_CONNECTION : why, text);
 }
 
@@ -121,6 +113,7 @@ void link_close(struct link *l, enum err why, const char *text)
 static void take_over(struct link *to, struct link *from)
 {
     request_move_all(from, to);
+    signals_append(&to->waiting, &from->waiting);
     release(from);
 }
 
@@ -330,6 +323,7 @@ static void link_up(struct link *l)
     LOG(LOG_INFO, "link-up", LOG_SLICE("node", shown_name(l)), LOG_STR("by", l->was_dialled ? "us" : "them"),
         LOG_STR("type", dist_conn_peer_is_hidden(l->conn) ? "hidden" : "visible"),
         LOG_UINT("creation", dist_conn_peer_creation(l->conn)));
+    route_link_up(l);
     request_link_up(l);
 }
 

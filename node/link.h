@@ -15,6 +15,7 @@
 #include "dist/conn.h"
 #include "loop/stream.h"
 #include "node/node.h"
+#include "node/signal.h"
 
 enum link_state { LINK_RESOLVING, LINK_DIALLING, LINK_HANDSHAKE, LINK_YIELDED, LINK_UP, LINK_CLOSED };
 
@@ -35,6 +36,7 @@ struct link {
     unsigned handshake_version;
     struct request *requests; /* waiting for the link or for an answer over it */
     size_t request_count;
+    struct signals waiting; /* of processes, until it is up */
     uint64_t up_since_ms;
     bool is_dirty;
     struct link *next_dirty, *next_dead;

@@ -33,7 +33,7 @@ static void before_waiting(void *ctx)
 {
     struct node *n = ctx;
 
-    route_deliver_local(n);
+    runtime_turn(n);
     link_flush_all(n);
 }
 
@@ -78,7 +78,6 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     if (!n)
         return NULL;
     n->loop = l;
-    n->local_last = &n->local_first;
     n->deadline_armed = UINT64_MAX;
     loop_random(seeds, sizeof seeds);
     idtab_init(&n->links);
@@ -89,7 +88,7 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     deadlines_init(&n->deadlines);
     n->hook = loop_hook_new(l, before_waiting, n);
     n->deadline_timer = loop_timer_new(l, deadline_due, n, 0);
-    if (!n->hook || !n->deadline_timer || !copy_config(n, config) || epmd_start(n, config) != ERR_NONE) {
+    if (runtime_init(n) != ERR_NONE || !n->hook || !n->deadline_timer || !copy_config(n, config) || epmd_start(n, config) != ERR_NONE) {
         node_free(n);
         return NULL;
     }
@@ -147,7 +146,7 @@ void node_registered(struct node *n, uint32_t creation)
     /* A node that is up keeps the creation it has: its pids are out in the cluster. */
     if (n->creation == 0) {
         n->creation = creation;
-        if (kernel_start(n) != ERR_NONE) {
+        if (runtime_start(n) != ERR_NONE) {
             if (started)
                 started(n->started_ctx, ERR_NOMEM, NULL);
             return;
@@ -186,10 +185,10 @@ void node_stop(struct node *n)
     node_quiesce(n);
     n->is_stopped = true;
     request_end_all(n, ERR_CANCELLED, "the gateway is stopping");
-    kernel_stop(n);
+    runtime_stop(n);
     while ((l = idtab_next(&n->links, &cursor)))
         link_close(l, ERR_CANCELLED, l->state == LINK_UP ? "the gateway is stopping" : NULL);
-    route_deliver_local(n);
+    signals_clear(&n->local);
     link_flush_all(n);
 }
 
@@ -200,8 +199,9 @@ void node_free(struct node *n)
     if (n->epmd && !n->is_stopped)
         node_stop(n);
     CHECK(n->links.count == 0 && n->requests.count == 0 && n->processes.count == 0 && n->names.count == 0);
-    CHECK(n->links_by_name.count == 0 && n->deadlines.count == 0 && !n->local_first && !n->dead);
+    CHECK(n->links_by_name.count == 0 && n->deadlines.count == 0 && n->local.count == 0 && n->refs.count == 0 && !n->dead);
     epmd_free(n);
+    runtime_free(n);
     loop_hook_free(n->hook);
     loop_timer_free(n->deadline_timer);
     loop_timer_free(n->start_timer);

@@ -10,13 +10,16 @@
 const struct slice process_reason_normal = ATOM_TERM("\x06", "normal");
 const struct slice process_reason_noproc = ATOM_TERM("\x06", "noproc");
 const struct slice process_reason_noconnection = ATOM_TERM("\x0C", "noconnection");
+const struct slice process_reason_kill = ATOM_TERM("\x04", "kill");
+const struct slice process_reason_killed = ATOM_TERM("\x06", "killed");
+const struct slice process_reason_shutdown = ATOM_TERM("\x08", "shutdown");
 
-/* One who hears of a process's end: a monitor (with its reference) or a link. node, and the pid's and
- * reference's texts, stand behind the struct. */
+/* One who hears of a process's end: a monitor (with its reference) or a link. The texts stand behind the
+ * struct. */
 struct watcher {
-    struct watcher *next;
-    uint64_t link; /* id of the link its signals came over; 0: this node */
+    struct watcher *prev, *next;
     bool is_monitor;
+    uint64_t unlinking; /* the id of our UNLINK_ID that is not acknowledged yet; 0: linked */
     struct etf_pid peer;
     struct etf_ref ref; /* is_monitor */
     struct slice name;  /* is_monitor: what it was set on; empty: the pid */
@@ -26,23 +29,62 @@ struct watcher {
 enum err process_start(struct node *n, struct process *p, const struct process_ops *ops)
 {
     *p = (struct process){.node = n, .ops = ops};
+    map_init(&p->watchers, n->hash_seed);
     return pidtab_add(&n->processes, p, &p->number);
 }
 
 struct etf_pid process_pid(const struct process *p)
 {
-    const struct node *n = p->node;
-
-    return (struct etf_pid){
-        .node = {.text = n->name_slice},
-        .id = p->number & ((1u << PIDTAB_ID_BITS) - 1),
-        .serial = p->number >> PIDTAB_ID_BITS,
-        .creation = n->creation,
-    };
+    return route_own_pid(p->node, p->number);
 }
 
-static struct watcher *watcher_new(struct link *from, const struct etf_pid *peer, const struct etf_ref *ref,
-                                   struct slice name)
+/* ---- who watches, by what it is ---- */
+
+enum { KEY_NUMBERS = 2 + ETF_REF_MAX_WORDS + 4, KEY_MAX = 4 * KEY_NUMBERS + 2 * ETF_ATOM_MAX_BYTES };
+
+/* A node's name so that its two spellings give one key. */
+static size_t key_of_node(uint8_t *to, struct etf_atom node)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < node.text.len && len + 2 <= ETF_ATOM_MAX_BYTES; i++) {
+        uint8_t c = node.text.ptr[i];
+
+        if (node.is_latin1 && c >= 0x80) {
+            to[len++] = (uint8_t)(0xC0 | c >> 6);
+            c = 0x80 | (c & 0x3F);
+        }
+        to[len++] = c;
+    }
+    return len;
+}
+
+/* A link is known by the other end, a monitor by that and its reference: nobody can touch what is not its
+ * own. */
+static struct slice key_of(uint8_t buf[KEY_MAX], const struct etf_pid *peer, const struct etf_ref *ref)
+{
+    uint32_t numbers[KEY_NUMBERS] = {ref ? ref->count : 0, peer->id, peer->serial, peer->creation};
+    size_t len = sizeof numbers;
+
+    if (ref) {
+        numbers[4] = ref->creation;
+        memcpy(numbers + 5, ref->words, ref->count * sizeof ref->words[0]);
+    }
+    memcpy(buf, numbers, sizeof numbers);
+    len += key_of_node(buf + len, peer->node);
+    if (ref && !etf_atom_eq(ref->node, peer->node))
+        len += key_of_node(buf + len, ref->node);
+    return slice_of(buf, len);
+}
+
+static struct watcher *find(const struct process *p, const struct etf_pid *peer, const struct etf_ref *ref)
+{
+    uint8_t buf[KEY_MAX];
+
+    return p->watchers.count ? map_get(&p->watchers, key_of(buf, peer, ref)) : NULL;
+}
+
+static struct watcher *watcher_new(const struct etf_pid *peer, const struct etf_ref *ref, struct slice name)
 {
     size_t ref_node = ref ? ref->node.text.len : 0;
     struct watcher *w = mem_alloc(sizeof *w + peer->node.text.len + ref_node + name.len);
@@ -50,7 +92,7 @@ static struct watcher *watcher_new(struct link *from, const struct etf_pid *peer
 
     if (!w)
         return NULL;
-    *w = (struct watcher){.link = from ? from->id : 0, .is_monitor = ref != NULL, .peer = *peer};
+    *w = (struct watcher){.is_monitor = ref != NULL, .peer = *peer};
     at = w->text;
     memcpy(at, peer->node.text.ptr, peer->node.text.len);
     w->peer.node.text.ptr = at;
@@ -67,130 +109,205 @@ static struct watcher *watcher_new(struct link *from, const struct etf_pid *peer
     return w;
 }
 
-enum err process_add_monitor(struct process *p, struct link *from_link, const struct etf_pid *peer,
-                             const struct etf_ref *ref, struct slice name)
+static enum err add(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref,
+                    struct slice name)
 {
-    struct watcher *w = watcher_new(from_link, peer, ref, name);
+    uint8_t buf[KEY_MAX];
+    struct watcher *w = watcher_new(peer, ref, name);
 
-    if (!w)
+    if (!w || map_put(&p->watchers, key_of(buf, peer, ref), w) != ERR_NONE) {
+        mem_free(w);
         return ERR_NOMEM;
-    w->next = p->watchers;
-    p->watchers = w;
+    }
+    w->next = p->first_watcher;
+    if (w->next)
+        w->next->prev = w;
+    p->first_watcher = w;
     return ERR_NONE;
 }
 
-enum err process_add_link(struct process *p, struct link *from_link, const struct etf_pid *peer)
+static void drop(struct process *p, struct watcher *w)
 {
-    struct watcher *w;
+    uint8_t buf[KEY_MAX];
 
-    for (w = p->watchers; w; w = w->next)
-        if (!w->is_monitor && etf_pid_eq(&w->peer, peer))
-            return ERR_NONE; /* a second link is the same link */
-    w = watcher_new(from_link, peer, NULL, (struct slice){0});
-    if (!w)
-        return ERR_NOMEM;
-    w->next = p->watchers;
-    p->watchers = w;
-    return ERR_NONE;
+    map_remove(&p->watchers, key_of(buf, &w->peer, w->is_monitor ? &w->ref : NULL));
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        p->first_watcher = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    mem_free(w);
+}
+
+/* ---- monitors ---- */
+
+enum err process_add_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref,
+                             struct slice name)
+{
+    return find(p, peer, ref) ? ERR_NONE : add(p, peer, ref, name);
 }
 
 void process_remove_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref)
 {
-    for (struct watcher **at = &p->watchers; *at; at = &(*at)->next) {
-        struct watcher *w = *at;
+    struct watcher *w = find(p, peer, ref);
 
-        if (w->is_monitor && etf_ref_eq(&w->ref, ref) && etf_pid_eq(&w->peer, peer)) {
-            *at = w->next;
-            mem_free(w);
-            return;
-        }
-    }
+    if (w)
+        drop(p, w);
+}
+
+/* ---- links ---- */
+
+enum err process_add_link(struct process *p, const struct etf_pid *peer)
+{
+    struct watcher *w = find(p, peer, NULL);
+
+    if (!w)
+        return add(p, peer, NULL, (struct slice){0});
+    /* The peer had none, so it is a new one, whatever we were about to take down. */
+    w->unlinking = 0;
+    return ERR_NONE;
 }
 
 bool process_remove_link(struct process *p, const struct etf_pid *peer)
 {
-    for (struct watcher **at = &p->watchers; *at; at = &(*at)->next) {
-        struct watcher *w = *at;
+    struct watcher *w = find(p, peer, NULL);
+    bool was_linked = w && !w->unlinking;
 
-        if (!w->is_monitor && etf_pid_eq(&w->peer, peer)) {
-            *at = w->next;
-            mem_free(w);
-            return true;
-        }
-    }
-    return false;
+    /* One that we are taking down stays until the other end has said so. */
+    if (was_linked)
+        drop(p, w);
+    return was_linked;
 }
 
-static void tell(struct process *p, const struct watcher *w, struct slice reason)
+enum err process_link(struct process *p, const struct etf_pid *peer, bool *ret_is_new)
 {
-    struct link *l = w->link ? idtab_get(&p->node->links, w->link) : NULL;
+    struct watcher *w = find(p, peer, NULL);
+
+    *ret_is_new = !w || w->unlinking;
+    if (!w)
+        return add(p, peer, NULL, (struct slice){0});
+    w->unlinking = 0;
+    return ERR_NONE;
+}
+
+uint64_t process_unlink(struct process *p, const struct etf_pid *peer, bool is_acked)
+{
+    struct watcher *w = find(p, peer, NULL);
+    uint64_t id;
+
+    if (!w || w->unlinking)
+        return 0;
+    id = ++p->node->last_unlink;
+    if (is_acked)
+        w->unlinking = id;
+    else
+        drop(p, w);
+    return id;
+}
+
+void process_unlinked(struct process *p, const struct etf_pid *peer, uint64_t id)
+{
+    struct watcher *w = find(p, peer, NULL);
+
+    if (w && w->unlinking && w->unlinking == id)
+        drop(p, w);
+}
+
+bool process_is_linked(const struct process *p, const struct etf_pid *peer)
+{
+    const struct watcher *w = find(p, peer, NULL);
+
+    return w && !w->unlinking;
+}
+
+/* ---- the end ---- */
+
+static void tell(const struct process *p, const struct etf_pid *self, const struct watcher *w,
+                 struct slice reason)
+{
     struct dist_ctl ctl = {
         .op = w->is_monitor ? DIST_CTL_MONITOR_P_EXIT : DIST_CTL_EXIT,
-        .from = {.kind = DIST_END_PID, .pid = process_pid(p)},
+        .from = {.kind = DIST_END_PID, .pid = *self},
         .to = {.kind = DIST_END_PID, .pid = w->peer},
         .ref = w->ref,
         .reason = reason,
     };
 
+    if (w->unlinking)
+        return;
     if (w->is_monitor && w->name.len)
         ctl.from = (struct dist_end){.kind = DIST_END_NAME, .name = {.text = w->name}};
-    if (!w->link && w->is_monitor) {
-        if (route_down_local(p->node, route_number(&w->peer), &w->ref, reason) != ERR_NONE)
-            LOG(LOG_WARN, "signal-lost", LOG_STR("signal", "local DOWN"));
-    } else if (l && link_send(l, &ctl, NULL, 0) != ERR_NONE)
-        LOG(LOG_WARN, "signal-lost", LOG_STR("node", l->name), LOG_STR("signal", dist_op_name(ctl.op)));
+    route_answer(p->node, w->peer.node, &ctl);
 }
 
 void process_exit(struct process *p, struct slice reason)
 {
-    struct watcher *w = p->watchers;
+    struct watcher *w = p->first_watcher;
+    struct etf_pid self;
 
     if (!p->number)
         return;
+    self = process_pid(p);
     /* Out of every table first: whoever is told finds nobody here any more. */
     pidtab_remove(&p->node->processes, p->number);
-    if (p->name.len)
-        map_remove(&p->node->names, p->name);
-    p->watchers = NULL;
+    process_unregister(p);
+    p->number = 0;
+    p->first_watcher = NULL;
+    map_fini(&p->watchers);
     while (w) {
         struct watcher *next = w->next;
 
-        tell(p, w, reason);
+        tell(p, &self, w, reason);
         mem_free(w);
         w = next;
     }
-    p->number = 0;
 }
 
-void process_link_lost(struct process *p, struct link *lost)
+void process_node_lost(struct process *p, struct slice node)
 {
-    struct watcher **at = &p->watchers;
-    bool was_linked = false;
+    struct watcher *next;
 
-    while (*at) {
-        struct watcher *w = *at;
-
-        if (w->link != lost->id) {
-            at = &w->next;
+    for (struct watcher *w = p->first_watcher; w; w = next) {
+        next = w->next;
+        if (!etf_atom_eq(w->peer.node, (struct etf_atom){.text = node}))
+            continue;
+        if (w->is_monitor || w->unlinking) {
+            drop(p, w);
             continue;
         }
-        was_linked |= !w->is_monitor;
-        *at = w->next;
-        mem_free(w);
+        /* The link stays until the signal is delivered: it tells that the link was there. */
+        route_exit_local(p->node, &w->peer, p->number, process_reason_noconnection);
     }
-    if (was_linked && p->ops->exit)
-        p->ops->exit(p, process_reason_noconnection, NULL);
 }
+
+/* ---- names ---- */
 
 enum err process_register(struct process *p, struct slice name)
 {
-    CHECK(p->number && p->name.len == 0);
+    char *copy;
+
+    CHECK(p->number);
+    if (p->name.len)
+        return ERR_INVALID;
     if (map_get(&p->node->names, name))
         return ERR_NAME_TAKEN;
-    if (map_put(&p->node->names, name, p) != ERR_NONE)
+    copy = mem_strndup(name.ptr, name.len);
+    if (!copy || map_put(&p->node->names, name, p) != ERR_NONE) {
+        mem_free(copy);
         return ERR_NOMEM;
-    p->name = name;
+    }
+    p->name = slice_of(copy, name.len);
     return ERR_NONE;
+}
+
+void process_unregister(struct process *p)
+{
+    if (!p->name.len)
+        return;
+    map_remove(&p->node->names, p->name);
+    mem_free((void *)(uintptr_t)p->name.ptr);
+    p->name = (struct slice){0};
 }
 
 struct process *process_whereis(const struct node *n, struct slice name)

@@ -1,12 +1,13 @@
 /*
  * process: what a pid of this node stands for: something that receives messages and whose end others hear of.
  *
- * Embedded in its owner (a request, net_kernel, later a gen_server); started by process_start, ended by
- * process_exit, which tells every process that is linked to it or monitors it, at other nodes and here.
+ * Embedded in its owner (a request, an actor); started by process_start, ended by process_exit, which tells
+ * every process that is linked to it or monitors it, at other nodes and here.
  */
 #ifndef ERLGATE_NODE_PROCESS_H
 #define ERLGATE_NODE_PROCESS_H
 
+#include "base/map.h"
 #include "dist/ctl.h"
 #include "node/node.h"
 
@@ -21,12 +22,17 @@ struct process_ops {
      * otherwise. */
     void (*message)(struct process *p, struct link *from_link, const struct etf_ref *alias, struct slice term,
                     const struct etf_atoms *atoms);
-    /* A monitor of ours fired (ref is what it was made with). NULL: ignored. */
-    void (*down)(struct process *p, const struct etf_ref *ref, struct slice reason,
+    /* A monitor of ours fired (ref is what it was made with, from what was watched). NULL: ignored. */
+    void (*down)(struct process *p, const struct etf_ref *ref, const struct dist_end *from,
+                 struct slice reason, const struct etf_atoms *atoms);
+    /* An exit signal came. is_link: a link broke (the link is gone); else exit/2. NULL: it is immune, as
+     * processes that belong to the node itself are. */
+    void (*exit)(struct process *p, const struct etf_pid *from, bool is_link, struct slice reason,
                  const struct etf_atoms *atoms);
-    /* An exit signal came (a link broke, or exit/2) that ends the process unless it takes care of it itself.
-     * NULL: it is immune, as processes that belong to the node itself are. */
-    void (*exit)(struct process *p, struct slice reason, const struct etf_atoms *atoms);
+    /* What else there is: node up and down, a spawn reply, a new group leader. NULL: ignored. */
+    void (*other)(struct process *p, const struct dist_ctl *ctl, const struct etf_atoms *atoms);
+    /* The node stops: end yourself. NULL: somebody else sees to that. */
+    void (*stop)(struct process *p);
 };
 
 /* Somebody who hears of this process's end. */
@@ -36,32 +42,50 @@ struct process {
     struct node *node; /* borrowed */
     uint32_t number;   /* 0: not started */
     const struct process_ops *ops;
-    struct watcher *watchers; /* owned list */
-    struct slice name;        /* registered as; borrowed from static storage; empty: none */
+    struct map watchers;           /* struct watcher, by what it is: found at once, however many there are */
+    struct watcher *first_watcher; /* owned list of the same */
+    struct slice name;             /* registered as; owned; empty: none */
 };
 
 /* Gives it a pid. ERR_NOMEM, ERR_OVERLOADED. */
 MUST_USE enum err process_start(struct node *n, struct process *p, const struct process_ops *ops);
-/* Unregisters, tells linked and monitoring processes; the pid is then nobody's. reason: one term. Safe on one
- * that was never started. */
+/* Unregisters, tells linked and monitoring processes; the pid is then nobody's. reason: one term without
+ * cache references. Safe on one that was never started. */
 void process_exit(struct process *p, struct slice reason);
 struct etf_pid process_pid(const struct process *p);
 
+/* ERR_NAME_TAKEN; ERR_INVALID: it has a name already; ERR_NOMEM. The name is copied. */
 MUST_USE enum err process_register(struct process *p, struct slice name);
+void process_unregister(struct process *p);
 struct process *process_whereis(const struct node *n, struct slice name);
 
-/* ---- for node/route.c: signals from other nodes and from here ---- */
+/* ---- monitors of it ---- */
 
-/* peer: who is to hear. For a monitor, ref is its reference and name (may be empty) what it was set on. */
-MUST_USE enum err process_add_monitor(struct process *p, struct link *from_link, const struct etf_pid *peer,
+/* peer: who is to hear. ref: the monitor's reference; name (may be empty): what it was set on. */
+MUST_USE enum err process_add_monitor(struct process *p, const struct etf_pid *peer,
                                       const struct etf_ref *ref, struct slice name);
 void process_remove_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref);
-MUST_USE enum err process_add_link(struct process *p, struct link *from_link, const struct etf_pid *peer);
-bool process_remove_link(struct process *p, const struct etf_pid *peer);
-/* The link to the node is gone: monitors from there are forgotten, and links break with noconnection. */
-void process_link_lost(struct process *p, struct link *lost);
 
-/* ETF of the atoms `normal`, `noproc` and `noconnection`, for reasons. */
-extern const struct slice process_reason_normal, process_reason_noproc, process_reason_noconnection;
+/* ---- links, which are the same from both ends ---- */
+
+/* The peer has linked to it. */
+MUST_USE enum err process_add_link(struct process *p, const struct etf_pid *peer);
+/* The peer has unlinked, or a link broke. True: it was there, and not being taken down by us. */
+bool process_remove_link(struct process *p, const struct etf_pid *peer);
+/* Links it: *ret_is_new tells that LINK is to be sent. */
+MUST_USE enum err process_link(struct process *p, const struct etf_pid *peer, bool *ret_is_new);
+/* Unlinks it: the id for UNLINK_ID; 0: there is nothing to unlink. Exits over the link are ignored from now
+ * on; the entry goes with process_unlinked, or now when the peer will not acknowledge. */
+uint64_t process_unlink(struct process *p, const struct etf_pid *peer, bool is_acked);
+void process_unlinked(struct process *p, const struct etf_pid *peer, uint64_t id);
+bool process_is_linked(const struct process *p, const struct etf_pid *peer);
+
+/* The link to the node is gone: monitors from there are forgotten; EXIT with noconnection is on its way to p
+ * for each link. */
+void process_node_lost(struct process *p, struct slice node);
+
+/* ETF of atoms, for reasons. */
+extern const struct slice process_reason_normal, process_reason_noproc, process_reason_noconnection,
+    process_reason_kill, process_reason_killed, process_reason_shutdown;
 
 #endif

@@ -166,7 +166,7 @@ static void message(struct process *p, struct link *from, const struct etf_ref *
     end(r, &result);
 }
 
-static void down(struct process *p, const struct etf_ref *ref, struct slice reason,
+static void down(struct process *p, const struct etf_ref *ref, const struct dist_end *from, struct slice reason,
                  const struct etf_atoms *atoms)
 {
     struct request *r = of_process(p);
@@ -175,6 +175,7 @@ static void down(struct process *p, const struct etf_ref *ref, struct slice reas
     struct node_result result = {
         .err = ERR_CALLEE_EXIT, .was_sent = r->was_sent, .term = reason, .atoms = atoms};
 
+    (void)from;
     if (!etf_ref_eq(ref, &own))
         return;
     if (etf_read_atom_is(&rd, "noproc"))
@@ -186,7 +187,8 @@ static void down(struct process *p, const struct etf_ref *ref, struct slice reas
 
 /* Somebody has sent this request's pid an exit signal: it ends, as a process that does not trap exits would.
  */
-static void exit_came(struct process *p, struct slice reason, const struct etf_atoms *atoms)
+static void exit_came(struct process *p, const struct etf_pid *from, bool is_link, struct slice reason,
+                      const struct etf_atoms *atoms)
 {
     struct request *r = of_process(p);
     struct etf_rd rd = etf_rd_of(reason, atoms);
@@ -196,6 +198,8 @@ static void exit_came(struct process *p, struct slice reason, const struct etf_a
                                  .atoms = atoms,
                                  .text = "another process ended this request by an exit signal"};
 
+    (void)from;
+    (void)is_link;
     if (etf_read_atom_is(&rd, "normal"))
         return;
     demonitor(r);
@@ -421,7 +425,7 @@ static enum err send_here(struct node *n, struct request *r, struct slice term)
     parts[1] = term;
     e = w.err;
     if (e == ERR_NONE && r->kind == REQUEST_CALL)
-        e = process_add_monitor(p, NULL, &self, &ref, r->to_pid ? (struct slice){0} : r->name);
+        e = process_add_monitor(p, &self, &ref, r->to_pid ? (struct slice){0} : r->name);
     if (e == ERR_NONE)
         e = route_send_local(n, p->number, NULL, parts, 2);
     wr_fini(&w);

@@ -1,12 +1,11 @@
 /*
  * route: where signals go: from a link to the processes of this node, and from here to pids anywhere.
  */
-#include "base/check.h"
-#include "base/mem.h"
 #include "base/utf8.h"
-#include "etf/write.h"
+#include "node/actor.h"
 #include "node/internal.h"
 #include "node/request.h"
+#include "node/spawned.h"
 
 struct etf_atom route_own_node(const struct node *n)
 {
@@ -24,17 +23,35 @@ uint32_t route_number(const struct etf_pid *pid)
     return pid->serial << PIDTAB_ID_BITS | pid->id;
 }
 
+struct etf_pid route_own_pid(const struct node *n, uint32_t number)
+{
+    return (struct etf_pid){
+        .node = {.text = n->name_slice},
+        .id = number & ((1u << PIDTAB_ID_BITS) - 1),
+        .serial = number >> PIDTAB_ID_BITS,
+        .creation = n->creation,
+    };
+}
+
+struct slice route_atom_utf8(struct etf_atom atom, struct wr *scratch)
+{
+    if (!atom.is_latin1)
+        return atom.text;
+    wr_reset(scratch);
+    utf8_write_latin1(scratch, atom.text);
+    return wr_ok(scratch) ? wr_written(scratch) : (struct slice){0};
+}
+
+/* ---- in: from a link, or from here (l is NULL) ---- */
+
 /* Names are kept as UTF-8; peers that are no OTP may still spell them in Latin-1. */
 static struct process *whereis_atom(struct node *n, struct etf_atom name)
 {
     struct process *p;
     struct wr w;
 
-    if (!name.is_latin1)
-        return process_whereis(n, name.text);
     wr_init(&w, ETF_ATOM_MAX_BYTES);
-    utf8_write_latin1(&w, name.text);
-    p = wr_ok(&w) ? process_whereis(n, wr_written(&w)) : NULL;
+    p = process_whereis(n, route_atom_utf8(name, &w));
     wr_fini(&w);
     return p;
 }
@@ -45,23 +62,23 @@ static struct process *find_end(struct node *n, const struct dist_end *end)
     case DIST_END_PID:
         return route_is_own_pid(n, &end->pid) ? pidtab_get(&n->processes, route_number(&end->pid)) : NULL;
     case DIST_END_NAME: return whereis_atom(n, end->name);
-    case DIST_END_REF: {
-        struct request *r = request_of_ref(n, &end->ref);
-
-        return r ? &r->process : NULL;
-    }
+    case DIST_END_REF:
     case DIST_END_NONE: break;
     }
     return NULL;
 }
 
-static void answer(struct link *l, const struct dist_ctl *ctl)
+/* Who has the alias; one that is used once has been used then. */
+static struct process *find_alias(struct node *n, const struct etf_ref *ref)
 {
-    enum err e = link_send(l, ctl, NULL, 0);
+    struct request *r = request_of_ref(n, ref);
+    struct actor_ref *a = r ? NULL : watch_of_ref(n, ref);
+    struct process *p;
 
-    if (e != ERR_NONE)
-        LOG(LOG_WARN, "signal-lost", LOG_STR("node", l->name), LOG_STR("signal", dist_op_name(ctl->op)),
-            LOG_STR("error", err_name(e)));
+    if (!a)
+        return r ? &r->process : NULL;
+    p = &a->owner->process;
+    return watch_take_alias(a) ? p : NULL;
 }
 
 /* {[alias|Ref], _} or {Ref, _} with a reference of ours: the answer to a request that has ended. */
@@ -78,203 +95,276 @@ static bool is_reply(const struct node *n, struct slice term, const struct etf_a
     return etf_read_ref(&r, &ref) && etf_atom_eq(ref.node, route_own_node(n));
 }
 
-static void message(struct link *l, const struct dist_message *m)
+static void message(struct node *n, struct link *l, const struct dist_message *m)
 {
-    struct node *n = l->node;
-    struct process *p = find_end(n, &m->ctl.to);
+    bool is_alias = m->ctl.to.kind == DIST_END_REF;
+    struct process *p = is_alias ? find_alias(n, &m->ctl.to.ref) : find_end(n, &m->ctl.to);
 
     if (p)
-        p->ops->message(p, l, m->ctl.to.kind == DIST_END_REF ? &m->ctl.to.ref : NULL, m->payload, m->atoms);
+        p->ops->message(p, l, is_alias ? &m->ctl.to.ref : NULL, m->payload, m->atoms);
     else if (is_reply(n, m->payload, m->atoms))
         n->late_replies++;
     else
         n->unknown_dropped++;
 }
 
-static void monitor(struct link *l, const struct dist_ctl *c)
+static void monitor(struct node *n, const struct dist_ctl *c)
 {
-    struct process *p = find_end(l->node, &c->to);
-    struct slice name = c->to.kind == DIST_END_NAME ? c->to.name.text : (struct slice){0};
+    struct process *p = find_end(n, &c->to);
+    struct wr scratch;
+    struct slice name = {0};
     struct dist_ctl down = {.op = DIST_CTL_MONITOR_P_EXIT,
                             .from = c->to,
                             .to = c->from,
                             .ref = c->ref,
                             .reason = process_reason_noproc};
 
+    wr_init(&scratch, ETF_ATOM_MAX_BYTES);
+    if (c->to.kind == DIST_END_NAME)
+        name = route_atom_utf8(c->to.name, &scratch);
     /* Each monitor of what is not there is answered: without it the caller of a missing name waits for its
      * timeout. */
-    if (!p || process_add_monitor(p, l, &c->from.pid, &c->ref, name) != ERR_NONE)
-        answer(l, &down);
+    if (!p || process_add_monitor(p, &c->from.pid, &c->ref, name) != ERR_NONE)
+        route_answer(n, c->from.pid.node, &down);
+    wr_fini(&scratch);
 }
 
-static void link_signal(struct link *l, const struct dist_ctl *c)
+static void link_signal(struct node *n, const struct dist_ctl *c)
 {
-    struct process *p = find_end(l->node, &c->to);
+    struct process *p = find_end(n, &c->to);
     struct dist_ctl broken = {
         .op = DIST_CTL_EXIT, .from = c->to, .to = c->from, .reason = process_reason_noproc};
 
-    if (!p || process_add_link(p, l, &c->from.pid) != ERR_NONE)
-        answer(l, &broken);
+    if (!p || process_add_link(p, &c->from.pid) != ERR_NONE)
+        route_answer(n, c->from.pid.node, &broken);
 }
 
-static void unlink_signal(struct link *l, const struct dist_ctl *c)
+static void unlink_signal(struct node *n, const struct dist_ctl *c)
 {
-    struct process *p = find_end(l->node, &c->to);
+    struct process *p = find_end(n, &c->to);
     struct dist_ctl ack = {.op = DIST_CTL_UNLINK_ID_ACK, .id = c->id, .from = c->to, .to = c->from};
 
     if (p)
         process_remove_link(p, &c->from.pid);
     /* Also for a process that is gone: until then the peer ignores exits over this link. */
     if (c->op == DIST_CTL_UNLINK_ID)
-        answer(l, &ack);
+        route_answer(n, c->from.pid.node, &ack);
 }
 
-static void exit_signal(struct link *l, const struct dist_ctl *c, const struct etf_atoms *atoms)
+static void exit_signal(struct node *n, const struct dist_ctl *c, const struct etf_atoms *atoms)
 {
-    struct process *p = find_end(l->node, &c->to);
+    struct process *p = find_end(n, &c->to);
+    bool is_link = c->op == DIST_CTL_EXIT;
 
-    if (!p)
-        return;
     /* EXIT says that a link is broken; when there is none any more, it was unlinked meanwhile. */
-    if (c->op == DIST_CTL_EXIT && !process_remove_link(p, &c->from.pid))
+    if (!p || (is_link && !process_remove_link(p, &c->from.pid)))
         return;
     if (p->ops->exit)
-        p->ops->exit(p, c->reason, atoms);
+        p->ops->exit(p, &c->from.pid, is_link, c->reason, atoms);
 }
 
-static void down_signal(struct link *l, const struct dist_ctl *c, const struct etf_atoms *atoms)
+static void down_signal(struct node *n, const struct dist_ctl *c, const struct etf_atoms *atoms)
 {
-    struct process *p = find_end(l->node, &c->to);
+    struct process *p = find_end(n, &c->to);
 
     if (p && p->ops->down)
-        p->ops->down(p, &c->ref, c->reason, atoms);
+        p->ops->down(p, &c->ref, &c->from, c->reason, atoms);
 }
 
-/* Nothing can be spawned here: the peer's rpc gets {badrpc, notsup} at once instead of waiting. */
-static void refuse_spawn(struct link *l, const struct dist_ctl *c)
+static void other_signal(struct node *n, const struct dist_ctl *c, const struct etf_atoms *atoms)
 {
-    static const struct slice notsup = SLICE_LIT("\x77\x06notsup");
-    struct dist_ctl reply = {.op = DIST_CTL_SPAWN_REPLY, .ref = c->ref, .to = c->from, .reason = notsup};
+    struct process *p = find_end(n, &c->to);
 
-    answer(l, &reply);
+    if (p && p->ops->other)
+        p->ops->other(p, c, atoms);
+    else if (!p && c->op == DIST_CTL_SPAWN_REPLY)
+        spawn_reply_late(n, c, atoms);
+}
+
+static void dispatch(struct node *n, struct link *l, const struct dist_message *m)
+{
+    const struct dist_ctl *c = &m->ctl;
+    struct process *p;
+
+    switch ((int)c->op) {
+    case DIST_CTL_SEND:
+    case DIST_CTL_REG_SEND:
+    case DIST_CTL_ALIAS_SEND: message(n, l, m); break;
+    case DIST_CTL_MONITOR_P: monitor(n, c); break;
+    case DIST_CTL_DEMONITOR_P:
+        p = find_end(n, &c->to);
+        if (p)
+            process_remove_monitor(p, &c->from.pid, &c->ref);
+        break;
+    case DIST_CTL_MONITOR_P_EXIT: down_signal(n, c, m->atoms); break;
+    case DIST_CTL_LINK: link_signal(n, c); break;
+    case DIST_CTL_UNLINK:
+    case DIST_CTL_UNLINK_ID: unlink_signal(n, c); break;
+    case DIST_CTL_UNLINK_ID_ACK:
+        p = find_end(n, &c->to);
+        if (p)
+            process_unlinked(p, &c->from.pid, c->id);
+        break;
+    case DIST_CTL_EXIT:
+    case DIST_CTL_EXIT2: exit_signal(n, c, m->atoms); break;
+    case DIST_CTL_SPAWN_REQUEST: spawn_request_came(n, m); break;
+    default: other_signal(n, c, m->atoms); break;
+    }
 }
 
 void route_message(struct link *l, const struct dist_message *m)
 {
-    const struct dist_ctl *c = &m->ctl;
-
-    switch (c->op) {
-    case DIST_CTL_SEND:
-    case DIST_CTL_REG_SEND:
-    case DIST_CTL_ALIAS_SEND: message(l, m); break;
-    case DIST_CTL_MONITOR_P: monitor(l, c); break;
-    case DIST_CTL_DEMONITOR_P: {
-        struct process *p = find_end(l->node, &c->to);
-
-        if (p)
-            process_remove_monitor(p, &c->from.pid, &c->ref);
-        break;
-    }
-    case DIST_CTL_MONITOR_P_EXIT: down_signal(l, c, m->atoms); break;
-    case DIST_CTL_LINK: link_signal(l, c); break;
-    case DIST_CTL_UNLINK:
-    case DIST_CTL_UNLINK_ID: unlink_signal(l, c); break;
-    case DIST_CTL_EXIT:
-    case DIST_CTL_EXIT2: exit_signal(l, c, m->atoms); break;
-    case DIST_CTL_SPAWN_REQUEST: refuse_spawn(l, c); break;
-    default: break; /* UNLINK_ID_ACK, GROUP_LEADER, SPAWN_REPLY: nothing here waits for them */
-    }
+    dispatch(l->node, l, m);
 }
 
-/* ---- from here ---- */
-
-static enum err queue_local(struct node *n, const struct local_signal *head, const struct slice *payload,
-                            size_t count)
+void route_deliver_local(struct node *n)
 {
-    struct local_signal *m;
-    size_t len = 0;
+    struct signals batch = n->local;
+    struct signal *s;
 
-    for (size_t i = 0; i < count; i++)
-        len += payload[i].len;
-    m = mem_alloc(sizeof *m + len);
-    if (!m)
-        return ERR_NOMEM;
-    *m = *head;
-    if (m->has_ref)
-        m->ref.node = route_own_node(n);
-    for (size_t i = 0; i < count; i++) {
-        if (payload[i].len)
-            memcpy(m->term + m->len, payload[i].ptr, payload[i].len);
-        m->len += payload[i].len;
+    n->local = (struct signals){0};
+    while ((s = signals_take(&batch))) {
+        struct dist_message m = {.ctl = s->ctl, .payload = s->payload};
+
+        dispatch(n, NULL, &m);
+        signal_free(s);
     }
-    *n->local_last = m;
-    n->local_last = &m->next;
-    return ERR_NONE;
+    /* Two processes that answer each other for ever must not keep the sockets waiting. */
+    if (n->local.first)
+        loop_timer_start(n->again, 0);
+}
+
+/* ---- out ---- */
+
+static void lost(struct slice node, enum dist_op op, enum err e)
+{
+    LOG(LOG_WARN, "signal-lost", LOG_SLICE("node", node), LOG_STR("signal", dist_op_name(op)),
+        LOG_STR("error", err_name(e)));
+}
+
+static enum err send_over(struct link *l, const struct dist_ctl *ctl, const struct slice *payload,
+                          size_t count, uint32_t uses)
+{
+    if (uses & dist_conn_peer_refuses(l->conn))
+        return ERR_PEER_UNSUPPORTED;
+    if (count && link_is_full(l))
+        return ERR_OVERLOADED;
+    return link_send(l, ctl, payload, count);
+}
+
+static enum err wait_for(struct link *l, const struct dist_ctl *ctl, const struct slice *payload,
+                         size_t count, uint32_t uses)
+{
+    enum err e;
+
+    if (l->waiting.bytes > l->node->max_queue)
+        return ERR_OVERLOADED;
+    e = signals_add(&l->waiting, ctl, payload, count);
+    if (e == ERR_NONE)
+        l->waiting.last->uses = uses;
+    return e;
+}
+
+enum err route_signal(struct node *n, struct slice where, const struct dist_ctl *ctl,
+                      const struct slice *payload, size_t count, uint32_t uses)
+{
+    struct link *l;
+
+    if (slice_eq(where, n->name_slice))
+        return signals_add(&n->local, ctl, payload, count);
+    l = link_find(n, where);
+    if (!l) {
+        if (n->is_quiet || !node_name_is_valid(where))
+            return ERR_NO_CONNECTION;
+        l = link_dial(n, where);
+    }
+    if (!l)
+        return ERR_NOMEM;
+    return l->state == LINK_UP ? send_over(l, ctl, payload, count, uses)
+                               : wait_for(l, ctl, payload, count, uses);
+}
+
+void route_answer(struct node *n, struct etf_atom where, const struct dist_ctl *ctl)
+{
+    struct wr scratch;
+    struct slice name;
+    struct link *l;
+    enum err e = ERR_NONE;
+
+    wr_init(&scratch, ETF_ATOM_MAX_BYTES);
+    name = route_atom_utf8(where, &scratch);
+    l = link_find(n, name);
+    if (slice_eq(name, n->name_slice))
+        e = signals_add(&n->local, ctl, NULL, 0);
+    else if (l)
+        e = l->state == LINK_UP ? link_send(l, ctl, NULL, 0) : wait_for(l, ctl, NULL, 0, 0);
+    if (e != ERR_NONE)
+        lost(name, ctl->op, e);
+    wr_fini(&scratch);
+}
+
+void route_link_up(struct link *l)
+{
+    struct signal *s;
+    size_t cursor = 0;
+    struct process *p;
+
+    while (l->state == LINK_UP && (s = signals_take(&l->waiting))) {
+        enum err e = send_over(l, &s->ctl, &s->payload, s->payload.len ? 1 : 0, s->uses);
+
+        if (e != ERR_NONE)
+            lost(slice_of_str(l->name), s->ctl.op, e);
+        signal_free(s);
+    }
+    while ((p = pidtab_next(&l->node->processes, &cursor)))
+        if (actor_of(p))
+            watch_node_up(actor_of(p), slice_of_str(l->name));
+}
+
+/* Nothing is called back here, it is all queued: the walk sees each process once, and all of them as they
+ * are. */
+void route_node_lost(struct node *n, struct slice name, bool was_up)
+{
+    size_t cursor = 0;
+    struct process *p;
+
+    while ((p = pidtab_next(&n->processes, &cursor))) {
+        process_node_lost(p, name);
+        if (actor_of(p))
+            watch_node_lost(actor_of(p), name, was_up);
+    }
 }
 
 enum err route_send_local(struct node *n, uint32_t to, const struct etf_ref *alias,
                           const struct slice *payload, size_t count)
 {
-    struct local_signal head = {.to = to, .has_ref = alias != NULL};
+    struct dist_ctl ctl = {.op = DIST_CTL_SEND, .to = {.kind = DIST_END_PID, .pid = route_own_pid(n, to)}};
 
-    if (alias)
-        head.ref = *alias;
-    return queue_local(n, &head, payload, count);
+    if (alias) {
+        ctl.op = DIST_CTL_ALIAS_SEND;
+        ctl.to = (struct dist_end){.kind = DIST_END_REF, .ref = *alias};
+    }
+    return signals_add(&n->local, &ctl, payload, count);
 }
 
 enum err route_down_local(struct node *n, uint32_t to, const struct etf_ref *ref, struct slice reason)
 {
-    struct local_signal head = {.to = to, .is_down = true, .has_ref = true, .ref = *ref};
+    struct dist_ctl ctl = {.op = DIST_CTL_MONITOR_P_EXIT,
+                           .from = {.kind = DIST_END_PID, .pid = route_own_pid(n, 0)},
+                           .to = {.kind = DIST_END_PID, .pid = route_own_pid(n, to)},
+                           .ref = *ref,
+                           .reason = reason};
 
-    return queue_local(n, &head, &reason, 1);
+    return signals_add(&n->local, &ctl, NULL, 0);
 }
 
-void route_deliver_local(struct node *n)
+void route_exit_local(struct node *n, const struct etf_pid *from, uint32_t to, struct slice reason)
 {
-    struct local_signal *m;
+    struct dist_ctl ctl = {.op = DIST_CTL_EXIT,
+                           .from = {.kind = DIST_END_PID, .pid = *from},
+                           .to = {.kind = DIST_END_PID, .pid = route_own_pid(n, to)},
+                           .reason = reason};
 
-    while ((m = n->local_first)) {
-        struct process *p = pidtab_get(&n->processes, m->to);
-        struct slice term = slice_of(m->term, m->len);
-
-        n->local_first = m->next;
-        if (!n->local_first)
-            n->local_last = &n->local_first;
-        if (p && !m->is_down)
-            p->ops->message(p, NULL, m->has_ref ? &m->ref : NULL, term, NULL);
-        else if (p && p->ops->down)
-            p->ops->down(p, &m->ref, term, NULL);
-        else if (!p && !m->is_down && is_reply(n, term, NULL))
-            n->late_replies++;
-        else if (!p && !m->is_down)
-            n->unknown_dropped++;
-        mem_free(m);
-    }
-}
-
-void route_send(const struct process *from, struct link *via, const struct etf_pid *to,
-                const struct etf_ref *alias, const struct slice *payload, size_t count)
-{
-    struct node *n = from->node;
-    struct dist_ctl ctl = {
-        .op = DIST_CTL_SEND,
-        .from = {.kind = DIST_END_PID, .pid = process_pid(from)},
-        .to = {.kind = DIST_END_PID, .pid = *to},
-    };
-    enum err e = ERR_NODEDOWN;
-
-    if (route_is_own_pid(n, to)) {
-        e = route_send_local(n, route_number(to), alias, payload, count);
-    } else {
-        struct link *l = via ? via : link_find(n, to->node.text);
-
-        if (l && l->state == LINK_UP && alias && (dist_conn_peer_flags(l->conn) & DIST_FLAG_ALIAS)) {
-            ctl.op = DIST_CTL_ALIAS_SEND;
-            ctl.to = (struct dist_end){.kind = DIST_END_REF, .ref = *alias};
-        }
-        if (l)
-            e = link_send(l, &ctl, payload, count);
-    }
-    if (e != ERR_NONE)
-        LOG(LOG_WARN, "message-lost", LOG_SLICE("node", to->node.text), LOG_STR("error", err_name(e)));
+    if (signals_add(&n->local, &ctl, NULL, 0) != ERR_NONE)
+        lost(n->name_slice, ctl.op, ERR_NOMEM);
 }
