@@ -133,6 +133,8 @@ uint8_t *dist_conn_room(struct dist_conn *c, size_t *ret_len)
     uint8_t *room;
 
     drop_borrowed(c);
+    if (c->state == DIST_ST_DOWN)
+        c->in.start = c->in.end; /* what still comes while the last output is flushed is for nobody */
     room = dist_in_room(&c->in, ceiling, ret_len, &e);
     if (!room)
         dist_conn_fail(c, e, e == ERR_NOMEM ? "no memory to receive" : "more than the handshake can hold");
@@ -246,7 +248,7 @@ size_t dist_conn_queued(const struct dist_conn *c)
 
 /* OTP ticks at a quarter of net_ticktime; 15 s suit a peer whose net_ticktime is the default, whatever ours
  * is. */
-static uint64_t tick_period(const struct dist_conn *c)
+uint64_t dist_conn_tick_period(const struct dist_conn *c)
 {
     uint64_t period = c->config.tick_ms / 4;
 
@@ -260,7 +262,7 @@ void dist_conn_sent(struct dist_conn *c, size_t n, uint64_t now_ms)
     c->now = now_ms;
     if (n > 0) {
         c->wrote = now_ms;
-        c->tick_at = now_ms + tick_period(c);
+        c->tick_at = now_ms + dist_conn_tick_period(c);
     }
     c->stats.bytes_out += n;
     dist_out_sent(&c->out, n);
@@ -303,7 +305,7 @@ void dist_conn_advance(struct dist_conn *c, uint64_t now_ms)
          * gets no more. */
         if (dist_conn_queued(c) == 0)
             dist_conn_write_tick(c);
-        c->tick_at = now_ms + tick_period(c);
+        c->tick_at = now_ms + dist_conn_tick_period(c);
     }
 }
 

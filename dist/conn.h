@@ -69,7 +69,9 @@ enum dist_status {
     DIST_STATUS_NOK,             /* ours goes on, this one ends */
     DIST_STATUS_NOT_ALLOWED,
     DIST_STATUS_ALIVE,           /* it is connected already: it may insist, and then UP follows; else DOWN */
-    DIST_STATUS_NAMED,           /* it asked to be named (NAME_ME): name and creation as given */
+    DIST_STATUS_NAMED,           /* it asked to be named (NAME_ME in its flags, its name a bare host): name@ that host, and a
+                                    creation of 4 or more, as given. Any other yes is then not_allowed, as is this one to a
+                                    node with a name */
 };
 void dist_conn_admit(struct dist_conn *c, enum dist_status status, struct slice given_name,
                      uint32_t given_creation);

@@ -235,7 +235,8 @@ static void send_challenge(struct dist_conn *c)
         c->version == 5 && c->peer_flags & dist_flags_expand(c->config.flags) & DIST_FLAG_HANDSHAKE_23;
     struct dist_hs_challenge m = {
         .version = c->version == 6 || is_mixed ? 6 : 5,
-        .flags = c->config.flags,
+        /* OTP takes its new name only from who says that it gives names. */
+        .flags = c->config.flags | (c->peer_flags & DIST_FLAG_NAME_ME),
         .challenge = c->config.challenge,
         .creation = c->config.creation,
         .name = c->config.name,

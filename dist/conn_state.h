@@ -81,7 +81,8 @@ void dist_conn_move(struct dist_conn *c, enum dist_state to);
 /* To DOWN, with the reason that the event will tell; ignored when it is DOWN already. text is static. */
 void dist_conn_fail(struct dist_conn *c, enum err e, const char *text);
 bool dist_conn_is_meeting(const struct dist_conn *c);
-struct slice dist_conn_name(const struct dist_conn *c); /* our own */
+struct slice dist_conn_name(const struct dist_conn *c);    /* our own */
+uint64_t dist_conn_tick_period(const struct dist_conn *c); /* ms between ticks of ours */
 
 /* conn_meet.c: takes one message of the handshake; ERR_MORE when there is none. Anything else has been dealt
  * with. */

@@ -14,7 +14,7 @@ enum {
 enum err dist_conn_talk_start(struct dist_conn *c)
 {
     c->heard = c->wrote = c->now;
-    c->tick_at = c->now; /* at once: the other end then hears of us soon, whatever its net_ticktime */
+    c->tick_at = c->now + dist_conn_tick_period(c);
     if (c->peer_flags & HEADER_FLAGS) {
         c->cache_in = dist_cache_in_new();
         if (!c->cache_in)

@@ -59,7 +59,7 @@ struct dist_ctl {
     enum dist_op op;      /* folded, see above: never a _TT or PAYLOAD_ form, never SEND_SENDER; SEND and ALTACT_SIG_SEND
                              to an alias read as ALIAS_SEND */
     struct dist_end from; /* SEND without a sender: DIST_END_NONE. MONITOR_P_EXIT: the monitored, pid or name */
-    struct dist_end to;
+    struct dist_end to;   /* EXIT2 of OTP 28 and later: also a name or an alias */
     struct etf_ref ref;   /* monitors; SPAWN_REQUEST and SPAWN_REPLY: the request id */
     uint64_t id;          /* UNLINK_ID and its ACK; SPAWN_REPLY: the flags (1 link, 2 monitor) */
     struct slice reason;  /* EXIT, EXIT2, MONITOR_P_EXIT: one term; SPAWN_REPLY: the pid or an error atom */

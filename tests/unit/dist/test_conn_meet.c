@@ -134,6 +134,28 @@ static void a_node_without_a_name_is_given_one(void **state)
     pair_close(&p);
 }
 
+/* OTP takes its name only from a node whose challenge has the flag too. */
+static void who_gives_a_name_shows_the_flag(void **state)
+{
+    struct pair p;
+    struct dist_event ev;
+    struct slice out, want = bytes_of_hex("4e 0000006f07df7fbc 00000007");
+    (void)state;
+
+    pair_config(&p, ALL, ALL);
+    p.config_a.name = slice_of_str("host");
+    p.status = DIST_STATUS_NAMED;
+    p.given_name = slice_of_str("X1@host");
+    assert_true(pair_open(&p, 6));
+    carry(&p, p.a, p.b);
+    assert_false(pull(&p, p.b, &ev));
+    out = dist_conn_output(p.b);
+    assert_true(out.len > 22 + 2 + want.len);
+    assert_true(slice_eq(slice_of(out.ptr + 22 + 2, want.len), want));
+    bytes_free(want);
+    pair_close(&p);
+}
+
 static void a_name_is_given_to_who_asks_and_to_nobody_else(void **state)
 {
     struct pair p;
@@ -449,6 +471,7 @@ int main(void)
         cmocka_unit_test(hidden_is_who_is_not_published_on_both_sides),
         cmocka_unit_test(each_status_ends_as_the_specification_says),
         cmocka_unit_test(a_node_without_a_name_is_given_one),
+        cmocka_unit_test(who_gives_a_name_shows_the_flag),
         cmocka_unit_test(a_name_is_given_to_who_asks_and_to_nobody_else),
         cmocka_unit_test(each_missing_mandatory_flag_is_refused_by_either_side_and_named),
         cmocka_unit_test(a_wrong_cookie_is_met_with_silence),
