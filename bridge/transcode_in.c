@@ -766,10 +766,10 @@ after_value:
 
 tag_end: /* behind the value of a tag that has a frame */
     SKIP_SPACE();
+    s->depth--;
     if (UNLIKELY(!IS('}')))
         FAIL(expected(s, p, "'}' must stand here: a tag stands alone in its object"));
     p++;
-    s->depth--;
     goto after_value;
 
 maybe_tag: /* an object, begun at name, whose first key is at p and may start with '$' */
