@@ -2,131 +2,11 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
-#include "dist/flags.h"
+#include "dist/ctl_table.h"
 #include "etf/validate.h"
 #include "etf/write.h"
 
-/* What stands in a control tuple after its number. */
-enum field {
-    F_NONE,
-    F_UNUSED,       /* once a cookie: any term, written as '' */
-    F_FROM_PEER,    /* pid: a process of the node at the other end */
-    F_FROM_PID,     /* pid */
-    F_FROM_END,     /* pid or registered name */
-    F_TO_PID,       /* pid */
-    F_TO_NAME,      /* atom */
-    F_TO_END,       /* pid or registered name */
-    F_TO_ALIAS,     /* reference */
-    F_TO_DEST,      /* pid, or reference: an alias */
-    F_REF,          /* reference */
-    F_ID,           /* 1 to 2^64 - 1 */
-    F_ACK_ID,       /* 0 to 2^64 - 1 */
-    F_LEADER,       /* pid */
-    F_MFA,          /* {Module, Function, Arity} */
-    F_OPTIONS,      /* any term */
-    F_REASON,       /* any term */
-    F_SPAWN_FLAGS,  /* below 2^27 */
-    F_RESULT,       /* pid or atom */
-    F_TOKEN,        /* any term */
-    F_ALTACT_FLAGS, /* an integer of any size, of which we know five bits */
-};
-
-enum { MAX_FIELDS = 6, MAX_SPAWN_FLAGS = 1 << 27 };
-
-enum altact {
-    ALTACT_PRIO = 1 << 0,
-    ALTACT_TOKEN = 1 << 1,
-    ALTACT_ALIAS = 1 << 2,
-    ALTACT_NAME = 1 << 3,
-    ALTACT_EXIT = 1 << 4,
-};
-
-struct dist_form {
-    enum dist_op wire;
-    enum dist_op folded;
-    enum dist_payload payload;
-    enum field fields[MAX_FIELDS]; /* up to the first F_NONE */
-};
-
-#define P_NO     DIST_PAYLOAD_NONE
-#define P_MSG    DIST_PAYLOAD_MESSAGE
-#define P_REASON DIST_PAYLOAD_REASON
-
-/* erl_dist_protocol, "Protocol between Connected Nodes". */
-/*    on the wire             folded          payload   fields */
-#define FORM_TABLE(X)                                                                                  \
-    X(LINK, LINK, P_NO, F_FROM_PEER, F_TO_PID)                                                         \
-    X(SEND, SEND, P_MSG, F_UNUSED, F_TO_DEST)                                                          \
-    X(EXIT, EXIT, P_NO, F_FROM_PEER, F_TO_PID, F_REASON)                                               \
-    X(UNLINK, UNLINK, P_NO, F_FROM_PEER, F_TO_PID)                                                     \
-    X(REG_SEND, REG_SEND, P_MSG, F_FROM_PID, F_UNUSED, F_TO_NAME)                                      \
-    X(GROUP_LEADER, GROUP_LEADER, P_NO, F_LEADER, F_TO_PID)                                            \
-    X(EXIT2, EXIT2, P_NO, F_FROM_PEER, F_TO_PID, F_REASON)                                             \
-    X(SEND_TT, SEND, P_MSG, F_UNUSED, F_TO_DEST, F_TOKEN)                                              \
-    X(EXIT_TT, EXIT, P_NO, F_FROM_PEER, F_TO_PID, F_TOKEN, F_REASON)                                   \
-    X(REG_SEND_TT, REG_SEND, P_MSG, F_FROM_PID, F_UNUSED, F_TO_NAME, F_TOKEN)                          \
-    X(EXIT2_TT, EXIT2, P_NO, F_FROM_PEER, F_TO_PID, F_TOKEN, F_REASON)                                 \
-    X(MONITOR_P, MONITOR_P, P_NO, F_FROM_PEER, F_TO_END, F_REF)                                        \
-    X(DEMONITOR_P, DEMONITOR_P, P_NO, F_FROM_PEER, F_TO_END, F_REF)                                    \
-    X(MONITOR_P_EXIT, MONITOR_P_EXIT, P_NO, F_FROM_END, F_TO_PID, F_REF, F_REASON)                     \
-    X(SEND_SENDER, SEND, P_MSG, F_FROM_PID, F_TO_DEST)                                                 \
-    X(SEND_SENDER_TT, SEND, P_MSG, F_FROM_PID, F_TO_DEST, F_TOKEN)                                     \
-    X(PAYLOAD_EXIT, EXIT, P_REASON, F_FROM_PEER, F_TO_PID)                                             \
-    X(PAYLOAD_EXIT_TT, EXIT, P_REASON, F_FROM_PEER, F_TO_PID, F_TOKEN)                                 \
-    X(PAYLOAD_EXIT2, EXIT2, P_REASON, F_FROM_PEER, F_TO_PID)                                           \
-    X(PAYLOAD_EXIT2_TT, EXIT2, P_REASON, F_FROM_PEER, F_TO_PID, F_TOKEN)                               \
-    X(PAYLOAD_MONITOR_P_EXIT, MONITOR_P_EXIT, P_REASON, F_FROM_END, F_TO_PID, F_REF)                   \
-    X(SPAWN_REQUEST, SPAWN_REQUEST, P_MSG, F_REF, F_FROM_PEER, F_LEADER, F_MFA, F_OPTIONS)             \
-    X(SPAWN_REQUEST_TT, SPAWN_REQUEST, P_MSG, F_REF, F_FROM_PEER, F_LEADER, F_MFA, F_OPTIONS, F_TOKEN) \
-    X(SPAWN_REPLY, SPAWN_REPLY, P_NO, F_REF, F_TO_PID, F_SPAWN_FLAGS, F_RESULT)                        \
-    X(SPAWN_REPLY_TT, SPAWN_REPLY, P_NO, F_REF, F_TO_PID, F_SPAWN_FLAGS, F_RESULT, F_TOKEN)            \
-    X(ALIAS_SEND, ALIAS_SEND, P_MSG, F_FROM_PID, F_TO_ALIAS)                                           \
-    X(ALIAS_SEND_TT, ALIAS_SEND, P_MSG, F_FROM_PID, F_TO_ALIAS, F_TOKEN)                               \
-    X(UNLINK_ID, UNLINK_ID, P_NO, F_ID, F_FROM_PEER, F_TO_PID)                                         \
-    X(UNLINK_ID_ACK, UNLINK_ID_ACK, P_NO, F_ACK_ID, F_FROM_PEER, F_TO_PID)                             \
-    X(ALTACT_SIG_SEND, ALIAS_SEND, P_MSG, F_ALTACT_FLAGS, F_FROM_PID, F_TO_ALIAS)
-
-static const struct dist_form forms[] = {
-#define X(wire_op, folded_op, has_payload, ...) \
-    [DIST_CTL_##wire_op] = {DIST_CTL_##wire_op, DIST_CTL_##folded_op, has_payload, {__VA_ARGS__}},
-    FORM_TABLE(X)
-#undef X
-};
-
-/* The one message whose meaning stands in flags of its own: what it folds to. */
-static const struct dist_form altact_send = {DIST_CTL_ALTACT_SIG_SEND, DIST_CTL_SEND, P_MSG, {F_NONE}};
-static const struct dist_form altact_reg = {DIST_CTL_ALTACT_SIG_SEND, DIST_CTL_REG_SEND, P_MSG, {F_NONE}};
-static const struct dist_form altact_alias = {DIST_CTL_ALTACT_SIG_SEND, DIST_CTL_ALIAS_SEND, P_MSG, {F_NONE}};
-static const struct dist_form altact_exit = {DIST_CTL_ALTACT_SIG_SEND, DIST_CTL_EXIT2, P_REASON, {F_NONE}};
-/* How we write it, with a token; without one as in the table. */
-static const struct dist_form altact_alias_tt = {
-    DIST_CTL_ALTACT_SIG_SEND, DIST_CTL_ALIAS_SEND, P_MSG, {F_ALTACT_FLAGS, F_FROM_PID, F_TO_ALIAS, F_TOKEN}};
-
-const char *dist_op_name(enum dist_op op)
-{
-    switch (op) {
-#define X(wire_op, ...) \
-    case DIST_CTL_##wire_op: return #wire_op;
-        FORM_TABLE(X)
-#undef X
-    case DIST_CTL_NODE_LINK: return "NODE_LINK";
-    }
-    return "unknown";
-}
-
-enum dist_payload dist_form_payload(const struct dist_form *form)
-{
-    return form->payload;
-}
-
-static uint32_t arity_of(const struct dist_form *form)
-{
-    uint32_t n = 0;
-
-    while (n < MAX_FIELDS && form->fields[n] != F_NONE)
-        n++;
-    return n + 1;
-}
+enum { MAX_SPAWN_FLAGS = 1 << 27 };
 
 /* ---- reading ---- */
 
@@ -251,7 +131,7 @@ static bool read_id(struct etf_rd *r, uint64_t least, uint64_t limit, struct dis
     return true;
 }
 
-static enum err read_field(struct etf_rd *r, enum field field, struct slice peer, struct dist_ctl *ctl,
+static enum err read_field(struct etf_rd *r, enum dist_field field, struct slice peer, struct dist_ctl *ctl,
                            const char **ret_text)
 {
     struct slice unused;
@@ -322,15 +202,6 @@ static enum err read_altact_flags(struct etf_rd *r, unsigned *ret, const char **
     return ERR_NONE;
 }
 
-static const struct dist_form *altact_form(unsigned flags)
-{
-    if (flags & ALTACT_EXIT)
-        return &altact_exit;
-    if (flags & ALTACT_ALIAS)
-        return &altact_alias;
-    return flags & ALTACT_NAME ? &altact_reg : &altact_send;
-}
-
 /* {37, Flags, Sender, To} or {37, Flags, Sender, To, Token}: the flags say what To is; further elements are
  * for the future. */
 static enum err read_altact(struct etf_rd *r, uint32_t arity, struct dist_ctl *ctl,
@@ -338,7 +209,7 @@ static enum err read_altact(struct etf_rd *r, uint32_t arity, struct dist_ctl *c
 {
     uint32_t known = 4;
     unsigned flags = 0;
-    enum field to;
+    enum dist_field to;
     enum err e;
 
     if (arity < known)
@@ -358,22 +229,24 @@ static enum err read_altact(struct etf_rd *r, uint32_t arity, struct dist_ctl *c
     }
     for (; e == ERR_NONE && known < arity; known++)
         e = read_field(r, F_UNUSED, (struct slice){0}, ctl, ret_text);
-    *ret_form = altact_form(flags);
+    *ret_form = dist_form_of_altact(flags);
     return e;
 }
 
 static enum err read_by_form(struct etf_rd *r, uint32_t arity, uint64_t op, struct slice peer,
                              struct dist_ctl *ctl, const struct dist_form **ret_form, const char **ret_text)
 {
-    if (op >= ARRAY_LEN(forms) || forms[op].wire == 0)
+    const struct dist_form *form = dist_form_of_wire(op);
+
+    if (!form)
         return malformed(ret_text, "an unknown control message");
     if (op == DIST_CTL_ALTACT_SIG_SEND)
         return read_altact(r, arity, ctl, ret_form, ret_text);
-    *ret_form = &forms[op];
-    if (arity != arity_of(&forms[op]))
+    *ret_form = form;
+    if (arity != dist_form_arity(form))
         return malformed(ret_text, "a control message of the wrong arity");
     for (uint32_t i = 0; i + 1 < arity; i++) {
-        enum err e = read_field(r, forms[op].fields[i], peer, ctl, ret_text);
+        enum err e = read_field(r, form->fields[i], peer, ctl, ret_text);
 
         if (e != ERR_NONE)
             return e;
@@ -408,92 +281,6 @@ enum err dist_ctl_read(struct rd *r, const struct etf_atoms *atoms, struct slice
 }
 
 /* ---- writing ---- */
-
-static enum err pick(enum dist_op plain, enum dist_op with_token, const struct dist_ctl *ctl,
-                     const struct dist_form **ret)
-{
-    *ret = &forms[ctl->token.len ? with_token : plain];
-    return ERR_NONE;
-}
-
-static enum err pick_send(const struct dist_ctl *ctl, uint64_t flags, const struct dist_form **ret)
-{
-    if (flags & DIST_FLAG_SEND_SENDER && ctl->from.kind == DIST_END_PID)
-        return pick(DIST_CTL_SEND_SENDER, DIST_CTL_SEND_SENDER_TT, ctl, ret);
-    return pick(DIST_CTL_SEND, DIST_CTL_SEND_TT, ctl, ret);
-}
-
-/* ALIAS_SEND is deprecated since OTP 28 and goes with OTP 30. */
-static enum err pick_alias_send(const struct dist_ctl *ctl, uint64_t flags, const struct dist_form **ret)
-{
-    if (flags & DIST_FLAG_ALTACT_SIG) {
-        *ret = ctl->token.len ? &altact_alias_tt : &forms[DIST_CTL_ALTACT_SIG_SEND];
-        return ERR_NONE;
-    }
-    if (!(flags & DIST_FLAG_ALIAS))
-        return ERR_PEER_UNSUPPORTED;
-    return pick(DIST_CTL_ALIAS_SEND, DIST_CTL_ALIAS_SEND_TT, ctl, ret);
-}
-
-static enum err need(uint64_t flags, uint64_t needed)
-{
-    return (flags & needed) == needed ? ERR_NONE : ERR_PEER_UNSUPPORTED;
-}
-
-enum err dist_ctl_form(const struct dist_ctl *ctl, uint64_t flags, const struct dist_form **ret)
-{
-    bool has_exit_payload = flags & DIST_FLAG_EXIT_PAYLOAD;
-    enum err e = ERR_NONE;
-
-    switch (ctl->op) {
-    case DIST_CTL_SEND:
-        return ctl->to.kind == DIST_END_REF ? pick_alias_send(ctl, flags, ret) : pick_send(ctl, flags, ret);
-    case DIST_CTL_ALIAS_SEND: return pick_alias_send(ctl, flags, ret);
-    case DIST_CTL_REG_SEND: return pick(DIST_CTL_REG_SEND, DIST_CTL_REG_SEND_TT, ctl, ret);
-    case DIST_CTL_EXIT:
-        if (has_exit_payload)
-            return pick(DIST_CTL_PAYLOAD_EXIT, DIST_CTL_PAYLOAD_EXIT_TT, ctl, ret);
-        return pick(DIST_CTL_EXIT, DIST_CTL_EXIT_TT, ctl, ret);
-    case DIST_CTL_EXIT2:
-        if (has_exit_payload)
-            return pick(DIST_CTL_PAYLOAD_EXIT2, DIST_CTL_PAYLOAD_EXIT2_TT, ctl, ret);
-        return pick(DIST_CTL_EXIT2, DIST_CTL_EXIT2_TT, ctl, ret);
-    case DIST_CTL_MONITOR_P_EXIT:
-        *ret = &forms[has_exit_payload ? DIST_CTL_PAYLOAD_MONITOR_P_EXIT : DIST_CTL_MONITOR_P_EXIT];
-        break;
-    case DIST_CTL_MONITOR_P:
-    case DIST_CTL_DEMONITOR_P:
-        e = need(flags, DIST_FLAG_DIST_MONITOR);
-        if (e == ERR_NONE && ctl->to.kind == DIST_END_NAME)
-            e = need(flags, DIST_FLAG_DIST_MONITOR_NAME);
-        *ret = &forms[ctl->op];
-        break;
-    case DIST_CTL_UNLINK:
-    case DIST_CTL_UNLINK_ID:
-        *ret = &forms[flags & DIST_FLAG_UNLINK_ID ? DIST_CTL_UNLINK_ID : DIST_CTL_UNLINK];
-        if (flags & DIST_FLAG_UNLINK_ID && ctl->id == 0)
-            e = ERR_PEER_UNSUPPORTED; /* it would end the connection */
-        break;
-    case DIST_CTL_UNLINK_ID_ACK:
-        e = need(flags, DIST_FLAG_UNLINK_ID);
-        *ret = &forms[ctl->op];
-        break;
-    case DIST_CTL_SPAWN_REQUEST:
-        e = need(flags, DIST_FLAG_SPAWN);
-        if (e == ERR_NONE)
-            return pick(DIST_CTL_SPAWN_REQUEST, DIST_CTL_SPAWN_REQUEST_TT, ctl, ret);
-        break;
-    case DIST_CTL_SPAWN_REPLY:
-        e = need(flags, DIST_FLAG_SPAWN);
-        if (e == ERR_NONE)
-            return pick(DIST_CTL_SPAWN_REPLY, DIST_CTL_SPAWN_REPLY_TT, ctl, ret);
-        break;
-    case DIST_CTL_LINK:
-    case DIST_CTL_GROUP_LEADER: *ret = &forms[ctl->op]; break;
-    default: return ERR_PEER_UNSUPPORTED;
-    }
-    return e;
-}
 
 static void write_pid(struct wr *w, const struct etf_pid *pid, struct dist_cache_out *cache)
 {
@@ -532,7 +319,7 @@ static void write_end(struct wr *w, const struct dist_end *end, struct dist_cach
     }
 }
 
-static void write_field(struct wr *w, enum field field, const struct dist_ctl *ctl,
+static void write_field(struct wr *w, enum dist_field field, const struct dist_ctl *ctl,
                         struct dist_cache_out *cache)
 {
     switch (field) {
@@ -563,7 +350,7 @@ static void write_field(struct wr *w, enum field field, const struct dist_ctl *c
 void dist_ctl_write(struct wr *w, const struct dist_form *form, const struct dist_ctl *ctl,
                     struct dist_cache_out *cache)
 {
-    uint32_t arity = arity_of(form);
+    uint32_t arity = dist_form_arity(form);
 
     etf_write_tuple(w, arity);
     etf_write_uint64(w, form->wire);
