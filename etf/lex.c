@@ -6,7 +6,7 @@
 
 enum err etf_lex_fail(struct etf_lex *l, size_t at, const char *expected)
 {
-    bool is_end = l->r.start + at >= l->r.end;
+    bool is_end = at >= (size_t)(l->r.end - l->r.start);
 
     return fault_set(l->fault, is_end ? ERR_MORE : ERR_MALFORMED, at, expected);
 }

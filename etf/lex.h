@@ -40,6 +40,8 @@ static inline int etf_lex_peek(const struct etf_lex *l, size_t ahead)
 
 static inline struct slice etf_lex_slice(const struct etf_lex *l, struct etf_lex_text t)
 {
+    if (t.len == 0)
+        return (struct slice){0}; /* scratch may have no buffer yet */
     return t.in_scratch ? slice_of(l->scratch->buf + t.at, t.len) : slice_of(l->r.start + t.at, t.len);
 }
 

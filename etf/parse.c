@@ -156,10 +156,17 @@ static enum err word(struct parser *p)
     return write_atom(p);
 }
 
+/* What has come to scratch since it was `from` long. */
+static struct slice scratch_since(const struct parser *p, size_t from)
+{
+    return etf_lex_slice(&p->l,
+                         (struct etf_lex_text){.at = from, .len = p->scratch.len - from, .in_scratch = true});
+}
+
 /* How many characters the text in scratch from `from` on has, and whether all are bytes. */
 static uint64_t count_chars(const struct parser *p, size_t from, bool *ret_all_bytes)
 {
-    struct slice text = slice_of(p->scratch.buf + from, p->scratch.len - from);
+    struct slice text = scratch_since(p, from);
 
     *ret_all_bytes = true;
     /* Lead bytes up to C3 are those of Latin-1; past it come lead bytes alone, for continuations are below
@@ -171,7 +178,8 @@ static uint64_t count_chars(const struct parser *p, size_t from, bool *ret_all_b
 
 static void write_chars(struct parser *p, size_t from, bool as_bytes)
 {
-    const uint8_t *pos = p->scratch.buf + from, *end = p->scratch.buf + p->scratch.len;
+    struct slice text = scratch_since(p, from);
+    const uint8_t *pos = text.ptr, *end = slice_end(text);
 
     while (pos < end) {
         uint32_t cp = (uint32_t)utf8_next(&pos, end);
@@ -196,7 +204,7 @@ static enum err take_strings(struct parser *p)
 static void write_charlist(struct parser *p, size_t from)
 {
     bool all_bytes;
-    uint64_t n = p->scratch.len > from ? count_chars(p, from, &all_bytes) : 0;
+    uint64_t n = count_chars(p, from, &all_bytes);
 
     if (n == 0) {
         etf_write_nil(p->w);
@@ -230,7 +238,7 @@ static enum err sigil(struct parser *p)
 
     TRY(etf_lex_sigil(&p->l, &is_binary));
     if (is_binary)
-        etf_write_binary(p->w, slice_of(p->scratch.buf + from, p->scratch.len - from));
+        etf_write_binary(p->w, scratch_since(p, from));
     else
         write_charlist(p, from);
     p->scratch.len = from;
@@ -337,7 +345,10 @@ static enum err open_map(struct parser *p, enum next *ret)
     size_t at = here(p), start = p->w->len;
     struct frame *f;
 
-    rd_skip(&p->l.r, 2);
+    rd_skip(&p->l.r, 1);
+    etf_lex_space(&p->l);
+    if (!etf_lex_take(&p->l, "{"))
+        return expected(p, "expected '{'");
     etf_lex_space(&p->l);
     etf_write_map(p->w, 0);
     if (etf_lex_take(&p->l, "}"))
@@ -388,7 +399,7 @@ static enum err term(struct parser *p, enum next *ret)
     case '+': return signed_number(p);
     case '\'': return write_atom(p);
     case '#':
-        if (next == '{')
+        if (next == '{' || next == '%' || (next >= 0 && next <= ' '))
             return open_map(p, ret);
         return etf_parse_opaque(&p->l, p->w, &p->rules->term, (uint32_t)(p->max_depth - p->depth),
                                 p->depth == 0);
@@ -530,7 +541,7 @@ static enum err close_list(struct parser *p, struct frame *f)
 static enum err list_tail(struct parser *p, struct frame *f, enum next *ret)
 {
     size_t from = p->scratch.len;
-    bool all_bytes = true;
+    bool all_bytes;
 
     etf_lex_space(&p->l);
     if (etf_lex_take(&p->l, "[")) {
@@ -542,8 +553,7 @@ static enum err list_tail(struct parser *p, struct frame *f, enum next *ret)
         }
     } else if (etf_lex_peek(&p->l, 0) == '"') {
         TRY(take_strings(p));
-        if (p->scratch.len > from)
-            f->count += count_chars(p, from, &all_bytes);
+        f->count += count_chars(p, from, &all_bytes);
         f->all_bytes = f->all_bytes && all_bytes;
         write_chars(p, from, false);
         p->scratch.len = from;

@@ -1,0 +1,88 @@
+/*
+ * Any bytes as an external term. What is accepted must be one term to each reader, must survive a copy, and
+ * must come back from Erlang syntax as what it was.
+ */
+#include "base/check.h"
+#include "etf/syntax.h"
+#include "etf/write.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MAX_BYTES = 1 << 16, MAX_TEXT = 1 << 20 };
+
+static enum err count_atom(void *ctx, struct etf_atom atom)
+{
+    CHECK(atom.text.len <= ETF_ATOM_MAX_BYTES);
+    *(size_t *)ctx += 1;
+    return ERR_NONE;
+}
+
+static void skip_agrees(struct slice term)
+{
+    struct etf_rd r = etf_rd_of(term, NULL);
+    struct slice all;
+
+    CHECK(etf_skip(&r, &all) && all.len == term.len && rd_left(&r.rd) == 0);
+}
+
+static void copy_is_equal(struct slice term, const struct etf_rules *rules)
+{
+    struct etf_rd r = etf_rd_of(term, NULL);
+    struct wr copy, again;
+
+    wr_init(&copy, SIZE_MAX);
+    wr_init(&again, SIZE_MAX);
+    CHECK(etf_copy(&copy, &r) == ERR_NONE && rd_left(&r.rd) == 0);
+    CHECK(etf_validate(wr_written(&copy), NULL, rules, NULL, NULL) == ERR_NONE);
+    CHECK(etf_equal(term, NULL, wr_written(&copy), NULL));
+    CHECK(etf_compare_keys(term, wr_written(&copy), NULL) == 0);
+    /* Canonical means that there is nothing left to change. */
+    r = etf_rd_of(wr_written(&copy), NULL);
+    CHECK(etf_copy(&again, &r) == ERR_NONE && slice_eq(wr_written(&copy), wr_written(&again)));
+    wr_fini(&copy);
+    wr_fini(&again);
+}
+
+static void text_is_equal(struct slice term)
+{
+    struct etf_rd r = etf_rd_of(term, NULL);
+    struct etf_parse_rules rules = {.term = {.max_depth = 2 * ETF_DEFAULT_MAX_DEPTH}};
+    struct wr text, back;
+
+    wr_init(&text, MAX_TEXT);
+    wr_init(&back, SIZE_MAX);
+    if (etf_print(&text, &r) == ERR_NONE) {
+        CHECK(rd_left(&r.rd) == 0);
+        CHECK(etf_parse(&back, wr_written(&text), &rules, NULL) == ERR_NONE);
+        CHECK(etf_equal(term, NULL, wr_written(&back), NULL));
+    } else {
+        CHECK(text.err == ERR_TOO_LARGE);
+    }
+    wr_fini(&text);
+    wr_fini(&back);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t atoms = 0;
+    struct etf_rules rules = {.max_bytes = MAX_BYTES, .on_atom = count_atom, .ctx = &atoms};
+    struct fault f = {0};
+    struct slice term;
+    struct wr scratch;
+    uint32_t uses;
+    enum err e;
+
+    wr_init(&scratch, MAX_BYTES);
+    e = etf_open(slice_of(data, size), &rules, &scratch, &term, &uses, &f);
+    if (e == ERR_NONE) {
+        skip_agrees(term);
+        copy_is_equal(term, &rules);
+        text_is_equal(term);
+    } else {
+        CHECK(f.err == e && f.text);
+        CHECK(f.offset <= size || f.offset <= MAX_BYTES + 1);
+        CHECK(e != ERR_NOMEM && e != ERR_INVALID);
+    }
+    wr_fini(&scratch);
+    return 0;
+}
