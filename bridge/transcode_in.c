@@ -375,7 +375,7 @@ static enum err take_text(struct in *s, const uint8_t **pp, struct slice *ret, b
 
     wr_reset(&s->text);
     while (done == JSON_COPY_ROOM) {
-        uint8_t *room = wr_room(&s->text, JSON_BLOCK), *o = room;
+        uint8_t *room = wr_room(&s->text, JSON_ROOM), *o = room;
 
         if (!room)
             return in_fail(s, s->text.err, p, "no memory for a string");

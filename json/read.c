@@ -73,7 +73,7 @@ static bool take_string(struct json_rd *r)
         return true;
     wr_reset(&r->scratch);
     while (done == JSON_COPY_ROOM) {
-        uint8_t *room = wr_room(&r->scratch, JSON_BLOCK), *o = room;
+        uint8_t *room = wr_room(&r->scratch, JSON_ROOM), *o = room;
 
         if (!room) {
             fail(r, r->scratch.err, r->pos, "no memory for a string");

@@ -15,8 +15,10 @@
 #include <emmintrin.h>
 #endif
 
-/* What json_copy_string and json_escape look at at once, and need as room. */
-enum { JSON_BLOCK = 16 };
+enum {
+    JSON_BLOCK = 16,            /* what json_copy_string and json_escape look at at once */
+    JSON_ROOM = JSON_BLOCK + 8, /* what they need free in their target: a block, and an escape behind it */
+};
 
 static inline const uint8_t *json_skip_space(const uint8_t *p, const uint8_t *end)
 {
@@ -64,7 +66,7 @@ static inline unsigned json_copy_block(uint8_t *to, const uint8_t *from)
 
 enum json_copied {
     JSON_COPIED,
-    JSON_COPY_ROOM, /* the target has less than JSON_BLOCK bytes left: make room and call again */
+    JSON_COPY_ROOM, /* the target has less than JSON_ROOM bytes left: make room and call again */
     JSON_COPY_BAD,  /* *p is at the first byte that may not stand there, or the end */
 };
 
@@ -106,7 +108,7 @@ static inline enum json_copied json_copy_string(const uint8_t **pp, const uint8_
     enum json_copied result;
 
     for (;;) {
-        if (UNLIKELY(o_end - o < JSON_BLOCK)) {
+        if (UNLIKELY(o_end - o < JSON_ROOM)) {
             result = JSON_COPY_ROOM;
             break;
         }

@@ -29,7 +29,7 @@ void json_write_string(struct wr *w, struct slice text)
 
     wr_u8(w, '"');
     for (;;) {
-        uint8_t *room = wr_room(w, (size_t)(end - p) + JSON_BLOCK), *o = room;
+        uint8_t *room = wr_room(w, (size_t)(end - p) + JSON_ROOM), *o = room;
         enum json_copied done;
 
         /* Near a ceiling the block's slack may not be had though the text fits: that counts as too large. */

@@ -35,7 +35,7 @@ static inline enum json_copied json_escape(const uint8_t **pp, const uint8_t *en
     enum json_copied result = JSON_COPIED;
 
     while (p < end) {
-        if (UNLIKELY(o_end - o < JSON_BLOCK)) {
+        if (UNLIKELY(o_end - o < JSON_ROOM)) {
             result = JSON_COPY_ROOM;
             break;
         }

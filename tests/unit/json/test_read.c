@@ -134,6 +134,22 @@ static void strings_come_unescaped(void **state)
                   "0123456789abcdef0123456789\n0123456789abcdef\xC3\xA9 and more than a block", 67);
 }
 
+/* Behind what is copied as one block there must still be room for what an escape becomes. */
+static void an_escape_may_stand_anywhere_in_the_room(void **state)
+{
+    char text[600], want[600];
+
+    (void)state;
+    for (size_t n = 0; n < 560; n++) {
+        memset(text, 'x', sizeof text);
+        memset(want, 'x', sizeof want);
+        text[0] = '"';
+        memcpy(text + 1 + n, "\\ud83d\\ude00\xE2\x82\xAC\"", 17);
+        memcpy(want + n, "\xF0\x9F\x98\x80\xE2\x82\xAC", 7);
+        assert_string(text, want, n + 7);
+    }
+}
+
 static void strings_that_break_the_rules_are_refused(void **state)
 {
     static const char *const bad[] = {
@@ -219,6 +235,7 @@ int main(void)
         cmocka_unit_test(numbers_obey_the_grammar),
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(strings_come_unescaped),
+        cmocka_unit_test(an_escape_may_stand_anywhere_in_the_room),
         cmocka_unit_test(strings_that_break_the_rules_are_refused),
         cmocka_unit_test(a_text_cut_anywhere_is_refused),
         cmocka_unit_test(a_value_can_be_skipped_and_its_text_kept),

@@ -1,0 +1,97 @@
+/*
+ * JSON to a term and back. Whatever is accepted must be a valid term, its typed form must read back as the
+ * same term, and both forms must be JSON to jansson; and of texts without tags, jansson must accept what we
+ * accept.
+ *
+ * The first byte chooses options.
+ */
+#include <jansson.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "bridge/transcode.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { JANSSON = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
+
+static void check_as_json(struct slice text)
+{
+    json_error_t error;
+    json_t *j = json_loadb((const char *)text.ptr, text.len, JANSSON, &error);
+
+    /* jansson has integers of 64 bits, and no zero in keys. */
+    CHECK(j || strstr(error.text, "too big") || strstr(error.text, "NUL byte") ||
+          strstr(error.text, "depth"));
+    json_decref(j);
+}
+
+static void check_output(struct slice term, const struct transcode_options *o)
+{
+    for (int typed = 0; typed < 2; typed++) {
+        struct etf_rd r = etf_rd_of(term, NULL);
+        struct transcode_options back_options = {.null_atom = o->null_atom, .max_digits = 100000};
+        struct wr json, back;
+
+        wr_init(&json, 16 << 20);
+        wr_init(&back, 16 << 20);
+        CHECK(transcode_etf_to_json(&r, o, typed, &json) == ERR_NONE);
+        CHECK(r.rd.pos == r.rd.end);
+        check_as_json(wr_written(&json));
+        if (typed) {
+            CHECK(transcode_json_to_etf(wr_written(&json), &back_options, &back, NULL, NULL) == ERR_NONE);
+            CHECK(etf_equal(term, NULL, wr_written(&back), NULL));
+        }
+        wr_fini(&back);
+        wr_fini(&json);
+    }
+}
+
+static void compare_with_jansson(struct slice text, enum err e)
+{
+    json_error_t error;
+    json_t *j;
+
+    if (text.len && (memchr(text.ptr, 0, text.len) || memchr(text.ptr, '$', text.len) ||
+                     memmem(text.ptr, text.len, "\\u0024", 6)))
+        return;
+    if (e != ERR_NONE && e != ERR_MORE && e != ERR_MALFORMED && e != ERR_DUPLICATE_KEY)
+        return;
+    j = json_loadb((const char *)text.ptr, text.len, JANSSON, &error);
+    CHECK((j != NULL) == (e == ERR_NONE) || strstr(error.text, "too big") || strstr(error.text, "NUL byte"));
+    json_decref(j);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t choice = size ? data[0] : 0;
+    struct transcode_options o = {
+        .null_atom = choice & 1 ? SLICE("nil") : (struct slice){0},
+        .keys_as_atoms = choice & 2,
+        .tags_off = choice & 4,
+        .charlists_as_strings = choice & 8,
+        .bigints_as_strings = choice & 16,
+        .max_depth = choice & 32 ? 5 : 0,
+        .max_bytes = 1 << 20,
+    };
+    struct slice text = slice_of(data + (size > 0), size - (size > 0));
+    struct transcode_fault f;
+    struct wr term;
+    enum err e;
+
+    wr_init(&term, 1 << 22);
+    e = transcode_json_to_etf(text, &o, &term, NULL, &f);
+    if (e == ERR_NONE) {
+        CHECK(etf_validate(wr_written(&term), NULL, &(struct etf_rules){.max_depth = o.max_depth}, NULL,
+                           NULL) == ERR_NONE);
+        check_output(wr_written(&term), &o);
+    } else {
+        CHECK(f.fault.err == e && f.fault.offset <= text.len && f.line > 0 && f.column > 0);
+        CHECK(memchr(f.pointer, 0, sizeof f.pointer));
+    }
+    if (!o.keys_as_atoms)
+        compare_with_jansson(text, e);
+    wr_fini(&term);
+    return 0;
+}
