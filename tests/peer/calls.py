@@ -220,8 +220,10 @@ def test_media_types(release):
         plain, typed = texts[JSON].json, texts[TYPED].json
         equal(plain, ["ok", "é", 12345678901234567890, -0.0, {"$list": ["a"], "$tail": "b"}], f"{type} in, plain out")
         equal(typed["$tuple"][0], atom("ok"), f"{type} in, typed out")
-        same = PEERS[release].eval(f"binary_to_term({list(texts[ETF].body)!r} =:= [] orelse list_to_binary({list(texts[ETF].body)!r}))")
-        equal(same, '{ok,<<"é"/utf8>>,12345678901234567890,-0.0,[a|b]}', f"{type} in, ETF out")
+        # (OTP 23 prints -0.0 as 0.0.)
+        same = PEERS[release].eval(f"{{ok, S, N, F, L}} = binary_to_term(list_to_binary({list(texts[ETF].body)})), "
+                                   "{S, N, <<F/float>> =:= <<128, 0:56>>, L}")
+        equal(same, '{<<"é"/utf8>>,12345678901234567890,true,[a|b]}', f"{type} in, ETF out")
     # No type, curl's type, no Accept, any Accept.
     for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}, {"Accept": "*/*"},
                     {"Content-Type": "application/json; charset=utf-8"}, {"Accept": "text/html, application/*;q=0.5"}):
@@ -395,19 +397,19 @@ def test_the_client_leaves(release):
 
 @each("1,000 calls at once")
 def test_a_thousand_calls(release):
+    """All of them wait at the same time; then all are replied to, each with its own."""
     count = 1000
-    path = GATE.process_path(name(release), "srv", "call") + "?timeout=30000"
+    path = GATE.process_path(name(release), "srv", "call") + "?timeout=60000"
     clients = []
     for i in range(count):
-        body = f"{{later, 1500, {{answer, {i}}}}}"
+        body = f"{{hold, {{answer, {i}}}}}"
         client = socket.create_connection(("127.0.0.1", GATE.port), timeout=30 * peers.SLOWER)
         client.sendall((f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{GATE.port}\r\nContent-Type: {ERL}\r\nAccept: {ERL}\r\n"
                         f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
         clients.append(client)
-    most = 0
+    eventually(lambda: GATE.self()["calls"] == count, f"{count} calls wait", 20)
+    equal(HTTP.post(GATE.process_path(name(release), "srv", "cast"), "release", ERL).status, 202, "release")
     for i, client in enumerate(clients):
-        if i % 100 == 0:
-            most = max(most, GATE.self()["calls"])
         got = b""
         while piece := client.recv(65536):
             got += piece
@@ -416,7 +418,6 @@ def test_a_thousand_calls(release):
         check(head.startswith(b"HTTP/1.1 200 "), f"call {i}:", peers.short(got.decode(errors="replace")))
         equal(body.strip().decode(), f"{{answer,{i}}}", f"call {i}")
     equal(GATE.self()["calls"], 0, "calls left")
-    return f"{most}"
 
 
 def test_all_nodes_at_once():

@@ -1,6 +1,5 @@
 """codec: `erlgate term`, as the tests of the codec run it."""
 
-import base64
 import os
 import resource
 import select
@@ -10,13 +9,13 @@ import time
 from peers import BIN, SLOWER, check
 
 
-def argv(source, target):
-    return [str(BIN / "erlgate"), "term", "--lines", "--from", source, "--to", target]
+def argv(source, target, *more):
+    return [str(BIN / "erlgate"), "term", "--from", source, "--to", target, *more]
 
 
 def convert(source, target, lines):
-    """Each line of `lines` (bytes, with newlines) converted; ETF lines are base64."""
-    done = subprocess.run(argv(source, target), input=lines, capture_output=True, timeout=120 * SLOWER, check=False)
+    """Each line of `lines` (bytes, with newlines) converted; ETF lines are base64. A bad line becomes an !error line."""
+    done = subprocess.run(argv(source, target, "--lines"), input=lines, capture_output=True, timeout=120 * SLOWER, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -37,7 +36,7 @@ def convert_one(source, target, data):
     began = time.monotonic()
     proc = subprocess.Popen(argv(source, target), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             preexec_fn=_limit)
-    line = memoryview((base64.b64encode(data) if source == "etf" else data) + b"\n")
+    left = memoryview(data)
     out = b""
     reading, writing = [proc.stdout], [proc.stdin]
     os.set_blocking(proc.stdin.fileno(), False)
@@ -48,10 +47,10 @@ def convert_one(source, target, data):
             break
         if can_write:
             try:
-                line = line[os.write(proc.stdin.fileno(), line):]
+                left = left[os.write(proc.stdin.fileno(), left):] if left else left
             except BrokenPipeError:
-                line = line[:0]
-            if not line:
+                left = left[:0]
+            if not left:
                 writing = []
                 proc.stdin.close()
         if can_read:

@@ -20,6 +20,7 @@ def harmless(data, target, what):
     check(got.status >= 0, f"{what} to {target}: ended by signal {-got.status}: {peers.short(got.out.decode(errors='replace'))}")
     check(got.peak <= MEMORY * (3 if SLOWER > 1 else 1), f"{what} to {target}: {got.peak} kB of memory")
     check(b"Sanitizer" not in got.out, f"{what} to {target}: {peers.short(got.out.decode(errors='replace'), 3000)}")
+    check(got.status in (0, 1), f"{what} to {target}: status {got.status}")
     return got.status == 0
 
 
@@ -27,7 +28,7 @@ def mutants(samples, count):
     """Encodings with something wrong in them: bytes changed, cut, doubled, lengths and tags replaced."""
     rnd = random.Random(2929)
     tags = bytes([67, 70, 77, 80, 82, 88, 89, 90, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112,
-                  113, 114, 115, 116, 117, 118, 119, 120, 121])
+                  113, 114, 115, 116, 117, 118, 119, 120])
     seen = set()
     while len(seen) < count:
         data = bytearray(rnd.choice(samples))
@@ -48,7 +49,8 @@ def mutants(samples, count):
                 data[at] ^= 1 << rnd.randrange(8)
             else:
                 del data[at:at + rnd.randrange(1, 5)]
-        if bytes(data) not in seen:
+        # LOCAL_EXT is opaque to all but the node that wrote it.
+        if bytes(data) not in seen and data[1:2] != b"\x79":
             seen.add(bytes(data))
             yield bytes(data)
 
@@ -100,9 +102,10 @@ def test_a_bad_line_does_not_spoil_its_neighbours():
     good = base64.b64encode(b"\x83a\x05") + b"\n"
     bad = [base64.b64encode(f.read_bytes()) + b"\n" for f in FILES if f.stat().st_size < 5000 and f.stat().st_size]
     status, out, said = codec.convert("etf", "erl", b"".join(b + good for b in bad))
-    check(status > 0, "status", status, peers.short(said.decode(errors="replace")))
-    lines = out.split(b"\n")
-    peers.equal([line for line in lines[1::2]], [b"5"] * len(bad), "the good lines")
+    check(status in (0, 1), "status", status, peers.short(said.decode(errors="replace")))
+    lines = out.splitlines()
+    check(all(line.startswith(b"!error ") for line in lines[0::2]), "a bad line gave", *lines[0::2])
+    peers.equal(lines[1::2], [b"5"] * len(bad), "the good lines")
 
 
 peers.main(globals())

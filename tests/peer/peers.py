@@ -19,6 +19,7 @@ import os
 import pathlib
 import queue
 import random
+import resource
 import secrets
 import shutil
 import signal
@@ -619,6 +620,7 @@ def main(names, limit=120):
     """Runs the test_… functions of a script (names: its globals()); limit: seconds for each. Words on the command line
     pick tests by part of their name."""
     faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
     signal.signal(signal.SIGALRM, _alarm)
     # Processes that lose their parent become ours, so that nothing can slip away from clean_up.
     _libc.prctl(36, 1, 0, 0, 0)
@@ -626,6 +628,7 @@ def main(names, limit=120):
     picked = [t for t in tests if not sys.argv[1:] or any(w in t[0] for w in sys.argv[1:])]
     failed = 0
     for name, test in picked:
+        before = len(_started)
         began = time.monotonic()
         signal.alarm(limit * SLOWER)
         try:
@@ -641,6 +644,11 @@ def main(names, limit=120):
             traceback.print_exc()
         finally:
             signal.alarm(0)
+        if failed:  # what a failed test left behind must not make others fail
+            for proc in _started[before:]:
+                if proc.poll() is None:
+                    proc.send_signal(signal.SIGCONT)
+                    end(proc)
     at_end = names.get("at_end")
     if at_end and not sys.argv[1:]:
         at_end()

@@ -51,13 +51,15 @@ serve(Name, Opts) ->
     {ok, Pid} = gen_server:start({local, Name}, ?MODULE, Opts, []),
     Pid.
 
-init(Opts) -> {ok, Opts#{seen => []}}.
+init(Opts) -> {ok, Opts#{seen => [], held => []}}.
 
 handle_call({echo, T}, _, S) -> {reply, T, S};
 handle_call({sleep, Ms}, _, S) -> timer:sleep(Ms), {reply, slept, S};
 handle_call({later, Ms, T}, From, S) ->
     spawn(fun() -> timer:sleep(Ms), gen_server:reply(From, T) end),
     {noreply, S};
+%% Replied to, all at once, when `release` is cast.
+handle_call({hold, T}, From, S = #{held := Held}) -> {noreply, S#{held := [{From, T} | Held]}};
 handle_call(never, _, S) -> {noreply, S};
 handle_call(crash, _, _) -> erlang:error(crashed_as_asked);
 handle_call({leave, Reason}, _, S) -> {stop, Reason, S};
@@ -71,6 +73,9 @@ handle_call(seen, _, S = #{seen := Seen}) -> {reply, lists:reverse(Seen), S};
 handle_call(forget, _, S) -> {reply, ok, S#{seen := []}};
 handle_call(Other, _, S) -> {reply, {unknown, Other}, S}.
 
+handle_cast(release, S = #{held := Held}) ->
+    [gen_server:reply(From, T) || {From, T} <- lists:reverse(Held)],
+    {noreply, S#{held := []}};
 handle_cast(M, S = #{seen := Seen}) -> {noreply, S#{seen := [{cast, M} | Seen]}}.
 handle_info(M, S = #{seen := Seen}) -> {noreply, S#{seen := [{info, M} | Seen]}}.
 
