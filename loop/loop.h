@@ -23,8 +23,10 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Runs what is ready, waiting at most wait_ms (0: not at all): for tests. */
 void loop_turn(struct loop *l, uint64_t wait_ms);
-uint64_t loop_now_ms(const struct loop *l); /* monotonic; cached for one turn */
-uint64_t loop_now_us(void);                 /* monotonic, precise */
+/* Monotonic, and true: not libuv's time of the turn, by which a deadline made after the process has been
+ * stopped would be over at once. */
+uint64_t loop_now_ms(const struct loop *l);
+uint64_t loop_now_us(void); /* monotonic, precise */
 /* Cryptographic randomness from the system. */
 void loop_random(void *buf, size_t len);
 

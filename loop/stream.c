@@ -33,45 +33,42 @@ static void stream_closed(uv_handle_t *uv)
     mem_free(s);
 }
 
-/* Reads until the socket is empty or the turn's share is used; false when the stream has been closed
- * meanwhile. */
-static bool read_some(struct loop_stream *s)
+/*
+ * Reads until the socket is empty or the turn's share is used. is_broken: the socket has an error pending,
+ * which libuv tells once and never again: what has arrived is read up to that error.
+ */
+static void read_some(struct loop_stream *s, bool is_broken)
 {
-    for (int i = 0; i < READS_A_TURN && !s->is_paused; i++) {
+    for (int i = 0; is_broken || (i < READS_A_TURN && !s->is_paused); i++) {
         size_t room = 0;
         uint8_t *to = s->ops->room(s->ctx, &room);
         ssize_t n;
 
         if (s->is_closed)
-            return false;
+            return;
         if (!to || room == 0) {
             s->ops->ended(s->ctx, ERR_NOMEM);
-            return false;
+            return;
         }
         n = recv(s->fd, to, room, 0);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return true;
+        if (n < 0 && !is_broken && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
         if (n <= 0) {
             s->ops->ended(s->ctx, n == 0 || errno == ECONNRESET ? ERR_CLOSED : ERR_IO);
-            return false;
+            return;
         }
         s->ops->received(s->ctx, (size_t)n);
-        if (s->is_closed)
-            return false;
-        if ((size_t)n < room)
-            return true;
+        if (s->is_closed || (!is_broken && (size_t)n < room))
+            return;
     }
-    return true;
 }
 
 static void stream_ready(uv_poll_t *uv, int status, int events)
 {
     struct loop_stream *s = uv->data;
 
-    if (status != 0)
-        events |= UV_READABLE; /* recv tells what is wrong */
     if ((events & UV_WRITABLE) && s->wants_writable) {
         s->wants_writable = false;
         set_events(s);
@@ -79,8 +76,8 @@ static void stream_ready(uv_poll_t *uv, int status, int events)
         if (s->is_closed)
             return;
     }
-    if ((events & UV_READABLE) && !s->is_paused)
-        read_some(s);
+    if (status != 0 || ((events & UV_READABLE) && !s->is_paused))
+        read_some(s, status != 0);
 }
 
 static void set_events(struct loop_stream *s)

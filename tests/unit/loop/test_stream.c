@@ -1,5 +1,9 @@
 #include "loop/stream.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "test.h"
 
 /* Two ends of a connection on one loop; each keeps what it received. */
@@ -119,6 +123,34 @@ static void bytes_go_both_ways_and_a_close_is_noticed(void **state)
     teardown(&f);
 }
 
+/* Data and then a reset: what has arrived is delivered, and the end is noticed although libuv tells of it
+ * only once. */
+static void data_before_a_reset_arrives_and_so_does_the_end(void **state)
+{
+    static struct fixture f;
+    static const struct linger hard = {.l_onoff = 1};
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    (void)state;
+    setup(&f);
+    to.sin_port = htons(loop_listener_port(f.ls));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    while (!f.server.s)
+        loop_turn(f.l, 1000);
+    loop_stream_pause(f.server.s, true); /* so that data and reset are both there when it looks */
+    assert_int_equal(write(fd, "last words", 10), 10);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(fd);
+    loop_stream_pause(f.server.s, false);
+    while (!f.server.has_ended)
+        loop_turn(f.l, 1000);
+    assert_int_equal(f.server.got, 10);
+    assert_int_equal(f.server.ended, ERR_CLOSED);
+    teardown(&f);
+}
+
 static void a_full_socket_takes_less_and_tells_when_it_takes_more(void **state)
 {
     static struct fixture f;
@@ -182,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_go_both_ways_and_a_close_is_noticed),
+        cmocka_unit_test(data_before_a_reset_arrives_and_so_does_the_end),
         cmocka_unit_test(a_full_socket_takes_less_and_tells_when_it_takes_more),
         cmocka_unit_test(a_refused_port_and_a_cancelled_dial_end_once),
         cmocka_unit_test(a_bad_address_is_invalid_and_a_used_port_is_taken),
