@@ -59,7 +59,9 @@ void loop_turn(struct loop *l, uint64_t wait_ms)
         return;
     }
     uv_timer_init(&l->uv, &limit);
-    uv_timer_start(&limit, turn_over, wait_ms, 0);
+    /* Repeating: one that is due before the wait begins must not leave it without an end. */
+    uv_update_time(&l->uv);
+    uv_timer_start(&limit, turn_over, wait_ms, wait_ms);
     uv_run(&l->uv, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&limit, NULL);
     /* The handle stands on this stack: its closing must be through before we leave. */

@@ -19,7 +19,8 @@ struct loop_stream_ops {
     void (*received)(void *ctx, size_t n);
     /* The kernel takes bytes again after a loop_stream_write that took less than all. */
     void (*writable)(void *ctx);
-    /* The other end closed (ERR_CLOSED), or reading failed (ERR_IO). Close the stream. */
+    /* The other end closed (ERR_CLOSED), or reading failed (ERR_IO; loop/tls.h has more). Close the stream.
+     */
     void (*ended)(void *ctx, enum err e);
 };
 
@@ -48,6 +49,8 @@ void loop_stream_start(struct loop_stream *s, const struct loop_stream_ops *ops,
 /* How many bytes the kernel took: fewer than all means `writable` will be called. ERR_CLOSED when the stream
  * is broken. */
 MUST_USE enum err loop_stream_write(struct loop_stream *s, struct slice bytes, size_t *ret_taken);
+/* Within `ended`: what exactly was wrong, static; NULL: the error says it all. */
+const char *loop_stream_why(const struct loop_stream *s);
 /* Stops and resumes reading: backpressure towards the peer. */
 void loop_stream_pause(struct loop_stream *s, bool is_paused);
 bool loop_stream_is_local(const struct loop_stream *s); /* the other end has a loopback address, or our own */

@@ -1,0 +1,59 @@
+/*
+ * tls: what a TLS end needs (certificate, key, the CAs it trusts), from PEM files that can be read again.
+ *
+ * Made by loop_tls_new, owned by the caller, ended by loop_tls_free. A stream that has been secured with it
+ * is used as any other: the handshake goes on inside, with the first reads and writes. It keeps what it was
+ * secured with: loop_tls_reload and loop_tls_free are for connections to come.
+ *
+ * TLS 1.2 and 1.3, by OpenSSL. No resumption: links are few and long.
+ */
+#ifndef ERLGATE_LOOP_TLS_H
+#define ERLGATE_LOOP_TLS_H
+
+#include "loop/stream.h"
+
+struct loop_tls;
+
+struct loop_tls_config {
+    const char *cert_file; /* the certificate, and those between it and the CA. Copied */
+    const char *key_file;  /* its key, without a passphrase; NULL: stands in cert_file. Copied */
+    const char *ca_file;   /* whom we trust; NULL only when nothing is verified. Copied */
+    bool is_verified; /* both ends must show a certificate of these CAs, and the one we dial must bear the
+                         name that we dial it by */
+};
+
+/* What was wrong with the files. */
+struct loop_tls_fault {
+    const char *file; /* borrowed from the loop_tls or the configuration; NULL: none in particular */
+    const char *text; /* static */
+};
+
+/* ERR_INVALID: see f; ERR_NOMEM. */
+MUST_USE enum err loop_tls_new(const struct loop_tls_config *config, struct loop_tls **ret,
+                               struct loop_tls_fault *f);
+/* Reads the files again. On failure everything stays as it was. */
+MUST_USE enum err loop_tls_reload(struct loop_tls *tls, struct loop_tls_fault *f);
+void loop_tls_free(struct loop_tls *tls); /* takes NULL */
+
+/* Our own certificate, for logs. */
+struct loop_tls_info {
+    char subject[256];
+    char expires[32]; /* 2027-01-31T23:59:59Z */
+    char sha256[65];  /* of the certificate, hex */
+    bool is_expired;  /* now */
+};
+void loop_tls_describe(const struct loop_tls *tls, struct loop_tls_info *ret);
+
+/*
+ * Makes a stream that has not been started speak TLS: as client, dialled by the name or address host, or,
+ * when host is NULL, as server. ERR_NOMEM: the stream is still the caller's to close.
+ *
+ * What differs from a plain stream: `ended` may also be given ERR_NOT_ALLOWED (one end does not accept the
+ * other's certificate) and ERR_MALFORMED (what comes is no TLS); after a write that took less than all, the
+ * next one must begin with the same bytes. There is no deadline here: that is the user's.
+ */
+MUST_USE enum err loop_stream_secure(struct loop_stream *s, const struct loop_tls *tls, const char *host);
+/* "TLSv1.3" once the handshake is through; NULL before, and for plain streams. Static. */
+const char *loop_stream_tls_version(const struct loop_stream *s);
+
+#endif
