@@ -23,6 +23,7 @@ struct dist_conn_config {
     uint32_t creation;          /* own, from EPMD */
     uint64_t flags;             /* dist_flags_offered, perhaps with DIST_FLAG_PUBLISHED */
     uint32_t challenge;         /* from a cryptographic random source, a new one for each connection */
+    bool has_long_lengths;      /* the handshake's messages have 4-byte lengths, not 2: so over TLS */
     uint32_t handshake_ms;      /* for the whole handshake; 0: 7000 */
     uint32_t tick_ms;           /* net_ticktime: silence after which the peer is given up; 0: 60000 */
     size_t max_frame;           /* bytes of one frame; 0: 128 MiB. Larger: the connection ends */

@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-enum { HANDSHAKE_LENGTH_BYTES = 2 };
+enum { LENGTH_BYTES = 2, LONG_LENGTH_BYTES = 4 };
 
 static enum err broken(struct dist_conn *c, enum err e, const char *text)
 {
@@ -43,6 +43,15 @@ static struct wr *open_out(struct dist_conn *c, size_t *ret_mark)
     return w;
 }
 
+/* Before each message: no message is longer than its own 2-byte length can say, so that these are the upper
+ * half of a 4-byte one. */
+static struct wr *begin(const struct dist_conn *c, struct wr *w)
+{
+    if (c->config.has_long_lengths)
+        wr_be16(w, 0);
+    return w;
+}
+
 static bool close_out(struct dist_conn *c, size_t mark)
 {
     enum err e = dist_out_close(&c->out, mark);
@@ -66,7 +75,7 @@ static bool send_status(struct dist_conn *c, const struct dist_hs_status *status
     size_t mark;
     struct wr *w = open_out(c, &mark);
 
-    dist_hs_write_status(w, status);
+    dist_hs_write_status(begin(c, w), status);
     return close_out(c, mark);
 }
 
@@ -89,7 +98,7 @@ void dist_conn_meet_dial(struct dist_conn *c, unsigned version)
         name.creation = 0;
     }
     c->version = name.version;
-    dist_hs_write_name(w, &name);
+    dist_hs_write_name(begin(c, w), &name);
     close_out(c, mark);
 }
 
@@ -154,9 +163,9 @@ static enum err send_reply(struct dist_conn *c, const struct dist_hs_challenge *
     if (c->version == 5 && theirs->version == 6) {
         struct dist_hs_complement rest = {(uint32_t)(own_flags(c) >> 32), c->config.creation};
 
-        dist_hs_write_complement(w, &rest);
+        dist_hs_write_complement(begin(c, w), &rest);
     }
-    dist_hs_write_reply(w, &reply);
+    dist_hs_write_reply(begin(c, w), &reply);
     mem_wipe(&reply, sizeof reply);
     if (close_out(c, mark))
         dist_conn_move(c, DIST_ST_DIAL_ACK);
@@ -244,7 +253,7 @@ static void send_challenge(struct dist_conn *c)
     size_t mark;
     struct wr *w = open_out(c, &mark);
 
-    dist_hs_write_challenge(w, &m);
+    dist_hs_write_challenge(begin(c, w), &m);
     if (close_out(c, mark))
         dist_conn_move(c, is_mixed ? DIST_ST_ACCEPT_COMPLEMENT : DIST_ST_ACCEPT_REPLY);
 }
@@ -327,7 +336,7 @@ static enum err send_ack(struct dist_conn *c, uint32_t challenge)
     if (e != ERR_NONE)
         return broken(c, e, "no MD5 to answer the challenge with");
     w = open_out(c, &mark);
-    dist_hs_write_ack(w, &ack);
+    dist_hs_write_ack(begin(c, w), &ack);
     mem_wipe(&ack, sizeof ack);
     if (close_out(c, mark))
         go_up(c);
@@ -372,7 +381,8 @@ enum err dist_conn_meet(struct dist_conn *c)
 
     if (!awaited[c->state].take)
         return ERR_MORE; /* it is our caller's turn */
-    e = dist_in_frame(&c->in, HANDSHAKE_LENGTH_BYTES, awaited[c->state].max, &body);
+    e = dist_in_frame(&c->in, c->config.has_long_lengths ? LONG_LENGTH_BYTES : LENGTH_BYTES,
+                      awaited[c->state].max, &body);
     if (e == ERR_MORE)
         return e;
     if (e != ERR_NONE)
