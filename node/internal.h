@@ -28,7 +28,8 @@ struct node {
     size_t max_message, max_queue;
     uint32_t creation;
 
-    char *dist_host; /* owned */
+    const struct loop_tls *tls; /* borrowed; NULL: plain TCP */
+    char *dist_host;            /* owned */
     uint16_t port_low, port_high;
     struct loop_listener *listener;
     struct node_epmd *epmd; /* owned: registration and lookups, node/epmd.c */

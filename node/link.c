@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "loop/tls.h"
 #include "node/internal.h"
 #include "node/request.h"
 
@@ -124,6 +125,7 @@ static void config_of(const struct node *n, struct dist_conn_config *ret)
         .cookie = slice_of(n->cookie, n->cookie_len),
         .creation = n->creation,
         .flags = dist_flags_offered | (n->is_visible ? DIST_FLAG_PUBLISHED : 0),
+        .has_long_lengths = n->tls != NULL, /* as OTP's inet_tls_dist */
         .handshake_ms = n->connect_ms,
         .tick_ms = n->tick_ms,
         .max_frame = n->max_message,
@@ -155,8 +157,11 @@ static void stream_writable(void *ctx)
 static void stream_ended(void *ctx, enum err e)
 {
     struct link *l = ctx;
+    const char *why = loop_stream_why(l->stream);
 
-    dist_conn_close(l->conn, e, e == ERR_CLOSED ? "the peer closed the connection" : err_text(e));
+    if (!why)
+        why = e == ERR_CLOSED ? "the peer closed the connection" : err_text(e);
+    dist_conn_close(l->conn, e, why);
     pump(l);
 }
 
@@ -170,6 +175,19 @@ static void mark_dirty(struct link *l)
         l->next_dirty = l->node->dirty;
         l->node->dirty = l;
     }
+}
+
+static struct slice host_of(const struct link *l)
+{
+    const char *at = strchr(l->name, '@');
+
+    return slice_of_str(at ? at + 1 : "");
+}
+
+/* The deadline of the distribution's handshake is running already: it bounds that of TLS as well. */
+static enum err secure(const struct link *l, const char *host)
+{
+    return l->node->tls ? loop_stream_secure(l->stream, l->node->tls, host) : ERR_NONE;
 }
 
 static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
@@ -192,7 +210,7 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
     config_of(n, &config);
     l->stream = s;
     l->conn = dist_conn_dial(&config, slice_of_str(l->name), l->handshake_version, loop_now_ms(n->loop));
-    if (!l->conn) {
+    if (!l->conn || secure(l, (const char *)host_of(l).ptr) != ERR_NONE) {
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
         return;
     }
@@ -200,13 +218,6 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
     loop_stream_start(s, &stream_ops, l);
     mark_dirty(l);
     arm(l, dist_conn_deadline(l->conn));
-}
-
-static struct slice host_of(const struct link *l)
-{
-    const char *at = strchr(l->name, '@');
-
-    return slice_of_str(at ? at + 1 : "");
 }
 
 void link_resolved(struct node *n, uint64_t link_id, enum err e, uint16_t port, unsigned highest_version)
@@ -264,7 +275,7 @@ void link_accept(struct node *n, struct loop_stream *s)
     config_of(n, &config);
     l->stream = s;
     l->conn = dist_conn_accept(&config, loop_now_ms(n->loop));
-    if (!l->conn) {
+    if (!l->conn || secure(l, NULL) != ERR_NONE) {
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
         return;
     }
@@ -322,7 +333,8 @@ static void link_up(struct link *l)
     l->up_since_ms = loop_now_ms(n->loop);
     LOG(LOG_INFO, "link-up", LOG_SLICE("node", shown_name(l)), LOG_STR("by", l->was_dialled ? "us" : "them"),
         LOG_STR("type", dist_conn_peer_is_hidden(l->conn) ? "hidden" : "visible"),
-        LOG_UINT("creation", dist_conn_peer_creation(l->conn)));
+        LOG_UINT("creation", dist_conn_peer_creation(l->conn)),
+        LOG_STR("tls", n->tls ? loop_stream_tls_version(l->stream) : "no"));
     route_link_up(l);
     request_link_up(l);
 }
@@ -348,6 +360,15 @@ static void link_ended(struct link *l, enum err e, const char *text)
     link_close(l, e, text ? text : err_text(e));
 }
 
+/* A node without TLS waits for the rest of what it takes for a long message. */
+static const char *why_down(const struct link *l, const struct dist_event *ev)
+{
+    if (ev->err == ERR_TIMEOUT && l->state == LINK_HANDSHAKE && l->node->tls &&
+        !loop_stream_tls_version(l->stream))
+        return "the TLS handshake took too long: does it speak TLS (-proto_dist inet_tls)?";
+    return ev->text;
+}
+
 static void pump(struct link *l)
 {
     struct dist_event ev;
@@ -365,7 +386,7 @@ static void pump(struct link *l)
         case DIST_EVENT_MESSAGE: route_message(l, &ev.message); break;
         case DIST_EVENT_DOWN:
             link_flush(l); /* a refusal's status is still to be said */
-            link_ended(l, ev.err, ev.text);
+            link_ended(l, ev.err, why_down(l, &ev));
             return;
         }
     }

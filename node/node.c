@@ -58,6 +58,7 @@ static bool copy_config(struct node *n, const struct node_config *c)
     memcpy(n->cookie, c->cookie.ptr, c->cookie.len);
     n->cookie_len = c->cookie.len;
     n->is_visible = c->is_visible;
+    n->tls = c->tls;
     n->port_low = c->dist_port_low;
     n->port_high = c->dist_port_high ? c->dist_port_high : c->dist_port_low;
     n->tick_ms = c->tick_ms ? c->tick_ms : DEFAULT_TICK_MS;

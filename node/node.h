@@ -15,6 +15,7 @@
 #include "loop/loop.h"
 
 struct node;
+struct loop_tls;
 
 enum node_epmd_mode {
     NODE_EPMD_AUTO,     /* the one that runs on the port, else the embedded one */
@@ -33,6 +34,8 @@ struct node_config {
     const char *epmd_host;          /* EXTERNAL */
     uint16_t epmd_port;             /* 0: 4369 */
     const char *const *epmd_listen; /* addresses of the embedded one, NULL-terminated; NULL: all */
+    const struct loop_tls *tls;     /* borrowed for the node's life: every link speaks TLS, as with
+                                       -proto_dist inet_tls; NULL: none does */
     uint32_t tick_ms;               /* net_ticktime; 0: 60,000 */
     uint32_t connect_ms;            /* EPMD, TCP and handshake together, each at most; 0: 7,000 */
     size_t max_message;             /* bytes of one incoming message; 0: 128 MiB */

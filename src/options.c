@@ -26,14 +26,31 @@ void options_fini(struct options *o)
 {
     for (size_t i = 0; i < OPT_COUNT; i++)
         mem_free(o->values[i]);
-    for (size_t i = 0; i < o->host_count; i++)
-        mem_free(o->hosts[i]);
+    for (size_t i = 0; i < OPTION_LISTS; i++)
+        for (char **at = o->lists[i]; *at; at++)
+            mem_free(*at);
     options_init(o);
 }
 
 const char *options_get(const struct options *o, enum option which)
 {
     return o->values[which] ? o->values[which] : table[which].default_value;
+}
+
+/* Those that may be repeated, as the index of their list; OPTION_LISTS for the others. */
+static size_t list_of(enum option which)
+{
+    static const enum option repeated[OPTION_LISTS] = {OPT_HOST};
+    size_t i = 0;
+
+    while (i < OPTION_LISTS && repeated[i] != which)
+        i++;
+    return i;
+}
+
+const char *const *options_list(const struct options *o, enum option which)
+{
+    return (const char *const *)o->lists[list_of(which)];
 }
 
 bool options_is_set(const struct options *o, enum option which)
@@ -110,20 +127,24 @@ static bool refuse(const char *where, const char *what, const char *hint)
     return false;
 }
 
-static bool add_host(struct options *o, const char *value, const char *where)
+static bool add_to_list(char **list, const char *value, const char *where)
 {
-    if (o->host_count == OPTION_VALUES_MAX)
-        return refuse(where, "too many hosts", NULL);
-    o->hosts[o->host_count] = mem_strndup(value, strlen(value));
-    return o->hosts[o->host_count] && (o->host_count++, true);
+    size_t count = 0;
+
+    while (list[count])
+        count++;
+    if (count == OPTION_VALUES_MAX)
+        return refuse(where, "is given too often", NULL);
+    list[count] = mem_strndup(value, strlen(value));
+    return list[count] || refuse(where, "out of memory", NULL);
 }
 
 static bool set(struct options *o, enum option which, const char *value, const char *where)
 {
     char *copy;
 
-    if (which == OPT_HOST)
-        return add_host(o, value, where);
+    if (list_of(which) < OPTION_LISTS)
+        return add_to_list(o->lists[list_of(which)], value, where);
     if (!table[which].argument && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
         return refuse(where, "is either true or false", NULL);
     copy = mem_strndup(value, strlen(value));
@@ -173,6 +194,14 @@ static bool file_refuse(const struct file *f, const yaml_mark_t *mark, const cha
     return refuse(where, what, NULL);
 }
 
+static bool takes_list(const char *name)
+{
+    for (size_t i = 0; i < OPT_COUNT; i++)
+        if (strcmp(table[i].flag, name) == 0)
+            return list_of((enum option)i) < OPTION_LISTS;
+    return false;
+}
+
 static bool file_value(struct file *f, const yaml_event_t *ev)
 {
     char where[512];
@@ -183,7 +212,7 @@ static bool file_value(struct file *f, const yaml_event_t *ev)
     return set_by_name(f->o, f->key, (const char *)ev->data.scalar.value, where);
 }
 
-/* A flat mapping: option: value, and for `host` a sequence of values. */
+/* A flat mapping: option: value, and for what may be repeated a sequence of values. */
 static bool file_event(struct file *f, const yaml_event_t *ev, int *depth, bool *has_key)
 {
     switch (ev->type) {
@@ -193,7 +222,7 @@ static bool file_event(struct file *f, const yaml_event_t *ev, int *depth, bool 
         return true;
     case YAML_MAPPING_END_EVENT: --*depth; return true;
     case YAML_SEQUENCE_START_EVENT:
-        if (*depth != 1 || !*has_key || strcmp(f->key, "host") != 0)
+        if (*depth != 1 || !*has_key || !takes_list(f->key))
             return file_refuse(f, &ev->start_mark, "only `host` takes a list");
         *depth = 2;
         return true;

@@ -25,6 +25,13 @@
     X(OPT_DIST_PORT, "dist-port", "PORT|LO-HI", "0", "where other nodes connect to; 0: any free port")       \
     X(OPT_DIST_LISTEN, "dist-listen", "ADDRESS", NULL,                                                       \
       "address for other nodes; if not given: loopback when HOST of --name is there, else all (*)")          \
+    X(OPT_DIST_TLS_CERT, "dist-tls-cert", "FILE", NULL,                                                      \
+      "certificate, in PEM: every link to another node then is TLS, as with -proto_dist inet_tls. SIGHUP "   \
+      "reads the files again")                                                                               \
+    X(OPT_DIST_TLS_KEY, "dist-tls-key", "FILE", NULL, "its key; if not given: in the certificate's file")    \
+    X(OPT_DIST_TLS_CA, "dist-tls-ca", "FILE", NULL, "the CAs that other nodes' certificates are to be of")   \
+    X(OPT_DIST_TLS_VERIFY, "dist-tls-verify", "peer|none", "peer",                                           \
+      "peer: both ends show certificates, and a node that we dial bears its host's name; none: no check")    \
     X(OPT_EPMD, "epmd", "MODE", "auto", "auto: the EPMD that runs, else our own; embedded; HOST:PORT; none") \
     X(OPT_EPMD_LISTEN, "epmd-listen", "ADDRESS", NULL,                                                       \
       "address of the embedded EPMD; default as for --dist-listen")                                          \
@@ -52,12 +59,12 @@ enum option {
         OPT_COUNT
 };
 
-enum { OPTION_VALUES_MAX = 64 };
+enum { OPTION_VALUES_MAX = 64, OPTION_LISTS = 1 };
 
 struct options {
-    char *values[OPT_COUNT];            /* owned; NULL: neither given nor with a default */
-    char *hosts[OPTION_VALUES_MAX + 1]; /* owned, NULL-terminated: --host is a list */
-    size_t host_count;
+    char *values[OPT_COUNT]; /* owned; NULL: neither given nor with a default */
+    char *lists[OPTION_LISTS]
+               [OPTION_VALUES_MAX + 1]; /* owned, NULL-terminated, of those that may be repeated */
 };
 
 void options_init(struct options *o);
@@ -65,6 +72,8 @@ void options_fini(struct options *o);
 /* Reads file, environment and argv[0..]. False: said on standard error what was wrong, and what to do. */
 bool options_read(struct options *o, int argc, char **argv);
 const char *options_get(const struct options *o, enum option which);
+/* Of an option that may be repeated: its values, NULL-terminated. */
+const char *const *options_list(const struct options *o, enum option which);
 bool options_is_set(const struct options *o, enum option which); /* for switches */
 /* The table, for --help. */
 void options_print_help(void);

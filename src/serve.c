@@ -23,6 +23,7 @@ struct server {
     int status; /* to exit with */
     struct settings settings;
     struct loop *loop;
+    struct loop_tls *tls; /* between nodes; NULL: none */
     struct node *node;
     struct gateway *gateway;
     struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
@@ -77,12 +78,65 @@ static void drain(struct server *s)
     loop_timer_start(s->limit, s->settings.stop_timeout_ms);
 }
 
+/* ---- certificates ---- */
+
+static void log_tls(const struct server *s, const char *event, const char *which,
+                    const struct loop_tls_info *info)
+{
+    LOG(info->is_expired ? LOG_WARN : LOG_INFO, event, LOG_STR("certificate", which),
+        LOG_STR("subject", info->subject), LOG_STR(info->is_expired ? "expired" : "expires", info->expires),
+        LOG_STR("sha256", info->sha256), LOG_STR("verify", s->settings.tls.is_verified ? "peer" : "none"));
+}
+
+static bool set_up_tls(struct server *s)
+{
+    struct loop_tls_fault f;
+    struct loop_tls_info info;
+    enum err e;
+
+    if (!s->settings.tls.cert_file)
+        return true;
+    e = loop_tls_new(&s->settings.tls, &s->tls, &f);
+    if (e != ERR_NONE) {
+        LOG(LOG_ERROR, "tls-failed", LOG_STR("file", f.file ? f.file : ""),
+            LOG_STR("why", f.text ? f.text : err_text(e)), LOG_STR("hint", "see docs/tls.md"));
+        return false;
+    }
+    s->settings.node.tls = s->tls;
+    loop_tls_describe(s->tls, &info);
+    log_tls(s, "tls", "read", &info);
+    return true;
+}
+
+/* For links to come; those that are up keep what they were made with. */
+static void reload(struct server *s)
+{
+    struct loop_tls_fault f;
+    struct loop_tls_info before, after;
+    enum err e;
+
+    if (!s->tls) {
+        LOG(LOG_INFO, "reload-ignored",
+            LOG_STR("why", "only certificates can be read again, and there are none"));
+        return;
+    }
+    loop_tls_describe(s->tls, &before);
+    e = loop_tls_reload(s->tls, &f);
+    if (e != ERR_NONE) {
+        LOG(LOG_ERROR, "tls-reload-failed", LOG_STR("file", f.file ? f.file : ""),
+            LOG_STR("why", f.text ? f.text : err_text(e)), LOG_STR("kept", before.sha256));
+        return;
+    }
+    loop_tls_describe(s->tls, &after);
+    log_tls(s, "tls-reloaded", strcmp(before.sha256, after.sha256) == 0 ? "same" : "new", &after);
+}
+
 static void signalled(void *ctx, int signo)
 {
     struct server *s = ctx;
 
     if (signo == SIGHUP) {
-        LOG(LOG_INFO, "reload-ignored", LOG_STR("why", "no option can be changed while running yet"));
+        reload(s);
         return;
     }
     LOG(LOG_INFO, "signal", LOG_STR("name", signo == SIGINT ? "SIGINT" : "SIGTERM"));
@@ -181,6 +235,10 @@ static int run(struct server *s)
         fprintf(stderr, "erlgate: cannot make an event loop\n");
         return 1;
     }
+    if (!set_up_tls(s)) {
+        loop_free(s->loop);
+        return 1;
+    }
     if (!bring_up(s)) {
         LOG(LOG_ERROR, "start-failed", LOG_STR("error", err_name(ERR_NOMEM)));
         s->status = 1;
@@ -190,6 +248,7 @@ static int run(struct server *s)
     if (s->state != STOPPED)
         loop_run(s->loop);
     node_free(s->node);
+    loop_tls_free(s->tls);
     loop_free(s->loop);
     LOG(LOG_INFO, "stopped", LOG_INT("status", s->status));
     return s->status;
@@ -209,7 +268,7 @@ static void print_help(void)
     options_print_help();
     printf("\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
            "calls that\n"
-           "wait have been answered; a second one at once.\n");
+           "wait have been answered; a second one at once. SIGHUP reads the certificates again.\n");
 }
 
 int serve_command(int argc, char **argv)

@@ -114,7 +114,7 @@ static bool read_http(struct settings *s, const struct options *o)
     if (strcmp(s->http_host, "localhost") == 0)
         snprintf(s->http_host, sizeof s->http_host, "127.0.0.1");
     s->gateway.host = s->http_host;
-    s->gateway.hosts = (const char *const *)o->hosts;
+    s->gateway.hosts = options_list(o, OPT_HOST);
     if (is_loopback_text(s->http_host) || options_is_set(o, OPT_INSECURE))
         return true;
     return refuse("listen",
@@ -306,10 +306,28 @@ static bool read_logging(struct settings *s, const struct options *o)
     return true;
 }
 
+static bool read_tls(struct settings *s, const struct options *o)
+{
+    const char *verify = options_get(o, OPT_DIST_TLS_VERIFY);
+
+    s->tls.cert_file = options_get(o, OPT_DIST_TLS_CERT);
+    s->tls.key_file = options_get(o, OPT_DIST_TLS_KEY);
+    s->tls.ca_file = options_get(o, OPT_DIST_TLS_CA);
+    s->tls.is_verified = strcmp(verify, "peer") == 0;
+    if (!s->tls.is_verified && strcmp(verify, "none") != 0)
+        return refuse("dist-tls-verify", "is to be peer or none");
+    if (!s->tls.cert_file && (s->tls.key_file || s->tls.ca_file || !s->tls.is_verified))
+        return refuse("dist-tls-cert", "TLS between nodes wants a certificate: give its file");
+    if (s->tls.cert_file && s->tls.is_verified && !s->tls.ca_file)
+        return refuse("dist-tls-ca", "without a CA no certificate can be verified: give its file, or say "
+                                     "--dist-tls-verify none");
+    return true;
+}
+
 bool settings_read(struct settings *s, const struct options *o)
 {
     *s = (struct settings){0};
-    if (!read_name(s, o) || !read_http(s, o) || !read_epmd(s, o) || !read_numbers(s, o) ||
+    if (!read_name(s, o) || !read_http(s, o) || !read_epmd(s, o) || !read_numbers(s, o) || !read_tls(s, o) ||
         !read_logging(s, o))
         return false;
     if (!read_ports(options_get(o, OPT_DIST_PORT), &s->node.dist_port_low, &s->node.dist_port_high))

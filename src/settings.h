@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "bridge/gateway.h"
+#include "loop/tls.h"
 #include "node/node.h"
 #include "src/options.h"
 
@@ -17,6 +18,7 @@ struct settings {
     char http_host[256], dist_host[256], epmd_host[256], epmd_address[256];
     const char *epmd_addresses[2];
     struct node_config node;
+    struct loop_tls_config tls; /* cert_file NULL: none */
     struct gateway_config gateway;
     uint64_t stop_timeout_ms;
     enum log_level log_level;

@@ -1,0 +1,2 @@
+# How nodes are found and links are held.
+erlgate_peer_test(tls LEAK)
