@@ -194,7 +194,8 @@ static int scientific_cost(int n, int e)
     return 1 + (e < 0) + 1 + (magnitude >= 10) + (magnitude >= 100) + (n == 1 ? 2 : 1);
 }
 
-/* n digits whose point stands after the first `place` of them (place may lie outside). */
+/* n digits whose point stands after the first `place` of them (place may lie outside). Copies are of one
+ * size, which costs less than to ask how many bytes are needed. */
 static char *put_notation(char *p, const char *digits, int n, int place, bool is_large)
 {
     if (is_large)
@@ -202,7 +203,7 @@ static char *put_notation(char *p, const char *digits, int n, int place, bool is
     if (place > 0 && place < n) {
         memcpy(p, digits, FLT_DIGITS_MAX);
         p[place] = '.';
-        memcpy(p + place + 1, digits + place, (size_t)(n - place));
+        memcpy(p + place + 1, digits + place, FLT_DIGITS_MAX - 1);
         return p + n + 1;
     }
     if (place <= 0) {
@@ -211,12 +212,12 @@ static char *put_notation(char *p, const char *digits, int n, int place, bool is
         *p++ = '0';
         *p++ = '.';
         p = put_zeros(p, -place);
-        memcpy(p, digits, (size_t)n);
+        memcpy(p, digits, FLT_DIGITS_MAX);
         return p + n;
     }
     if (place - n + 2 > scientific_cost(n, place - 1))
         return put_scientific(p, digits, n, place - 1);
-    memcpy(p, digits, (size_t)n);
+    memcpy(p, digits, FLT_DIGITS_MAX);
     p = put_zeros(p + n, place - n);
     *p++ = '.';
     *p++ = '0';
@@ -225,7 +226,7 @@ static char *put_notation(char *p, const char *digits, int n, int place, bool is
 
 size_t flt_print(double v, char out[FLT_TEXT_MAX])
 {
-    char digits[FLT_DIGITS_MAX + 7];
+    char digits[FLT_DIGITS_ROOM];
     char *p = out;
     uint64_t bits;
     int n, place;

@@ -7,7 +7,7 @@
 
 #include "base/slice.h"
 
-enum { FLT_TEXT_MAX = 32 };
+enum { FLT_TEXT_MAX = 40 };
 
 /*
  * The shortest text that reads back as v, always with a point and a digit on each side of it, so that both

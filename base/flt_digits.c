@@ -1,4 +1,5 @@
 /* The shortest digits of a double: Schubfach (Giulietti, The Schubfach way to render doubles, 2020). */
+#include <float.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -83,14 +84,36 @@ static inline uint64_t eight_digits(uint32_t v)
     return q | (x - 10 * q) << 8;
 }
 
-int flt_shortest(uint64_t bits, char digits[FLT_DIGITS_MAX + 7], int *ret_place)
+/*
+ * Most doubles that people write have few digits. If v * 10^6 is near an integer below 10^15 that, divided by
+ * 10^6, gives v again, then that decimal is the shortest: no two decimals of up to 15 digits are the same
+ * double, so no shorter one can be v.
+ */
+static inline bool is_plain(uint64_t bits, struct decimal *ret)
 {
-    struct decimal d = decimal_of(bits);
-    uint64_t rest = d.digits % 10000000000000000u, low, high;
-    char all[24];
-    int first = 8, last;
+    double v, scaled;
+    int64_t n;
 
-    /* Twenty-four places: 8 (of which the last one, the 17th digit, is used), 8 and 8. */
+    memcpy(&v, &bits, 8);
+    if (!(v < 1e9))
+        return false;
+    scaled = v * 1e6 + 0.5;
+    n = (int64_t)scaled;
+    *ret = (struct decimal){(uint64_t)n, -6};
+    return n > 0 && (double)n / 1e6 == v;
+}
+
+int flt_shortest(uint64_t bits, char digits[FLT_DIGITS_ROOM], int *ret_place)
+{
+    struct decimal d;
+    uint64_t rest, low, high;
+    char all[8 + 16 + FLT_DIGITS_MAX];
+    int first, last;
+
+    if (FLT_EVAL_METHOD != 0 || !is_plain(bits, &d))
+        d = decimal_of(bits);
+    /* Twenty-four places: 8, of which the last one is used, and 16. */
+    rest = d.digits % 10000000000000000u;
     high = eight_digits((uint32_t)(rest / 100000000));
     low = eight_digits((uint32_t)(rest % 100000000));
     all[7] = (char)(d.digits / 10000000000000000u);
@@ -104,7 +127,7 @@ int flt_shortest(uint64_t bits, char digits[FLT_DIGITS_MAX + 7], int *ret_place)
     all[7] |= '0';
     memcpy(all + 8, &high, 8);
     memcpy(all + 16, &low, 8);
-    memcpy(digits, all + first, (size_t)(last - first + 1));
+    memcpy(digits, all + first, FLT_DIGITS_MAX);
     *ret_place = d.exponent + 24 - first;
     return last - first + 1;
 }

@@ -11,6 +11,7 @@ enum {
     FLT_MANTISSA_BITS = 52,
     FLT_WORD_DIGITS = 19, /* that many always fit 64 bits */
     FLT_DIGITS_MAX = 17,  /* the shortest text never needs more */
+    FLT_DIGITS_ROOM = 2 * FLT_DIGITS_MAX,
 };
 
 #define FLT_MANTISSA_MASK (((uint64_t)1 << FLT_MANTISSA_BITS) - 1)
@@ -32,7 +33,7 @@ uint64_t flt_round_exactly(uint64_t low, const struct flt_decimal *d);
 
 /* bits: a positive finite double. Writes its shortest digits (of all the shortest, the nearest), without
  * zeros at the end, and where the point stands, counted from the first digit. Gives their number, 1 to
- * FLT_DIGITS_MAX; up to FLT_DIGITS_MAX + 7 bytes are written to. */
-int flt_shortest(uint64_t bits, char digits[FLT_DIGITS_MAX + 7], int *ret_place);
+ * FLT_DIGITS_MAX; so many bytes may be read, whatever the others mean. */
+int flt_shortest(uint64_t bits, char digits[FLT_DIGITS_ROOM], int *ret_place);
 
 #endif
