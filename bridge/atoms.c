@@ -31,7 +31,9 @@ enum err atoms_use(struct atoms *a, struct slice utf8)
 
 void atoms_learn(struct atoms *a, struct slice utf8)
 {
-    if (a->budget != SIZE_MAX && !map_get(&a->seen, utf8) && map_put(&a->seen, utf8, &present) != ERR_NONE)
+    if (a->budget == SIZE_MAX || a->seen.count - a->introduced >= ATOMS_LEARNT_MAX || map_get(&a->seen, utf8))
+        return;
+    if (map_put(&a->seen, utf8, &present) != ERR_NONE)
         return; /* it will be counted when HTTP uses it: the safe side */
 }
 

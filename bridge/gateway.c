@@ -48,6 +48,12 @@ static void gone(void *ctx, uint64_t http_id, uint64_t tag)
     mem_free(x);
 }
 
+/* What a node of the cluster has costs it nothing when HTTP names it too. */
+static void learn(void *ctx, struct slice utf8)
+{
+    atoms_learn(ctx, utf8);
+}
+
 static void fill_defaults(struct gateway_config *c)
 {
     if (!c->default_timeout_ms)
@@ -92,6 +98,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
     wr_init(&g->term, 16 * g->config.max_body);
     wr_init(&g->scratch, g->config.max_body);
+    node_on_atom(g->node, learn, &g->atoms);
     e = http_server_start(l, &http, &g->http);
     if (e != ERR_NONE) {
         gateway_stop(g);
@@ -128,6 +135,7 @@ void gateway_stop(struct gateway *g)
         node_cancel(g->node, x->op);
         mem_free(exchange_take(g, x->id));
     }
+    node_on_atom(g->node, NULL, NULL);
     http_server_stop(g->http);
     CHECK(g->exchanges.count == 0);
     idtab_fini(&g->exchanges);

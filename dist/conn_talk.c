@@ -19,6 +19,8 @@ enum err dist_conn_talk_start(struct dist_conn *c)
         c->cache_in = dist_cache_in_new();
         if (!c->cache_in)
             return ERR_NOMEM;
+        c->cache_in->on_new = c->config.on_atom;
+        c->cache_in->ctx = c->config.ctx;
     }
     if (c->peer_flags & DIST_FLAG_DIST_HDR_ATOM_CACHE) {
         c->cache_out = dist_cache_out_new();

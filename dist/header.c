@@ -59,6 +59,8 @@ static enum err read_new_atom(struct dist_cache_in *c, struct dist_cached *slot,
     if (slot->text)
         c->replaced[c->replaced_count++] = slot->text;
     *slot = (struct dist_cached){.text = copy, .len = (uint16_t)len};
+    if (c->on_new)
+        c->on_new(c->ctx, text);
     return ERR_NONE;
 }
 

@@ -36,6 +36,8 @@ struct dist_cache_in {
     uint8_t *
         replaced[DIST_HEADER_MAX_ATOMS]; /* owned: texts that the last header overwrote, but may still name */
     size_t replaced_count;
+    void (*on_new)(void *ctx, struct slice utf8); /* told of each atom that enters a slot; may be NULL */
+    void *ctx;                                    /* borrowed */
 };
 
 /* NULL when there is no memory. */

@@ -25,6 +25,8 @@ struct node {
     size_t cookie_len;
     bool is_visible, is_quiet, is_stopped;
     uint32_t tick_ms, connect_ms;
+    node_atom_fn *on_atom;
+    void *on_atom_ctx; /* borrowed */
     size_t max_message, max_queue;
     uint32_t creation;
 

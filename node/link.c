@@ -118,7 +118,16 @@ static void take_over(struct link *to, struct link *from)
     release(from);
 }
 
-static void config_of(const struct node *n, struct dist_conn_config *ret)
+/* Through the node, for who listens there may end before the link does. */
+static void atom_came(void *ctx, struct slice utf8)
+{
+    const struct node *n = ctx;
+
+    if (n->on_atom)
+        n->on_atom(n->on_atom_ctx, utf8);
+}
+
+static void config_of(struct node *n, struct dist_conn_config *ret)
 {
     *ret = (struct dist_conn_config){
         .name = n->name_slice,
@@ -130,6 +139,8 @@ static void config_of(const struct node *n, struct dist_conn_config *ret)
         .tick_ms = n->tick_ms,
         .max_frame = n->max_message,
         .max_message = n->max_message,
+        .on_atom = atom_came,
+        .ctx = n,
     };
     loop_random(&ret->challenge, sizeof ret->challenge);
 }

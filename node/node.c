@@ -220,6 +220,12 @@ void node_free(struct node *n)
     mem_free(n);
 }
 
+void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx)
+{
+    n->on_atom = fn;
+    n->on_atom_ctx = ctx;
+}
+
 /* ---- what it is ---- */
 
 struct slice node_name(const struct node *n)

@@ -54,6 +54,10 @@ void node_quiesce(struct node *n);
 void node_stop(struct node *n);
 void node_free(struct node *n); /* takes NULL; after node_stop */
 
+/* Told of the atoms that peers bring along, each at least once a link. utf8: borrowed for the call. For links to come. */
+typedef void node_atom_fn(void *ctx, struct slice utf8);
+void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx);
+
 struct slice node_name(const struct node *n);
 uint32_t node_creation(const struct node *n);  /* 0 until registered */
 bool node_is_registered(const struct node *n); /* with EPMD, now (always with NODE_EPMD_NONE) */
@@ -82,6 +86,10 @@ struct node_result {
         term; /* a call's reply or the reason, validated, without version byte; borrowed for the callback */
     const struct etf_atoms *atoms; /* for term */
     const char *text;              /* static or NULL: what went wrong, for people */
+    /* ERR_CALLEE_EXIT of an rpc: "error", "exit" or "throw", what the function raised; "signal": the process it ran
+       in was ended by an exit signal. NULL otherwise. */
+    const char *exception;
+    struct slice stacktrace; /* "error": one term, as term; may be empty */
 };
 typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
 
