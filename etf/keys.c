@@ -34,17 +34,45 @@ static const uint8_t *bytes_of(const struct etf_key *key, const struct etf_key_b
     return b->of[key->is_scratch] + key->at;
 }
 
+/*
+ * Each word is folded in by a multiplication of 128 bits. The hash has no secret: whoever wants equal ones
+ * can make them, and then only gets the sort that would have been done without it.
+ */
+static inline uint64_t fold(uint64_t h, uint64_t word)
+{
+    unsigned __int128 m = (unsigned __int128)(h ^ word) * 0x9E3779B97F4A7C15u;
+
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static inline uint64_t hash_of(const uint8_t *p, size_t n)
+{
+    uint64_t h = n * 0x9E3779B97F4A7C15u, word = 0;
+    uint32_t low, high;
+
+    if (n >= 8) {
+        const uint8_t *last = p + n - 8;
+
+        for (; p < last; p += 8) {
+            memcpy(&word, p, 8);
+            h = fold(h, word);
+        }
+        memcpy(&word, last, 8); /* part of it perhaps for the second time */
+    } else if (n >= 4) {
+        memcpy(&low, p, 4);
+        memcpy(&high, p + n - 4, 4);
+        word = (uint64_t)high << 32 | low;
+    } else if (n) {
+        word = (uint64_t)p[0] << 16 | (uint64_t)p[n / 2] << 8 | p[n - 1];
+    }
+    return fold(h, word);
+}
+
 bool etf_keys_push(struct etf_keys *k, struct etf_key key, const struct etf_key_bases *b)
 {
-    const uint8_t *p = bytes_of(&key, b);
-
     if (UNLIKELY(!make_room(k, 1)))
         return false;
-    key.tail = 0;
-    if (key.len >= 8)
-        memcpy(&key.tail, p + key.len - 8, 8);
-    else
-        memcpy(&key.tail, p, key.len);
+    key.hash = hash_of(bytes_of(&key, b), key.len);
     k->at[k->count++] = key;
     return true;
 }
@@ -52,11 +80,11 @@ bool etf_keys_push(struct etf_keys *k, struct etf_key key, const struct etf_key_
 /* Any order will do; this one seldom looks at the bytes. */
 static int compare(const struct etf_key *x, const struct etf_key *y, const struct etf_key_bases *b)
 {
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
     if (x->len != y->len)
         return x->len < y->len ? -1 : 1;
-    if (x->tail != y->tail)
-        return x->tail < y->tail ? -1 : 1;
-    return x->len <= 8 ? 0 : memcmp(bytes_of(x, b), bytes_of(y, b), x->len - 8);
+    return memcmp(bytes_of(x, b), bytes_of(y, b), x->len);
 }
 
 static const struct etf_key *later(const struct etf_key *x, const struct etf_key *y)
@@ -135,18 +163,47 @@ bool etf_keys_sort(struct etf_keys *k, size_t from, const struct etf_key_bases *
     return true;
 }
 
+/*
+ * The same by a table of the keys' hashes. Gives up (false) when it has to look too often: hashes that were
+ * made to collide end in the sort.
+ */
+static bool find_in_table(const struct etf_key *a, size_t n, uint32_t *table, const struct etf_key_bases *b,
+                          const struct etf_key **ret_twin)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(2 * n - 1);
+    size_t mask = ((size_t)1 << bits) - 1, looks = 4 * n;
+
+    memset(table, 0, (mask + 1) * sizeof *table);
+    for (size_t i = 0; i < n; i++) {
+        size_t slot = a[i].hash >> (64 - bits);
+
+        while (table[slot]) {
+            const struct etf_key *other = &a[table[slot] - 1];
+
+            if (UNLIKELY(a[i].hash == other->hash) && compare(&a[i], other, b) == 0) {
+                *ret_twin = &a[i];
+                return true;
+            }
+            if (looks-- == 0)
+                return false;
+            slot = (slot + 1) & mask;
+        }
+        table[slot] = (uint32_t)i + 1;
+    }
+    return true;
+}
+
 bool etf_keys_find_twin(struct etf_keys *k, size_t from, const struct etf_key_bases *b,
                         const struct etf_key **ret_twin)
 {
     const struct etf_key *a = k->at + from;
     size_t n = k->count - from;
-    size_t sorted = 1;
 
     *ret_twin = NULL;
     if (n <= PAIRWISE_MAX) {
         for (size_t i = 1; i < n; i++) {
             for (size_t j = 0; j < i; j++) {
-                if (UNLIKELY(a[i].tail == a[j].tail && compare(&a[i], &a[j], b) == 0)) {
+                if (UNLIKELY(a[i].hash == a[j].hash) && compare(&a[i], &a[j], b) == 0) {
                     *ret_twin = &a[i];
                     return true;
                 }
@@ -154,7 +211,11 @@ bool etf_keys_find_twin(struct etf_keys *k, size_t from, const struct etf_key_ba
         }
         return true;
     }
-    while (sorted < n && compare(&a[sorted - 1], &a[sorted], b) < 0)
-        sorted++;
-    return sorted == n || etf_keys_sort(k, from, b, ret_twin);
+    /* The free end of the array holds the table: up to four slots a key, in the room of one key. */
+    _Static_assert(sizeof(struct etf_key) >= 4 * sizeof(uint32_t), "the table fits");
+    if (!make_room(k, n))
+        return false;
+    a = k->at + from;
+    return find_in_table(a, n, (uint32_t *)(void *)(k->at + k->count), b, ret_twin) ||
+           etf_keys_sort(k, from, b, ret_twin);
 }

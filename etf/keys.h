@@ -12,7 +12,7 @@
 enum { ETF_KEYS_INLINE = 32 };
 
 struct etf_key {
-    uint64_t tail; /* the last bytes: what keys differ in first, mostly */
+    uint64_t hash; /* of all bytes */
     uint32_t at;   /* where its bytes start, in the base that is_scratch tells */
     uint32_t len : 31;
     uint32_t is_scratch : 1;
@@ -34,7 +34,7 @@ struct etf_key_bases {
     const uint8_t *of[2]; /* borrowed */
 };
 
-/* Adds one; false when there is no memory. Sets tail. */
+/* Adds one; false when there is no memory. Sets hash. */
 bool etf_keys_push(struct etf_keys *k, struct etf_key key, const struct etf_key_bases *b);
 
 /*

@@ -77,16 +77,35 @@ bool etf_lex_is_atom_start(const struct etf_lex *l)
 
 bool etf_is_reserved_word(struct slice name)
 {
-    static const char *const words[] = {
-        "after", "and",   "andalso", "band",   "begin",   "bnot", "bor", "bsl",  "bsr", "bxor",
-        "case",  "catch", "cond",    "div",    "else",    "end",  "fun", "if",   "let", "maybe",
-        "not",   "of",    "or",      "orelse", "receive", "rem",  "try", "when", "xor"};
+    /* By the first letter, each with a space behind it. */
+    static const char *const words['z' - 'a' + 1] = {
+        ['a' - 'a'] = "after and andalso ",
+        ['b' - 'a'] = "band begin bnot bor bsl bsr bxor ",
+        ['c' - 'a'] = "case catch cond ",
+        ['d' - 'a'] = "div ",
+        ['e' - 'a'] = "else end ",
+        ['f' - 'a'] = "fun ",
+        ['i' - 'a'] = "if ",
+        ['l' - 'a'] = "let ",
+        ['m' - 'a'] = "maybe ",
+        ['n' - 'a'] = "not ",
+        ['o' - 'a'] = "of or orelse ",
+        ['r' - 'a'] = "receive rem ",
+        ['t' - 'a'] = "try ",
+        ['w' - 'a'] = "when ",
+        ['x' - 'a'] = "xor ",
+    };
+    const char *w;
 
-    if (name.len < 2 || name.len > 7)
+    if (name.len < 2 || name.len > 7 || name.ptr[0] < 'a' || name.ptr[0] > 'z')
         return false;
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (slice_eq_str(name, words[i]))
+    w = words[name.ptr[0] - 'a'];
+    while (w && *w) {
+        size_t n = strcspn(w, " ");
+
+        if (n == name.len && memcmp(w, name.ptr, n) == 0)
             return true;
+        w += n + 1;
     }
     return false;
 }

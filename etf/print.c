@@ -80,7 +80,9 @@ static void integer(struct print *p)
     enum err e;
 
     if (etf_read_int64(&t, &v)) {
-        wr_printf(p->w, "%lld", (long long)v);
+        if (v < 0)
+            wr_u8(p->w, '-');
+        etf_print_decimal(p->w, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
     } else if (!etf_read_big(&t, &negative, &magnitude)) {
         malformed(p);
     } else if (magnitude.len > MAX_DIGIT_BYTES) {
@@ -113,9 +115,11 @@ static void integers(struct wr *w, struct slice bytes, unsigned bits)
 
         if (i)
             wr_u8(w, ',');
-        wr_printf(w, "%u", is_part ? (unsigned)bytes.ptr[i] >> (8 - bits) : bytes.ptr[i]);
-        if (is_part)
-            wr_printf(w, ":%u", bits);
+        etf_print_decimal(w, is_part ? bytes.ptr[i] >> (8 - bits) : bytes.ptr[i]);
+        if (is_part) {
+            wr_u8(w, ':');
+            etf_print_decimal(w, bits);
+        }
     }
 }
 

@@ -1,5 +1,9 @@
-/* quote: text between quotes as io_lib writes it: escapes for what cannot be seen, all else as UTF-8. Private
- * to etf/. */
+/*
+ * quote: text between quotes as io_lib writes it: escapes for what cannot be seen, all else as UTF-8; and
+ * plain numbers.
+ *
+ * Private to etf/.
+ */
 #ifndef ERLGATE_ETF_QUOTE_H
 #define ERLGATE_ETF_QUOTE_H
 
@@ -9,5 +13,7 @@ void etf_quote_char(struct wr *w, uint32_t cp, uint8_t quote);
 /* The quotes are written too. */
 void etf_quote_utf8(struct wr *w, struct slice utf8, uint8_t quote);
 void etf_quote_latin1(struct wr *w, struct slice latin1, uint8_t quote);
+
+void etf_print_decimal(struct wr *w, uint64_t v);
 
 #endif

@@ -110,7 +110,7 @@ static void print_node(struct wr *w, struct etf_atom node)
         etf_quote_utf8(w, text, '\'');
 }
 
-static void print_number(struct wr *w, char before, uint64_t v)
+void etf_print_decimal(struct wr *w, uint64_t v)
 {
     uint8_t digits[20], *p = digits + sizeof digits;
 
@@ -118,9 +118,13 @@ static void print_number(struct wr *w, char before, uint64_t v)
         *--p = (uint8_t)('0' + v % 10);
         v /= 10;
     } while (v);
-    if (before)
-        wr_u8(w, (uint8_t)before);
     wr_bytes(w, p, (size_t)(digits + sizeof digits - p));
+}
+
+static void print_number(struct wr *w, char before, uint64_t v)
+{
+    wr_u8(w, (uint8_t)before);
+    etf_print_decimal(w, v);
 }
 
 void etf_print_pid_text(struct wr *w, const struct etf_pid *pid)

@@ -116,6 +116,28 @@ static enum err atom_text(struct validation *v, struct etf_atom a, size_t at)
     return ERR_NONE;
 }
 
+/* What nearly every atom is: short, and ASCII. False: not this, or not so simple; nothing has moved then. */
+static inline bool simple_atom(struct validation *v)
+{
+    const uint8_t *p = v->r.pos;
+    uint64_t word, high = 0;
+    size_t n, i;
+
+    if (UNLIKELY(rd_left(&v->r) < 1 || rd_left(&v->r) - 1 < p[0] || v->rules->on_atom))
+        return false;
+    n = *p++;
+    for (i = 0; i + 8 <= n; i += 8) {
+        memcpy(&word, p + i, 8);
+        high |= word;
+    }
+    for (; i < n; i++)
+        high |= p[i];
+    if (UNLIKELY(high & 0x8080808080808080u))
+        return false;
+    v->r.pos = p + n;
+    return true;
+}
+
 static enum err atom(struct validation *v, uint8_t tag, size_t at)
 {
     struct etf_atom a;
@@ -466,7 +488,7 @@ static inline enum err head(struct validation *v)
     switch (tag) {
     case ETF_SMALL_INTEGER_EXT: rd_skip(r, 1); return done(v, at);
     case ETF_INTEGER_EXT: v->is_odd |= rd_be32(r) <= UINT8_MAX; return done(v, at);
-    case ETF_SMALL_ATOM_UTF8_EXT:
+    case ETF_SMALL_ATOM_UTF8_EXT: return LIKELY(simple_atom(v)) ? ERR_NONE : atom(v, tag, at);
     case ETF_ATOM_UTF8_EXT:
     case ETF_SMALL_ATOM_EXT:
     case ETF_ATOM_EXT:
