@@ -1,9 +1,10 @@
 /*
- * runtime_peer: a node that does what Erlang tells it to, for the tests of node/: NAME EPMD_PORT [visible], the cookie in
- * ERLGATE_COOKIE.
+ * runtime_peer: a node that does what Erlang tells it to, for the tests of node/: NAME EPMD_PORT [visible],
+ * the cookie in ERLGATE_COOKIE.
  *
- * Its gen_server `c` takes {as, Pid, Command}: the process of this node with that pid (of `c` itself, or one made by {spawn,
- * Collector}) then does it. What processes are told goes to their collector, as {Pid, What, …}. Ends with its standard input.
+ * Its gen_server `c` takes {as, Pid, Command}: the process of this node with that pid (of `c` itself, or one
+ * made by {spawn, Collector}) then does it. What processes are told goes to their collector, as {Pid, What,
+ * …}. Ends with its standard input.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,9 @@
 
 static struct loop *loop;
 static struct node *node;
+static bool is_stopping;
+
+static void start_server(void);
 
 /* A process: of its own, or the server `c`. */
 struct worker {
@@ -149,7 +153,8 @@ static void on_down(struct node_self self, void *state, uint64_t monitor, const 
     tell(state, &w);
 }
 
-static void on_exit_signal(struct node_self self, void *state, const struct etf_pid *from, struct etf_rd reason)
+static void on_exit_signal(struct node_self self, void *state, const struct etf_pid *from,
+                           struct etf_rd reason)
 {
     struct wr w;
 
@@ -199,6 +204,9 @@ static void on_ended(struct node_self self, void *state, struct etf_rd reason)
     put(&w, reason);
     tell(state, &w);
     worker_free(state);
+    /* One that was stopped is there again, for the tests that follow. */
+    if (!node_whereis(node, SLICE("c")).number && !is_stopping)
+        start_server();
 }
 
 /* What a request came to: {Error, Exception, Term, Stack}, with none for what there is not. */
@@ -323,8 +331,8 @@ static void request(struct node_self self, struct etf_rd r, const char *verb, co
         if (text_of(&r, t.node) && text_of(&r, m) && text_of(&r, f)) {
             read_term(&r, &term);
             if (etf_read_uint64(&r, &ms))
-                a->err = node_rpc_from(self, slice_of_str(t.node), slice_of_str(m), slice_of_str(f), wr_written(&term),
-                                       ms, tag, NULL);
+                a->err = node_rpc_from(self, slice_of_str(t.node), slice_of_str(m), slice_of_str(f),
+                                       wr_written(&term), ms, tag, NULL);
         }
     } else if (read_dest(&r, &d, &t)) {
         read_term(&r, &term);
@@ -405,7 +413,8 @@ static void act(struct node_self self, struct etf_rd r, const struct node_from *
     } else if (IS("unregister") && text_of(&r, word)) {
         a->err = node_unregister(node, slice_of_str(word));
     } else if (IS("alias") && text_of(&r, word)) {
-        a->err = node_alias(self, strcmp(word, "reply") == 0 ? NODE_ALIAS_REPLY : NODE_ALIAS_EXPLICIT, &id, &ref);
+        a->err =
+            node_alias(self, strcmp(word, "reply") == 0 ? NODE_ALIAS_REPLY : NODE_ALIAS_EXPLICIT, &id, &ref);
         etf_write_tuple(&a->term, 2);
         etf_write_uint64(&a->term, id);
         etf_write_ref(&a->term, &ref);
@@ -524,7 +533,8 @@ static void command(struct node_self self, const struct node_from *from, struct 
 
 /* ---- the server ---- */
 
-static void handle_call(struct node_self self, void *state, const struct node_from *from, struct etf_rd request_)
+static void handle_call(struct node_self self, void *state, const struct node_from *from,
+                        struct etf_rd request_)
 {
     struct answer a = {0};
     enum err e;
@@ -683,6 +693,7 @@ static void started(void *ctx, enum err e, const char *text)
         exit(1);
     }
     start_server();
+    CHECK(node_pg_start(node, SLICE("pg")) == ERR_NONE);
     puts("up");
     fflush(stdout);
 }
@@ -694,6 +705,7 @@ static void input(void *ctx)
     (void)ctx;
     if (read(STDIN_FILENO, buf, sizeof buf) > 0)
         return;
+    is_stopping = true;
     node_stop(node);
     loop_stop(loop);
 }
@@ -725,7 +737,6 @@ int main(int argc, char **argv)
     CHECK(node_register_function(node, "cmod", "never", 0, fn_never, NULL) == ERR_NONE);
     CHECK(node_register_function(node, "cmod", "leader", 0, fn_leader, NULL) == ERR_NONE);
     CHECK(node_register_function(node, "cmod", "note", 1, fn_note, NULL) == ERR_NONE);
-    CHECK(node_pg_start(node, SLICE("pg")) == ERR_NONE);
     loop_run(loop);
     loop_poll_free(in);
     node_free(node);
