@@ -1,6 +1,10 @@
 /*
  * epmd: how this node is found, and finds others: its registration with an EPMD (one that runs, or the
  * embedded one), and the lookups before a dial.
+ *
+ * EPMD may be lost at any time. With NODE_EPMD_AUTO we take its place as soon as the port is free; others
+ * that do the same find it taken and register with us, and OTP 25 and later come back by themselves. For the
+ * rest there is what we remember of where nodes were (node/places.h, node/survey.c).
  */
 #include "base/check.h"
 #include "base/mem.h"
@@ -18,6 +22,7 @@ struct node_epmd {
     struct epmd_server *server;   /* owned; NULL: not embedded */
     struct epmd_client *client;   /* owned; NULL: registered in the embedded one, or not at all */
     struct epmd_queries *queries; /* owned */
+    struct places places;         /* where nodes are dialled without it, or when it does not know them */
     bool was_registered;
 };
 
@@ -49,10 +54,13 @@ static char **copy_list(const char *const *list)
 enum err epmd_start(struct node *n, const struct node_config *config)
 {
     struct node_epmd *e = mem_zalloc(sizeof *e);
+    uint64_t seed;
 
     n->epmd = e;
     if (!e)
         return ERR_NOMEM;
+    loop_random(&seed, sizeof seed);
+    places_init(&e->places, seed);
     e->mode = config->epmd_mode;
     e->port = config->epmd_port ? config->epmd_port : DEFAULT_PORT;
     e->queries = epmd_queries_new(n->loop);
@@ -63,7 +71,13 @@ enum err epmd_start(struct node *n, const struct node_config *config)
         return ERR_NOMEM;
     if (config->epmd_listen && !(e->listen = copy_list(config->epmd_listen)))
         return ERR_NOMEM;
-    return ERR_NONE;
+    for (size_t i = 0; i < config->place_count; i++) {
+        const struct node_place *p = &config->places[i];
+
+        if (places_fix(&e->places, p->name, p->host, p->port) != ERR_NONE)
+            return ERR_NOMEM;
+    }
+    return survey_start(n, e->queries, &e->places);
 }
 
 static struct slice alive_name(const struct node *n)
@@ -170,6 +184,7 @@ static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation,
         LOG(LOG_INFO, "epmd-registered", LOG_SLICE("name", n->name_slice), LOG_UINT("creation", creation));
         n->epmd->was_registered = true;
         node_registered(n, creation);
+        survey_soon(n);
         break;
     case EPMD_CLIENT_REFUSED:
         if (n->creation == 0)
@@ -226,6 +241,7 @@ bool epmd_is_embedded(const struct node *n)
 
 void epmd_quiesce(struct node *n)
 {
+    survey_stop(n);
     epmd_client_free(n->epmd->client);
     n->epmd->client = NULL;
     n->epmd->was_registered = false;
@@ -242,6 +258,7 @@ void epmd_free(struct node *n)
     epmd_client_free(e->client);
     epmd_server_stop(e->server);
     epmd_queries_free(e->queries);
+    places_fini(&e->places);
     free_list(e->listen);
     mem_free(e->host);
     mem_free(e);
@@ -250,25 +267,67 @@ void epmd_free(struct node *n)
 
 /* ---- lookups ---- */
 
+static const char *host_of(const struct link *l)
+{
+    return strchr(l->name, '@') + 1;
+}
+
 static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *entry)
 {
-    link_resolved(ctx, id, e, e == ERR_NONE ? entry->port : 0, e == ERR_NONE ? entry->highest : 0);
+    struct node *n = ctx;
+    struct link *l = idtab_get(&n->links, id);
+    const struct place *was;
+
+    if (!l)
+        return;
+    if (e == ERR_NONE) {
+        places_saw(&n->epmd->places, slice_of_str(l->name), entry->port, entry->highest,
+                   loop_now_ms(n->loop));
+        link_found(n, id, host_of(l), entry->port, entry->highest, false);
+        return;
+    }
+    was = places_find(&n->epmd->places, slice_of_str(l->name));
+    if (!was) {
+        link_not_found(n, id, e);
+        return;
+    }
+    LOG(LOG_INFO, "epmd-remembered", LOG_STR("node", l->name), LOG_UINT("port", was->port),
+        LOG_STR("error", err_name(e)));
+    link_found(n, id, host_of(l), was->port, was->highest, e == ERR_NO_NODE);
 }
 
-uint64_t epmd_resolve(struct node *n, struct link *l)
+const char *epmd_host_for(const struct node *n, const char *host)
 {
-    const char *at = strchr(l->name, '@');
-    struct slice alive = slice_of(l->name, (size_t)(at - l->name));
-    const char *host = at + 1;
-
     /* A node of our own host is known to the EPMD that we register with. */
-    if (n->epmd->host && slice_eq(slice_of_str(host), n->host))
-        host = n->epmd->host;
-    return epmd_lookup(n->epmd->queries, host, n->epmd->port, alive, n->connect_ms, found, n, l->id);
+    return n->epmd->host && slice_eq(slice_of_str(host), n->host) ? n->epmd->host : host;
 }
 
-void epmd_resolve_cancel(struct node *n, uint64_t handle)
+uint16_t epmd_port(const struct node *n)
+{
+    return n->epmd->port;
+}
+
+bool epmd_find(struct node *n, struct link *l)
+{
+    const struct place *place = places_find(&n->epmd->places, slice_of_str(l->name));
+    struct slice alive = slice_of(l->name, (size_t)(host_of(l) - 1 - l->name));
+
+    if (place && place->is_fixed) {
+        link_found(n, l->id, place->host, place->port, place->highest, false);
+        return true;
+    }
+    l->lookup = epmd_lookup(n->epmd->queries, epmd_host_for(n, host_of(l)), n->epmd->port, alive,
+                            n->connect_ms, found, n, l->id);
+    return l->lookup != 0;
+}
+
+void epmd_find_cancel(struct node *n, uint64_t handle)
 {
     if (handle)
         epmd_query_cancel(n->epmd->queries, handle);
+}
+
+void epmd_forget(struct node *n, struct slice name)
+{
+    places_forget(&n->epmd->places, name);
 }

@@ -12,9 +12,12 @@
 #include "node/link.h"
 #include "node/node.h"
 #include "node/pidtab.h"
+#include "node/places.h"
 #include "node/process.h"
 #include "node/signal.h"
 #include "node/spawn.h"
+
+struct epmd_queries;
 
 struct node {
     struct loop *loop; /* borrowed */
@@ -35,6 +38,7 @@ struct node {
     uint16_t port_low, port_high;
     struct loop_listener *listener;
     struct node_epmd *epmd; /* owned: registration and lookups, node/epmd.c */
+    struct survey *survey;  /* owned: node/survey.c */
     struct loop_timer *start_timer;
     node_started_fn *started;
     void *started_ctx;
@@ -115,17 +119,32 @@ MUST_USE enum err epmd_start(struct node *n, const struct node_config *config);
 void epmd_register(struct node *n); /* ends in node_registered or node_start_failed */
 void epmd_quiesce(struct node *n);
 void epmd_free(struct node *n);
-/* Where does that node listen? Ends in link_resolved; 0: failed at once. */
-uint64_t epmd_resolve(struct node *n, struct link *l);
-void epmd_resolve_cancel(struct node *n, uint64_t handle);
+/* Where does that node listen? Ends in link_found or link_not_found, perhaps before it returns. False: failed
+ * at once (no memory). */
+MUST_USE bool epmd_find(struct node *n, struct link *l);
+void epmd_find_cancel(struct node *n, uint64_t handle);
+/* It is not where it was when EPMD last knew it. */
+void epmd_forget(struct node *n, struct slice name);
+/* Which EPMD knows the nodes of that host, and its port. */
+const char *epmd_host_for(const struct node *n, const char *host);
+uint16_t epmd_port(const struct node *n);
 bool epmd_is_registered(const struct node *n);
 bool epmd_is_embedded(const struct node *n);
+
+/* node/survey.c: reads the names that EPMDs know now and then, to remember where nodes are */
+MUST_USE enum err survey_start(struct node *n, struct epmd_queries *queries, struct places *places);
+void survey_stop(struct node *n);
+void survey_soon(struct node *n); /* something is new */
 
 /* node/node.c */
 void node_registered(struct node *n, uint32_t creation);
 void node_start_failed(struct node *n, enum err e, const char *text);
 /* node/link.c */
-void link_resolved(struct node *n, uint64_t link_id, enum err e, uint16_t port, unsigned highest_version);
+/* highest: version of the handshake, 0: not known. is_memory: EPMD, asked, does not know it: it is where it
+ * was. */
+void link_found(struct node *n, uint64_t link_id, const char *host, uint16_t port, unsigned highest,
+                bool is_memory);
+void link_not_found(struct node *n, uint64_t link_id, enum err e);
 /* node/request.c */
 void request_arm(struct node *n);
 

@@ -79,7 +79,7 @@ static void release(struct link *l)
     l->state = LINK_CLOSED;
     drop_name(l);
     idtab_remove(&n->links, l->id);
-    epmd_resolve_cancel(n, l->lookup);
+    epmd_find_cancel(n, l->lookup);
     loop_dial_cancel(n->loop, l->dial);
     l->lookup = l->dial = 0;
     loop_stream_close(l->stream);
@@ -213,9 +213,12 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
     }
     l->dial = 0;
     if (!s) {
+        if (l->is_memory && e != ERR_TIMEOUT)
+            epmd_forget(n, slice_of_str(l->name));
         link_close(l, e == ERR_TIMEOUT ? e : ERR_NO_CONNECTION,
                    e == ERR_TIMEOUT ? "its port does not answer in time"
-                                    : "its port does not accept a connection");
+                   : l->is_memory ? "EPMD on its host knows no node of that name, and it is not where it was"
+                                  : "its port does not accept a connection");
         return;
     }
     config_of(n, &config);
@@ -231,24 +234,62 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
     arm(l, dist_conn_deadline(l->conn));
 }
 
-void link_resolved(struct node *n, uint64_t link_id, enum err e, uint16_t port, unsigned highest_version)
+static void dial(struct link *l, unsigned version)
+{
+    struct node *n = l->node;
+
+    l->state = LINK_DIALLING;
+    l->handshake_version = version;
+    l->dial = loop_dial(n->loop, l->at_host, l->at_port, n->connect_ms, connected, n, l->id);
+    if (!l->dial)
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+}
+
+void link_found(struct node *n, uint64_t link_id, const char *host, uint16_t port, unsigned highest,
+                bool is_memory)
 {
     struct link *l = idtab_get(&n->links, link_id);
 
     if (!l)
         return;
     l->lookup = 0;
-    if (e != ERR_NONE) {
-        link_close(l, e,
-                   e == ERR_NO_NODE ? "EPMD on its host knows no node of that name"
-                                    : "EPMD on its host cannot be reached");
-        return;
-    }
-    l->state = LINK_DIALLING;
-    l->handshake_version = highest_version >= 6 ? 6 : 5;
-    l->dial = loop_dial(n->loop, (const char *)host_of(l).ptr, port, n->connect_ms, connected, n, l->id);
-    if (!l->dial)
+    l->at_host = mem_strndup(host, strlen(host));
+    l->at_port = port;
+    l->is_version_sure = highest > 0;
+    l->is_memory = is_memory;
+    if (l->at_host)
+        dial(l, highest == 0 || highest >= 6 ? 6 : 5);
+    else
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+}
+
+void link_not_found(struct node *n, uint64_t link_id, enum err e)
+{
+    struct link *l = idtab_get(&n->links, link_id);
+
+    if (!l)
+        return;
+    l->lookup = 0;
+    link_close(l, e,
+               e == ERR_NO_NODE ? "EPMD on its host knows no node of that name"
+                                : "EPMD on its host cannot be reached");
+}
+
+/* OTP before 23 hangs up on a name of version 6, without a word. */
+static bool wants_older_version(const struct link *l, enum err e)
+{
+    return e == ERR_CLOSED && l->state == LINK_HANDSHAKE && l->was_dialled && !l->is_version_sure &&
+           l->handshake_version == 6 && dist_conn_stats(l->conn).bytes_in == 0 &&
+           (!l->node->tls || loop_stream_tls_version(l->stream));
+}
+
+static void dial_older_version(struct link *l)
+{
+    loop_stream_close(l->stream);
+    l->stream = NULL;
+    dist_conn_free(l->conn);
+    l->conn = NULL;
+    dial(l, 5);
 }
 
 static void give_up(struct link *l)
@@ -256,6 +297,7 @@ static void give_up(struct link *l)
     idtab_remove(&l->node->links, l->id);
     loop_timer_free(l->timer);
     drop_name(l);
+    mem_free(l->at_host);
     mem_free(l->name);
     mem_free(l);
 }
@@ -267,11 +309,11 @@ struct link *link_dial(struct node *n, struct slice name)
     if (!l)
         return NULL;
     l->was_dialled = true;
-    if (take_name(l, name) != ERR_NONE || !(l->lookup = epmd_resolve(n, l))) {
+    if (take_name(l, name) != ERR_NONE || !epmd_find(n, l)) {
         give_up(l);
         return NULL;
     }
-    return l;
+    return l->state == LINK_CLOSED ? NULL : l;
 }
 
 void link_accept(struct node *n, struct loop_stream *s)
@@ -348,6 +390,7 @@ static void link_up(struct link *l)
         LOG_STR("tls", n->tls ? loop_stream_tls_version(l->stream) : "no"));
     route_link_up(l);
     request_link_up(l);
+    survey_soon(n);
 }
 
 /* Refused with nok: the peer's own connection to us is under way and takes our place when it comes. */
@@ -364,6 +407,10 @@ static void link_ended(struct link *l, enum err e, const char *text)
 {
     if (e == ERR_NAME_TAKEN && l->was_dialled && l->state == LINK_HANDSHAKE) {
         yield_to_peer(l);
+        return;
+    }
+    if (wants_older_version(l, e)) {
+        dial_older_version(l);
         return;
     }
     if (l->state != LINK_UP && e != ERR_AUTH && e != ERR_NOT_ALLOWED && e != ERR_TIMEOUT && e != ERR_NOMEM)
@@ -459,6 +506,7 @@ static void free_dead(struct node *n)
         n->dead = l->next_dead;
         CHECK(!l->requests);
         dist_conn_free(l->conn);
+        mem_free(l->at_host);
         mem_free(l->name);
         mem_free(l);
     }

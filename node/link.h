@@ -34,6 +34,10 @@ struct link {
     struct loop_timer *timer;   /* owned */
     uint64_t armed_at;          /* when the timer is due */
     unsigned handshake_version;
+    char *at_host; /* owned: where it is dialled */
+    uint16_t at_port;
+    bool is_version_sure;     /* else, when the peer hangs up on version 6, it is dialled once more with 5 */
+    bool is_memory;           /* it is dialled where it was: EPMD does not know it */
     struct request *requests; /* waiting for the link or for an answer over it */
     size_t request_count;
     struct signals waiting; /* of processes, until it is up */

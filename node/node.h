@@ -24,6 +24,13 @@ enum node_epmd_mode {
     NODE_EPMD_NONE,     /* not registered; peers' ports are still asked of their hosts' EPMD */
 };
 
+/* A node that is dialled there, without asking EPMD. */
+struct node_place {
+    struct slice name; /* "kv@host" */
+    const char *host;  /* name or address */
+    uint16_t port;
+};
+
 struct node_config {
     struct slice name;                      /* "erlgate@host"; copied */
     struct slice cookie;                    /* copied, wiped at the end */
@@ -31,15 +38,17 @@ struct node_config {
     const char *dist_host;                  /* address to listen on for other nodes; "" all */
     uint16_t dist_port_low, dist_port_high; /* 0: any port */
     enum node_epmd_mode epmd_mode;
-    const char *epmd_host;          /* EXTERNAL */
-    uint16_t epmd_port;             /* 0: 4369 */
-    const char *const *epmd_listen; /* addresses of the embedded one, NULL-terminated; NULL: all */
-    const struct loop_tls *tls;     /* borrowed for the node's life: every link speaks TLS, as with
-                                       -proto_dist inet_tls; NULL: none does */
-    uint32_t tick_ms;               /* net_ticktime; 0: 60,000 */
-    uint32_t connect_ms;            /* EPMD, TCP and handshake together, each at most; 0: 7,000 */
-    size_t max_message;             /* bytes of one incoming message; 0: 128 MiB */
-    size_t max_queue;               /* bytes waiting for one link; 0: 64 MiB. Beyond: ERR_OVERLOADED */
+    const char *epmd_host;           /* EXTERNAL */
+    uint16_t epmd_port;              /* 0: 4369 */
+    const char *const *epmd_listen;  /* addresses of the embedded one, NULL-terminated; NULL: all */
+    const struct node_place *places; /* copied */
+    size_t place_count;
+    const struct loop_tls *tls; /* borrowed for the node's life: every link speaks TLS, as with
+                                   -proto_dist inet_tls; NULL: none does */
+    uint32_t tick_ms;           /* net_ticktime; 0: 60,000 */
+    uint32_t connect_ms;        /* EPMD, TCP and handshake together, each at most; 0: 7,000 */
+    size_t max_message;         /* bytes of one incoming message; 0: 128 MiB */
+    size_t max_queue;           /* bytes waiting for one link; 0: 64 MiB. Beyond: ERR_OVERLOADED */
 };
 
 MUST_USE struct node *node_new(struct loop *l, const struct node_config *config);

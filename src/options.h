@@ -35,6 +35,8 @@
     X(OPT_EPMD, "epmd", "MODE", "auto", "auto: the EPMD that runs, else our own; embedded; HOST:PORT; none") \
     X(OPT_EPMD_LISTEN, "epmd-listen", "ADDRESS", NULL,                                                       \
       "address of the embedded EPMD; default as for --dist-listen")                                          \
+    X(OPT_PEER, "peer", "NAME@HOST=HOST:PORT", NULL,                                                         \
+      "a node that is dialled there, without asking EPMD; may be repeated")                                  \
     X(OPT_VISIBLE, "visible", NULL, "false",                                                                 \
       "be a visible node; --hidden, the default, is what suits a cluster that uses `global`")                \
     X(OPT_NET_TICKTIME, "net-ticktime", "SECONDS", "60",                                                     \
@@ -59,7 +61,7 @@ enum option {
         OPT_COUNT
 };
 
-enum { OPTION_VALUES_MAX = 64, OPTION_LISTS = 1 };
+enum { OPTION_VALUES_MAX = 64, OPTION_LISTS = 2 };
 
 struct options {
     char *values[OPT_COUNT]; /* owned; NULL: neither given nor with a default */

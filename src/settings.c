@@ -306,6 +306,30 @@ static bool read_logging(struct settings *s, const struct options *o)
     return true;
 }
 
+/* "kv@host=10.0.0.1:9100" */
+static bool read_peers(struct settings *s, const struct options *o)
+{
+    const char *const *list = options_list(o, OPT_PEER);
+    size_t n = 0;
+
+    for (; list[n]; n++) {
+        const char *equals = strrchr(list[n], '=');
+        struct node_place *p = &s->peers[n];
+
+        if (!equals || !split_address(equals + 1, s->peer_hosts[n], sizeof s->peer_hosts[n], &p->port) ||
+            !s->peer_hosts[n][0] || p->port == 0)
+            return refuse("peer", "is to be NAME@HOST=HOST:PORT, as in kv@host=10.0.0.1:9100");
+        p->name = slice_of(list[n], (size_t)(equals - list[n]));
+        p->host = s->peer_hosts[n];
+        if (!node_name_is_valid(p->name))
+            return refuse("peer",
+                          "what stands before the = is to be a node's name, as in kv@host=10.0.0.1:9100");
+    }
+    s->node.places = s->peers;
+    s->node.place_count = n;
+    return true;
+}
+
 static bool read_tls(struct settings *s, const struct options *o)
 {
     const char *verify = options_get(o, OPT_DIST_TLS_VERIFY);
@@ -327,8 +351,8 @@ static bool read_tls(struct settings *s, const struct options *o)
 bool settings_read(struct settings *s, const struct options *o)
 {
     *s = (struct settings){0};
-    if (!read_name(s, o) || !read_http(s, o) || !read_epmd(s, o) || !read_numbers(s, o) || !read_tls(s, o) ||
-        !read_logging(s, o))
+    if (!read_name(s, o) || !read_http(s, o) || !read_epmd(s, o) || !read_peers(s, o) ||
+        !read_numbers(s, o) || !read_tls(s, o) || !read_logging(s, o))
         return false;
     if (!read_ports(options_get(o, OPT_DIST_PORT), &s->node.dist_port_low, &s->node.dist_port_high))
         return refuse("dist-port", "is to be a port or a range, as in 9100 or 9100-9105");

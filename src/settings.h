@@ -18,6 +18,8 @@ struct settings {
     char http_host[256], dist_host[256], epmd_host[256], epmd_address[256];
     const char *epmd_addresses[2];
     struct node_config node;
+    struct node_place peers[OPTION_VALUES_MAX];
+    char peer_hosts[OPTION_VALUES_MAX][256];
     struct loop_tls_config tls; /* cert_file NULL: none */
     struct gateway_config gateway;
     uint64_t stop_timeout_ms;

@@ -96,7 +96,7 @@ class File(unittest.TestCase):
 
     def test_mistakes_have_a_place(self):
         self.refused("listen: 127.0.0.1:0\nnam: x\n", ".yaml:2:6: there is no option 'nam'; did you mean 'name'?")
-        self.refused("listen: [a]\n", ":1:9: only `host` takes a list")
+        self.refused("listen: [a]\n", ":1:9: only `host` and `peer` take a list")
         self.refused("epmd:\n  mode: auto\n", "not nested")
         self.refused("listen: 'x\n", ".yaml:")
         self.refused("just text\n", "mapping")

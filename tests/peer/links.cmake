@@ -1,2 +1,3 @@
 # How nodes are found and links are held.
 erlgate_peer_test(tls LEAK)
+erlgate_peer_test(finding LEAK)
