@@ -34,7 +34,7 @@
       "peer: both ends show certificates, and a node that we dial bears its host's name; none: no check")    \
     X(OPT_EPMD, "epmd", "MODE", "auto", "auto: the EPMD that runs, else our own; embedded; HOST:PORT; none") \
     X(OPT_EPMD_LISTEN, "epmd-listen", "ADDRESS", NULL,                                                       \
-      "address of the embedded EPMD; default as for --dist-listen")                                          \
+      "addresses of the embedded EPMD, commas between them; if not given: $ERL_EPMD_ADDRESS, else as for --dist-listen")                                          \
     X(OPT_PEER, "peer", "NAME@HOST=HOST:PORT", NULL,                                                         \
       "a node that is dialled there, without asking EPMD; may be repeated")                                  \
     X(OPT_VISIBLE, "visible", NULL, "false",                                                                 \

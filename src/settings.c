@@ -167,6 +167,24 @@ static bool read_epmd_port(uint16_t *ret)
     return true;
 }
 
+/* Addresses with commas between them, as in ERL_EPMD_ADDRESS. */
+static bool split_list(struct settings *s)
+{
+    size_t count = 0;
+
+    for (char *at = s->epmd_listen;; at++) {
+        if (count == SETTINGS_ADDRESSES_MAX)
+            return refuse("epmd-listen", "too many addresses");
+        s->epmd_addresses[count++] = at;
+        at += strcspn(at, ",");
+        if (!*at)
+            break;
+        *at = '\0';
+    }
+    s->node.epmd_listen = s->epmd_addresses;
+    return true;
+}
+
 static bool read_epmd(struct settings *s, const struct options *o)
 {
     const char *mode = options_get(o, OPT_EPMD), *listen = options_get(o, OPT_EPMD_LISTEN);
@@ -186,10 +204,10 @@ static bool read_epmd(struct settings *s, const struct options *o)
     } else {
         return refuse("epmd", "is to be auto, embedded, none or HOST:PORT");
     }
-    default_address(s, listen ? listen : getenv("ERL_EPMD_ADDRESS"), s->epmd_address, sizeof s->epmd_address);
-    s->epmd_addresses[0] = s->epmd_address;
-    s->node.epmd_listen = s->epmd_addresses;
-    return true;
+    if (!listen || !*listen)
+        listen = getenv("ERL_EPMD_ADDRESS");
+    default_address(s, listen && *listen ? listen : NULL, s->epmd_listen, sizeof s->epmd_listen);
+    return split_list(s);
 }
 
 /* ---- name and cookie ---- */

@@ -12,11 +12,13 @@
 #include "node/node.h"
 #include "src/options.h"
 
+enum { SETTINGS_ADDRESSES_MAX = 16 };
+
 struct settings {
     char name[1024]; /* of the node */
     char *cookie;    /* owned, wiped */
-    char http_host[256], dist_host[256], epmd_host[256], epmd_address[256];
-    const char *epmd_addresses[2];
+    char http_host[256], dist_host[256], epmd_host[256], epmd_listen[1024];
+    const char *epmd_addresses[SETTINGS_ADDRESSES_MAX + 1]; /* into epmd_listen */
     struct node_config node;
     struct node_place peers[OPTION_VALUES_MAX];
     char peer_hosts[OPTION_VALUES_MAX][256];
