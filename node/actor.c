@@ -329,3 +329,11 @@ enum err actor_set_leader(struct actor *a, const struct etf_pid *leader)
     a->leader.node.text.ptr = (uint8_t *)text;
     return ERR_NONE;
 }
+
+void actor_request_done(void *ctx, uint64_t id, const struct node_result *r)
+{
+    struct actor *a = actor_get((struct node_self){.node = ctx, .number = (uint32_t)(id >> 32)});
+
+    if (a && a->ops->result)
+        a->ops->result(actor_self(a), a->state, (uint32_t)id, r);
+}

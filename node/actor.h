@@ -72,6 +72,9 @@ void actors_expire(struct node *n);
 /* Sends a message, which parts together are, to wherever; lost when the node cannot be reached. */
 MUST_USE enum err actor_send(struct actor *a, const struct node_dest *to, const struct slice *parts,
                              size_t count, uint32_t uses);
+/* The result of a request of a process: ctx is the node, id its number and tag. One that has ended is not
+ * told. */
+void actor_request_done(void *ctx, uint64_t id, const struct node_result *r);
 MUST_USE enum err actor_set_alarm(struct actor *a, uint64_t ms);
 MUST_USE enum err actor_set_leader(struct actor *a, const struct etf_pid *leader);
 

@@ -24,8 +24,7 @@ bool gen_read_cast(struct etf_rd message, struct etf_rd *ret_request)
     return etf_read_tuple_is(ret_request, 2) && etf_read_atom_is(ret_request, "$gen_cast");
 }
 
-/* The alias inside a tag: [alias|Ref], and that of a multi_call, [[alias|Ref]|_]. Other tags have none. */
-static bool tag_alias(struct etf_rd tag, struct etf_ref *ret)
+bool gen_tag_alias(struct etf_rd tag, struct etf_ref *ret)
 {
     uint32_t len;
 
@@ -57,7 +56,7 @@ enum err gen_reply(struct actor *a, const struct node_from *from, struct slice r
     parts[0] = wr_written(&w);
     parts[1] = reply;
     /* An alias drops what comes too late, where a pid would find it in its mailbox. */
-    if (tag_alias(from->tag, &to.alias) &&
+    if (gen_tag_alias(from->tag, &to.alias) &&
         (!l || l->state != LINK_UP || (dist_conn_peer_flags(l->conn) & DIST_FLAG_ALIAS)))
         to.kind = NODE_DEST_ALIAS;
     if (e == ERR_NONE && (l || slice_eq(where, n->name_slice)))

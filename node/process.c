@@ -119,10 +119,12 @@ static enum err add(struct process *p, const struct etf_pid *peer, const struct 
         mem_free(w);
         return ERR_NOMEM;
     }
-    w->next = p->first_watcher;
-    if (w->next)
-        w->next->prev = w;
-    p->first_watcher = w;
+    w->prev = p->last_watcher;
+    if (w->prev)
+        w->prev->next = w;
+    else
+        p->first_watcher = w;
+    p->last_watcher = w;
     return ERR_NONE;
 }
 
@@ -137,6 +139,8 @@ static void drop(struct process *p, struct watcher *w)
         p->first_watcher = w->next;
     if (w->next)
         w->next->prev = w->prev;
+    else
+        p->last_watcher = w->prev;
     mem_free(w);
 }
 
@@ -253,7 +257,7 @@ void process_exit(struct process *p, struct slice reason)
     pidtab_remove(&p->node->processes, p->number);
     process_unregister(p);
     p->number = 0;
-    p->first_watcher = NULL;
+    p->first_watcher = p->last_watcher = NULL;
     map_fini(&p->watchers);
     while (w) {
         struct watcher *next = w->next;

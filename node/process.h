@@ -42,9 +42,9 @@ struct process {
     struct node *node; /* borrowed */
     uint32_t number;   /* 0: not started */
     const struct process_ops *ops;
-    struct map watchers;           /* struct watcher, by what it is: found at once, however many there are */
-    struct watcher *first_watcher; /* owned list of the same */
-    struct slice name;             /* registered as; owned; empty: none */
+    struct map watchers; /* struct watcher, by what it is: found at once, however many there are */
+    struct watcher *first_watcher, *last_watcher; /* owned list of the same, oldest first */
+    struct slice name;                            /* registered as; owned; empty: none */
 };
 
 /* Gives it a pid. ERR_NOMEM, ERR_OVERLOADED. */

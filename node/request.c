@@ -22,7 +22,7 @@ static struct request *of_process(struct process *p)
  */
 enum { REF_KIND_REQUEST = 1 };
 
-static struct etf_ref ref_of(const struct request *r)
+struct etf_ref request_ref(const struct request *r)
 {
     const struct node *n = r->process.node;
 
@@ -79,7 +79,7 @@ static void request_free(struct request *r)
 }
 
 /* Ends it and tells why; the request leaves every table before its owner hears of it. */
-static void end(struct request *r, const struct node_result *result)
+void request_end(struct request *r, const struct node_result *result)
 {
     struct node *n = r->process.node;
 
@@ -96,7 +96,7 @@ static void fail(struct request *r, enum err e, const char *text)
 {
     struct node_result result = {.err = e, .was_sent = r->was_sent, .text = text};
 
-    end(r, &result);
+    request_end(r, &result);
 }
 
 /* The process it is for, when that is one of this node. */
@@ -107,6 +107,23 @@ static struct process *target_here(struct node *n, const struct request *r)
     return route_is_own_pid(n, &r->pid) ? pidtab_get(&n->processes, route_number(&r->pid)) : NULL;
 }
 
+static bool is_rpc(const struct request *r)
+{
+    return r->kind == REQUEST_RPC || r->kind == REQUEST_RPC_CAST;
+}
+
+/* Is an answer waited for? */
+static bool is_call(const struct request *r)
+{
+    return r->kind == REQUEST_CALL || r->kind == REQUEST_RPC;
+}
+
+/* An rpc's comes with the process that is spawned for it, and stays on that. */
+static bool has_monitor(const struct request *r)
+{
+    return r->was_sent && (r->kind == REQUEST_CALL || (r->kind == REQUEST_RPC && (r->to_pid || r->by_rex)));
+}
+
 /* Gives back the monitor of a call that ends otherwise than by its DOWN. */
 static void demonitor(struct request *r)
 {
@@ -114,10 +131,10 @@ static void demonitor(struct request *r)
         .op = DIST_CTL_DEMONITOR_P,
         .from = {.kind = DIST_END_PID, .pid = process_pid(&r->process)},
         .to = {.kind = DIST_END_NAME, .name = {.text = r->name}},
-        .ref = ref_of(r),
+        .ref = request_ref(r),
     };
 
-    if (r->kind != REQUEST_CALL || !r->was_sent)
+    if (!has_monitor(r))
         return;
     if (!r->link) {
         struct process *p = target_here(r->process.node, r);
@@ -139,7 +156,7 @@ static bool read_reply(struct request *r, struct slice term, const struct etf_at
                        struct slice *ret_reply)
 {
     struct etf_rd rd = etf_rd_of(term, atoms);
-    struct etf_ref ref, own = ref_of(r);
+    struct etf_ref ref, own = request_ref(r);
     uint32_t len;
 
     if (!etf_read_tuple_is(&rd, 2))
@@ -158,19 +175,23 @@ static void message(struct process *p, struct link *from, const struct etf_ref *
 
     (void)from;
     (void)alias;
-    if (r->kind != REQUEST_CALL || !read_reply(r, term, atoms, &result.term)) {
+    if (!has_monitor(r) || !read_reply(r, term, atoms, &result.term)) {
         p->node->unknown_dropped++;
         return;
     }
     demonitor(r);
-    end(r, &result);
+    if (is_rpc(r)) {
+        rpc_reply(r, result.term, atoms);
+        return;
+    }
+    request_end(r, &result);
 }
 
-static void down(struct process *p, const struct etf_ref *ref, const struct dist_end *from, struct slice reason,
-                 const struct etf_atoms *atoms)
+static void down(struct process *p, const struct etf_ref *ref, const struct dist_end *from,
+                 struct slice reason, const struct etf_atoms *atoms)
 {
     struct request *r = of_process(p);
-    struct etf_ref own = ref_of(r);
+    struct etf_ref own = request_ref(r);
     struct etf_rd rd = etf_rd_of(reason, atoms);
     struct node_result result = {
         .err = ERR_CALLEE_EXIT, .was_sent = r->was_sent, .term = reason, .atoms = atoms};
@@ -178,11 +199,15 @@ static void down(struct process *p, const struct etf_ref *ref, const struct dist
     (void)from;
     if (!etf_ref_eq(ref, &own))
         return;
+    if (is_rpc(r) && !r->by_rex) {
+        rpc_down(r, reason, atoms);
+        return;
+    }
     if (etf_read_atom_is(&rd, "noproc"))
         result.err = ERR_NOPROC;
     else if (etf_read_atom_is(&rd, "noconnection"))
         result.err = ERR_NODEDOWN;
-    end(r, &result);
+    request_end(r, &result);
 }
 
 /* Somebody has sent this request's pid an exit signal: it ends, as a process that does not trap exits would.
@@ -203,11 +228,20 @@ static void exit_came(struct process *p, const struct etf_pid *from, bool is_lin
     if (etf_read_atom_is(&rd, "normal"))
         return;
     demonitor(r);
-    end(r, &result);
+    request_end(r, &result);
+}
+
+static void other(struct process *p, const struct dist_ctl *ctl, const struct etf_atoms *atoms)
+{
+    struct request *r = of_process(p);
+    struct etf_ref own = request_ref(r);
+
+    if (ctl->op == DIST_CTL_SPAWN_REPLY && r->kind == REQUEST_RPC && etf_ref_eq(&ctl->ref, &own))
+        rpc_spawned(r, ctl, atoms);
 }
 
 static const struct process_ops ops = {
-    .kind = "request", .message = message, .down = down, .exit = exit_came};
+    .kind = "request", .message = message, .down = down, .exit = exit_came, .other = other};
 
 /* ---- sending ---- */
 
@@ -223,7 +257,7 @@ static void set_target(const struct request *r, struct dist_end *end_)
 static void write_wrapping(struct wr *w, struct request *r, bool has_alias)
 {
     struct etf_pid self = process_pid(&r->process);
-    struct etf_ref ref = ref_of(r);
+    struct etf_ref ref = request_ref(r);
 
     if (r->kind == REQUEST_CAST) {
         etf_write_tuple(w, 2);
@@ -246,7 +280,7 @@ static enum err send_monitor(struct request *r)
     struct dist_ctl ctl = {
         .op = DIST_CTL_MONITOR_P,
         .from = {.kind = DIST_END_PID, .pid = process_pid(&r->process)},
-        .ref = ref_of(r),
+        .ref = request_ref(r),
     };
 
     set_target(r, &ctl.to);
@@ -266,6 +300,11 @@ static enum err send_over_link(struct request *r, struct slice term)
         return ERR_PEER_UNSUPPORTED;
     if (link_is_full(l))
         return ERR_OVERLOADED;
+    if (is_rpc(r)) {
+        e = rpc_send(r, term);
+        r->was_sent = e == ERR_NONE;
+        return e;
+    }
     wr_init(&w, SIZE_MAX);
     write_wrapping(&w, r, (dist_conn_peer_flags(l->conn) & DIST_FLAG_ALIAS) != 0);
     set_target(r, &ctl.to);
@@ -298,8 +337,8 @@ void request_link_up(struct link *l)
         result.was_sent = r->was_sent;
         mem_free(r->term);
         r->term = NULL;
-        if (result.err != ERR_NONE || r->kind != REQUEST_CALL)
-            end(r, &result);
+        if (result.err != ERR_NONE || !is_call(r))
+            request_end(r, &result);
         r = next;
         if (l->state != LINK_UP)
             return; /* a callback has closed it: request_link_down has ended the rest */
@@ -355,7 +394,7 @@ void request_expire(struct node *n)
 
         result.was_connecting = r->link && r->link->state != LINK_UP;
         demonitor(r);
-        end(r, &result);
+        request_end(r, &result);
     }
     request_arm(n);
 }
@@ -403,7 +442,7 @@ static struct request *request_new(struct node *n, enum request_kind kind, const
 static void discard(struct request *r)
 {
     r->done = NULL;
-    end(r, &(struct node_result){.err = ERR_CANCELLED});
+    request_end(r, &(struct node_result){.err = ERR_CANCELLED});
 }
 
 /* To a process of this very node; to one that does not exist, a call hears noproc and the rest nothing. */
@@ -411,11 +450,16 @@ static enum err send_here(struct node *n, struct request *r, struct slice term)
 {
     struct process *p = target_here(n, r);
     struct etf_pid self = process_pid(&r->process);
-    struct etf_ref ref = ref_of(r);
+    struct etf_ref ref = request_ref(r);
     struct wr w;
     struct slice parts[2];
     enum err e;
 
+    if (is_rpc(r)) {
+        e = rpc_send(r, term);
+        r->was_sent = e == ERR_NONE;
+        return e;
+    }
     if (!p)
         return r->kind == REQUEST_CALL ? route_down_local(n, r->process.number, &ref, process_reason_noproc)
                                        : ERR_NONE;
@@ -437,7 +481,7 @@ static enum err request_here(struct node *n, struct request *r, struct slice ter
 {
     enum err e = send_here(n, r, term);
 
-    if (e != ERR_NONE || r->kind != REQUEST_CALL) {
+    if (e != ERR_NONE || !is_call(r)) {
         discard(r);
         return e;
     }
@@ -465,13 +509,10 @@ static struct link *link_to(struct node *n, struct slice name)
     return l ? l : link_dial(n, name);
 }
 
-enum err node_request(struct node *n, enum node_verb verb, const struct node_target *target,
-                      struct slice request, uint32_t uses, uint64_t timeout_ms, node_done_fn *done, void *ctx,
-                      uint64_t id, uint64_t *ret_op)
+enum err request_start(struct node *n, enum request_kind kind, struct slice where,
+                       const struct node_target *target, struct slice term, uint32_t uses,
+                       uint64_t timeout_ms, node_done_fn *done, void *ctx, uint64_t id, uint64_t *ret_op)
 {
-    static const enum request_kind kinds[] = {
-        [NODE_CALL] = REQUEST_CALL, [NODE_CAST] = REQUEST_CAST, [NODE_SEND] = REQUEST_SEND};
-    struct slice where = target->is_pid ? target->pid.node.text : target->node;
     struct request *r;
     struct link *l;
     enum err e = ERR_NONE;
@@ -479,7 +520,7 @@ enum err node_request(struct node *n, enum node_verb verb, const struct node_tar
     *ret_op = 0;
     if (n->is_quiet || !n->creation)
         return ERR_CLOSED;
-    r = request_new(n, kinds[verb], target, timeout_ms);
+    r = request_new(n, kind, target, timeout_ms);
     if (!r)
         return ERR_NOMEM;
     r->uses = uses;
@@ -487,7 +528,7 @@ enum err node_request(struct node *n, enum node_verb verb, const struct node_tar
     r->ctx = ctx;
     r->done_id = id;
     if (slice_eq(where, n->name_slice))
-        return request_here(n, r, request, ret_op);
+        return request_here(n, r, term, ret_op);
     l = link_to(n, where);
     if (!l) {
         discard(r);
@@ -495,14 +536,25 @@ enum err node_request(struct node *n, enum node_verb verb, const struct node_tar
     }
     enlist(r, l);
     if (l->state == LINK_UP)
-        e = send_over_link(r, request);
+        e = send_over_link(r, term);
     else
-        e = keep_term(r, request);
-    if (e != ERR_NONE || (l->state == LINK_UP && verb != NODE_CALL))
+        e = keep_term(r, term);
+    if (e != ERR_NONE || (l->state == LINK_UP && !is_call(r)))
         discard(r);
     else
         *ret_op = r->id;
     return e;
+}
+
+enum err node_request(struct node *n, enum node_verb verb, const struct node_target *target,
+                      struct slice request, uint32_t uses, uint64_t timeout_ms, node_done_fn *done, void *ctx,
+                      uint64_t id, uint64_t *ret_op)
+{
+    static const enum request_kind kinds[] = {
+        [NODE_CALL] = REQUEST_CALL, [NODE_CAST] = REQUEST_CAST, [NODE_SEND] = REQUEST_SEND};
+
+    return request_start(n, kinds[verb], target->is_pid ? target->pid.node.text : target->node, target,
+                         request, uses, timeout_ms, done, ctx, id, ret_op);
 }
 
 enum err node_connect(struct node *n, struct slice name, uint64_t timeout_ms, node_done_fn *done, void *ctx,

@@ -10,7 +10,14 @@
 #include "node/deadlines.h"
 #include "node/process.h"
 
-enum request_kind { REQUEST_CALL, REQUEST_CAST, REQUEST_SEND, REQUEST_CONNECT };
+enum request_kind {
+    REQUEST_CALL,
+    REQUEST_CAST,
+    REQUEST_SEND,
+    REQUEST_CONNECT,
+    REQUEST_RPC,      /* the term is three: module, function, arguments; see node/rpc.c */
+    REQUEST_RPC_CAST, /* likewise */
+};
 
 struct request {
     struct process process; /* a call's own pid; not started for the others */
@@ -19,6 +26,7 @@ struct request {
     struct link *link;           /* borrowed; NULL: to this very node */
     struct request *prev, *next; /* in the link's list */
     bool was_sent;
+    bool by_rex; /* RPC: the peer cannot spawn for us, so rex is called */
     bool to_pid;
     struct etf_pid pid; /* to_pid; its node's text stands in `text` */
     struct slice name;  /* else; stands in `text` */
@@ -42,6 +50,24 @@ void request_move_all(struct link *from, struct link *to);
 void request_expire(struct node *n);
 /* A reference that came back: the request it belongs to, or NULL. */
 struct request *request_of_ref(const struct node *n, const struct etf_ref *ref);
+/* Ends it and tells why. */
+void request_end(struct request *r, const struct node_result *result);
+/* Its reference: of its monitor, its alias, its spawn request. */
+struct etf_ref request_ref(const struct request *r);
+/* As node_request, for every kind but CONNECT; target may be NULL for RPC and RPC_CAST. */
+MUST_USE enum err request_start(struct node *n, enum request_kind kind, struct slice where,
+                                const struct node_target *target, struct slice term, uint32_t uses,
+                                uint64_t timeout_ms, node_done_fn *done, void *ctx, uint64_t id,
+                                uint64_t *ret_op);
 void request_end_all(struct node *n, enum err why, const char *text);
+
+/* ---- node/rpc.c ---- */
+
+/* Sends it over its link, or, where that is NULL, to this very node. */
+MUST_USE enum err rpc_send(struct request *r, struct slice mfa);
+/* Its spawn request was answered, its process has ended, or rex has replied. */
+void rpc_spawned(struct request *r, const struct dist_ctl *ctl, const struct etf_atoms *atoms);
+void rpc_down(struct request *r, struct slice reason, const struct etf_atoms *atoms);
+void rpc_reply(struct request *r, struct slice reply, const struct etf_atoms *atoms);
 
 #endif

@@ -44,5 +44,9 @@ MUST_USE enum err node_rpc(struct node *n, struct slice node, struct slice modul
 MUST_USE enum err node_rpc_cast(struct node *n, struct slice node, struct slice module, struct slice function,
                                 struct slice args, uint64_t timeout_ms, node_done_fn *done, void *ctx,
                                 uint64_t id, uint64_t *ret_op);
+/* The same from a process: its `result` is called with the tag, unless it has ended. */
+MUST_USE enum err node_rpc_from(struct node_self self, struct slice node, struct slice module,
+                                struct slice function, struct slice args, uint64_t timeout_ms, uint32_t tag,
+                                uint64_t *ret_op);
 
 #endif

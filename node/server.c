@@ -167,15 +167,6 @@ enum err node_server_start(struct node *n, struct slice name, const struct node_
 
 /* ---- as a client ---- */
 
-/* The result of a request of a process: found by its number, so that one that has ended is not told. */
-static void request_done(void *ctx, uint64_t id, const struct node_result *r)
-{
-    struct actor *a = actor_get((struct node_self){.node = ctx, .number = (uint32_t)(id >> 32)});
-
-    if (a && a->ops->result)
-        a->ops->result(actor_self(a), a->state, (uint32_t)id, r);
-}
-
 static bool target_of(const struct node *n, const struct node_dest *to, struct node_target *ret)
 {
     *ret = (struct node_target){.is_pid = to->kind == NODE_DEST_PID,
@@ -199,7 +190,7 @@ static enum err request(struct node_self self, enum node_verb verb, const struct
         return ERR_INVALID;
     e = spawn_check_term(term, &uses);
     if (e == ERR_NONE)
-        e = node_request(self.node, verb, &target, term, uses, timeout_ms, request_done, self.node,
+        e = node_request(self.node, verb, &target, term, uses, timeout_ms, actor_request_done, self.node,
                          (uint64_t)self.number << 32 | tag, &op);
     if (ret_op && e == ERR_NONE)
         *ret_op = op;

@@ -116,13 +116,25 @@ static bool is_tuple_of(struct etf_rd r, const char *label, uint32_t arity)
     return etf_read_tuple_is(&r, arity) && etf_read_atom_is(&r, label);
 }
 
-static void write_answer(struct wr *w, struct actor *a, struct server *s, struct etf_rd request)
+/* sys:get_state/1 wants {ok, State} since the release whose aliases have five words, and the bare state
+ * before. */
+static bool wants_ok(const struct node_from *from)
+{
+    struct etf_ref alias;
+
+    return gen_tag_alias(from->tag, &alias) && alias.count == 5;
+}
+
+static void write_answer(struct wr *w, struct actor *a, struct server *s, const struct node_from *from,
+                         struct etf_rd request)
 {
     struct etf_rd r = request;
 
     if (etf_read_atom_is(&r, "get_state")) {
-        etf_write_tuple(w, 2);
-        etf_write_atom_str(w, "ok");
+        if (wants_ok(from)) {
+            etf_write_tuple(w, 2);
+            etf_write_atom_str(w, "ok");
+        }
         write_state(w, a, s);
     } else if (etf_read_atom_is(&r, "get_status")) {
         write_status(w, a, s);
@@ -143,7 +155,7 @@ void sys_request(struct actor *a, struct server *s, const struct node_from *from
     enum err e;
 
     wr_init(&w, SIZE_MAX);
-    write_answer(&w, a, s, request);
+    write_answer(&w, a, s, from, request);
     e = wr_ok(&w) ? node_reply(actor_self(a), from, wr_written(&w)) : w.err;
     wr_fini(&w);
     if (e != ERR_NONE)

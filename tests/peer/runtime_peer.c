@@ -361,11 +361,10 @@ static void act(struct node_self self, struct etf_rd r, const struct node_from *
     struct wr scratch;
     char verb[1100], word[1100];
     uint64_t id = 0;
-    uint32_t arity;
 
     wr_init(&scratch, SIZE_MAX);
     a->err = ERR_INVALID;
-    if (!etf_read_tuple(&r, &arity) || !text_of(&r, verb))
+    if (!text_of(&r, verb))
         return;
 #define IS(text) (strcmp(verb, text) == 0)
     if (IS("send") && read_dest(&r, &d, &t)) {

@@ -1,0 +1,47 @@
+/*
+ * pg: OTP's process groups: a scope of this node exchanges its members with the scopes of the same name at
+ * other nodes.
+ *
+ * A scope is a process registered under the scope's name, as OTP's. It speaks the messages of OTP 23 to 28,
+ * which OTP 29 understands and answers in. A hidden node is not looked for by the others; so the scope itself
+ * looks for theirs, when a node connects and every few seconds where none has answered.
+ *
+ * Groups are terms, compared by =:=. The view is eventually consistent, as pg's is. Terms and threads:
+ * node/spawn.h.
+ */
+#ifndef ERLGATE_NODE_PG_H
+#define ERLGATE_NODE_PG_H
+
+#include "node/spawn.h"
+
+/* pg:start(Scope). ERR_NONE too when it runs already; ERR_NAME_TAKEN by another process; ERR_CLOSED before
+ * the node is up. */
+MUST_USE enum err node_pg_start(struct node *n, struct slice scope);
+
+/* pg:join(Scope, Group, self()): one may join several times, and leaves as often, or by its end.
+ * ERR_NOT_FOUND: no such scope; ERR_NOPROC; ERR_NOMEM; or what is wrong with the term. */
+MUST_USE enum err node_pg_join(struct node_self self, struct slice scope, struct slice group);
+/* pg:leave(Scope, Group, self()). ERR_NOT_FOUND: not joined. */
+MUST_USE enum err node_pg_leave(struct node_self self, struct slice scope, struct slice group);
+
+/* pg:get_members(Scope, Group): each member once for each time it has joined; borrowed for the call. */
+typedef void node_pg_member_fn(void *ctx, const struct etf_pid *pid, bool is_local);
+void node_pg_members(struct node *n, struct slice scope, struct slice group, node_pg_member_fn *each,
+                     void *ctx);
+/* pg:which_groups(Scope). */
+typedef void node_pg_group_fn(void *ctx, struct slice group, size_t members, size_t local_members);
+void node_pg_groups(struct node *n, struct slice scope, node_pg_group_fn *each, void *ctx);
+
+/* pg:monitor(Scope, Group), or with an empty group pg:monitor_scope(Scope): from now on self gets the
+ * messages {Ref, join, Group, Pids} and {Ref, leave, Group, Pids}; Ref is node_ref_of(ret_monitor). Ends by
+ * node_pg_demonitor or with the process. */
+MUST_USE enum err node_pg_monitor(struct node_self self, struct slice scope, struct slice group,
+                                  uint64_t *ret_monitor);
+void node_pg_demonitor(struct node_self self, struct slice scope, uint64_t monitor);
+
+/* Sends the message to every member, or with only_one to one of them, another each time; ret_count (may be
+ * NULL) says to how many. */
+MUST_USE enum err node_pg_send(struct node_self self, struct slice scope, struct slice group,
+                               struct slice message, bool only_one, size_t *ret_count);
+
+#endif

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""The node runtime against real nodes of OTP 23, 25, 27 and 29. Each test is a function of testruntime.erl, which runs at
+the Erlang node and deals with one C node (runtime_peer.c), hidden, that all of them are connected to."""
+
+import os
+import subprocess
+
+import peers
+from matrix import each, print_table, use
+from peers import BIN, Epmd, Peer, check, equal, eventually, fresh_cookie, spawn, temporary_dir
+
+EPMD = Epmd()
+COOKIE = fresh_cookie()
+C = "c@localhost"
+
+
+class CNode:
+    def __init__(self, name=C, *words):
+        self.dir = temporary_dir()
+        env = {**os.environ, "ERLGATE_COOKIE": COOKIE}
+        self.proc = spawn([BIN / "tests" / "peer" / "runtime_peer", name, EPMD.port, *words], env=env,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.dir / "stderr", "wb"))
+        equal(self.proc.stdout.readline(), b"up\n", "start of the C node: " + self.log())
+
+    def log(self):
+        return (self.dir / "stderr").read_text(errors="replace")
+
+    def stop(self):
+        self.proc.stdin.close()
+        equal(self.proc.wait(10 * peers.SLOWER), 0, "how the C node ended: " + self.log()[-2000:])
+
+
+NODE = CNode()
+PEERS = {r: Peer(r, f"e{r}@localhost", EPMD.port, COOKIE, kernel={"connect_all": "false"}, extra=["-connect_all", "false"])
+         for r in peers.RELEASES}
+for peer_ in PEERS.values():
+    peer_.ready()
+use(list(PEERS))
+
+
+def run(release, function, *args, seconds=30):
+    equal(PEERS[release].eval(f"testruntime:{function}({', '.join(['c@localhost', *args])})", seconds), "ok", function)
+    check(NODE.proc.poll() is None, "the C node has ended:", NODE.log()[-3000:])
+
+
+def _add(function, what, *args, seconds=30):
+    globals()["test_" + function] = each(what)(lambda release: run(release, function, *args, seconds=seconds))
+
+
+for function_, what_, *args_ in (
+    ("ping", "net_adm:ping, connect_node, nodes(hidden)"),
+    ("messages", "Pid ! M, {Name, Node} ! M, names"),
+    ("call", "gen_server:call: reply, later, noproc, timeout"),
+    ("cast", "gen_server:cast, plain messages"),
+    ("multi_call", "gen_server:multi_call"),
+    ("monitored", "monitors of a C process, by pid and by name"),
+    ("linked", "links, from both ends"),
+    ("exits", "exit/2, both ways; trap_exit, kill"),
+    ("aliases", "aliases"),
+    ("sys_messages", "sys:get_state, get_status, suspend, resume"),
+    ("stop", "gen_server:stop"),
+    ("rpc_in", "rpc:call, cast, block_call, multicall into C"),
+    ("erpc_in", "erpc:call, cast, multicall, send_request into C"),
+    ("rex", "rex as ei asks it"),
+    ("io", "the group leader"),
+    ("size", "64 MiB both ways", "64 bsl 20"),
+    ("in_order", "100,000 messages in order, both ways", "100000"),
+    ("echo", "terms of every type come back =:="),
+    ("many_monitors", "100,000 monitors of one process", "100000"),
+    ("nobody", "signals to nobody"),
+    ("from_c", "messages and casts from C"),
+    ("calls_from_c", "gen_server:call from C: all its ends"),
+    ("monitors_from_c", "monitors of processes and nodes from C"),
+    ("rpc_from_c", "erpc:call, cast from C: all its ends"),
+    ("local", "signals within the C node"),
+    ("pg", "pg: join, leave, members, a scope that starts anew"),
+):
+    _add(function_, what_, *args_, seconds=20)
+
+
+@each("a node that dies: DOWN, EXIT, nodedown, calls")
+def test_cut(release):
+    other = Peer(release, f"other{release}@localhost", EPMD.port, COOKIE, extra=["-connect_all", "false"]).ready()
+    run(release, "cut", other.node)
+
+
+def test_what_is_printed_is_logged():
+    check("printed by" in NODE.log() or '"printed by ~p' in NODE.log(), "no line of io:format")
+    check("plain text" in NODE.log(), "no line of io:put_chars")
+
+
+def test_the_c_node_ends():
+    waits = []
+    for peer in PEERS.values():
+        peer.eval("register(ready_here, spawn(fun() -> receive ready -> ok end end))")
+        waits.append(peer.start_eval("testruntime:c_ends(c@localhost, whereis(ready_here))", 30))
+    for peer in PEERS.values():
+        eventually(lambda: peer.eval("whereis(ready_here)") == "undefined", "it watches")
+    NODE.stop()
+    for wait in waits:
+        equal(wait(), "ok")
+
+
+at_end = print_table
+if __name__ == "__main__":
+    peers.main(globals())
