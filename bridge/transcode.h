@@ -27,7 +27,7 @@ struct transcode_options {
     uint32_t max_digits;       /* in: of an integer; 0: 10,000 */
     size_t max_bytes;          /* in: what one $etf may inflate to; 0: 64 MiB */
     uint32_t refuse;           /* in: enum etf_use bits that are refused, with ERR_PEER_UNSUPPORTED */
-    uint64_t seed;             /* in: of the hash of object keys: random where the input may be hostile */
+    uint64_t seed;             /* of the hashes of keys: random where the input may be hostile */
     /* In: told of each atom that the text introduces (tags, node names, modules and functions, keys with
      * keys_as_atoms; not of true, false and the null atom). A failure ends the call with that error. */
     enum err (*on_atom)(void *ctx, struct etf_atom atom);

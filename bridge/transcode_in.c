@@ -144,58 +144,7 @@ static enum err push_key(struct in *s, uint32_t key, const uint8_t *at)
     return ERR_NONE;
 }
 
-/* ---- Duplicate keys ---- */
-
-static const uint8_t *skip_string(const uint8_t *p)
-{
-    while (*p != '"')
-        p += *p == '\\' ? 2 : 1;
-    return p + 1;
-}
-
-/* The text has been read up to behind the container that starts at p: where does its member number index
- * start? */
-static const uint8_t *find_member(const uint8_t *p, uint32_t index)
-{
-    unsigned depth = 0;
-
-    for (;;) {
-        if (*p == '"') {
-            p = skip_string(p + 1);
-            continue;
-        }
-        if (*p == '{' || *p == '[')
-            depth++;
-        if (*p == '}' || *p == ']')
-            depth--;
-        if (depth == 1 && (*p == ',' || *p == '{' || *p == '[') && index-- == 0) {
-            for (p++; *p == ' ' || *p == '\t' || *p == '\r' || *p == '\n';)
-                p++;
-            return p;
-        }
-        p++;
-    }
-}
-
-static enum err check_keys(struct in *s)
-{
-    struct in_frame *f = &s->frames[s->depth - 1];
-    uint32_t twin;
-    enum err e = keys_find_twin(s, f, &twin);
-    const uint8_t *at = s->start + f->json;
-
-    if (e != ERR_NONE)
-        return in_fail(s, e, at, "no memory to compare the keys of a map");
-    if (twin == UINT32_MAX)
-        return ERR_NONE;
-    if (f->kind == IN_OBJECT) {
-        f->key = s->keys[f->keys + twin];
-    } else {
-        f->kind = IN_PAIR_KEY;
-        f->count = twin;
-    }
-    return in_fail(s, ERR_DUPLICATE_KEY, find_member(at, twin), "a key stands twice in this map");
-}
+/* ---- Duplicate keys: while they are few. Of many: transcode_twin.c ---- */
 
 /* Is the newest key, which stands at o - its length, equal to one before? For few keys. skew: where the bytes
  * that differ start: at the length of a binary, so that length and first bytes are compared as one word. */
@@ -678,7 +627,7 @@ after_value:
             FAIL(expected(s, p, "',' or '}' must stand here"));
         p++;
         if (UNLIKELY(s->key_count - f->keys > FEW_KEYS))
-            CALL(check_keys(s));
+            CALL(twin_check(s));
         store_be32(base + f->at + 1, s->key_count - f->keys);
         s->key_count = f->keys;
         break;
@@ -731,7 +680,7 @@ after_value:
         if (UNLIKELY(!IS(']')))
             FAIL(expected(s, p, "',' or ']' must stand here"));
         p++;
-        CALL(check_keys(s));
+        CALL(twin_check(s));
         store_be32(base + f->at + 1, f->count + 1);
         s->key_count = f->keys;
         goto tag_end;

@@ -103,14 +103,9 @@ enum err tag_write_float(struct in *s, const uint8_t **p);
 /* An integer of any length. */
 enum err tag_write_integer(struct in *s, bool negative, struct slice digits, const uint8_t *at);
 
-/* ---- bridge/transcode_keys.c ---- */
+/* ---- bridge/transcode_twin.c ---- */
 
-/* Are two of the frame's keys equal? ret_index: which, counted from the frame's first, the later of both;
- * UINT32_MAX when none is. */
-enum err keys_find_twin(struct in *s, const struct in_frame *f, uint32_t *ret_index);
-
-/* Heap sort: in place, and at its worst as good as ever. */
-void keys_sort(uint32_t *a, size_t n, int (*compare)(const void *ctx, uint32_t x, uint32_t y),
-               const void *ctx);
+/* The container on top is complete: are two of its keys equal? Fails then, at the second of them. */
+enum err twin_check(struct in *s);
 
 #endif

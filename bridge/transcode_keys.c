@@ -1,11 +1,17 @@
-/* Which keys of a map are equal? For maps that are too large to compare each key with all before it. */
+#include "bridge/transcode_keys.h"
+
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "bridge/transcode_in.h"
 
-static void sift_down(uint32_t *a, size_t root, size_t n, int (*compare)(const void *, uint32_t, uint32_t),
-                      const void *ctx)
+/* ---- Heap sort: in place, and at its worst as good as ever ---- */
+
+static int compare(const struct keys_source *k, uint32_t x, uint32_t y)
+{
+    return slice_cmp(k->get(k->ctx, x), k->get(k->ctx, y));
+}
+
+static void sift_down(const struct keys_source *k, uint32_t *a, size_t root, size_t n)
 {
     uint32_t v = a[root];
 
@@ -14,8 +20,8 @@ static void sift_down(uint32_t *a, size_t root, size_t n, int (*compare)(const v
 
         if (child >= n)
             break;
-        child += child + 1 < n && compare(ctx, a[child], a[child + 1]) < 0;
-        if (compare(ctx, v, a[child]) >= 0)
+        child += child + 1 < n && compare(k, a[child], a[child + 1]) < 0;
+        if (compare(k, v, a[child]) >= 0)
             break;
         a[root] = a[child];
         root = child;
@@ -23,52 +29,28 @@ static void sift_down(uint32_t *a, size_t root, size_t n, int (*compare)(const v
     a[root] = v;
 }
 
-void keys_sort(uint32_t *a, size_t n, int (*compare)(const void *ctx, uint32_t x, uint32_t y),
-               const void *ctx)
+static void sort(const struct keys_source *k, uint32_t *a, size_t n)
 {
     for (size_t i = n / 2; i-- > 0;)
-        sift_down(a, i, n, compare, ctx);
+        sift_down(k, a, i, n);
     for (size_t i = n; i-- > 1;) {
         uint32_t last = a[i];
 
         a[i] = a[0];
         a[0] = last;
-        sift_down(a, 0, i, compare, ctx);
+        sift_down(k, a, 0, i);
     }
 }
 
-/* ---- Objects: keys are binaries or atoms that this run has written, so equal keys are equal bytes ---- */
-
-struct view {
-    const uint8_t *out;
-    const uint32_t *keys;
-};
-
-static int compare_texts(const void *ctx, uint32_t x, uint32_t y)
-{
-    const struct view *v = ctx;
-
-    return slice_cmp(in_key_text(v->out + v->keys[x]), in_key_text(v->out + v->keys[y]));
-}
-
-static int compare_terms(const void *ctx, uint32_t x, uint32_t y)
-{
-    const struct view *v = ctx;
-    const uint32_t *a = v->keys + 2 * (size_t)x, *b = v->keys + 2 * (size_t)y;
-
-    return etf_compare_keys(slice_of(v->out + a[0], a[1] - a[0]), slice_of(v->out + b[0], b[1] - b[0]), NULL);
-}
-
-static uint32_t twin_of_sorted(uint32_t *order, uint32_t n, int (*compare)(const void *, uint32_t, uint32_t),
-                               const struct view *v)
+static uint32_t twin_of_sorted(const struct keys_source *k, uint32_t *order)
 {
     uint32_t twin = UINT32_MAX;
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < k->count; i++)
         order[i] = i;
-    keys_sort(order, n, compare, v);
-    for (uint32_t i = 1; i < n; i++) {
-        if (compare(v, order[i - 1], order[i]) == 0) {
+    sort(k, order, k->count);
+    for (uint32_t i = 1; i < k->count; i++) {
+        if (compare(k, order[i - 1], order[i]) == 0) {
             uint32_t later = order[i] > order[i - 1] ? order[i] : order[i - 1];
 
             twin = later < twin ? later : twin;
@@ -77,22 +59,22 @@ static uint32_t twin_of_sorted(uint32_t *order, uint32_t n, int (*compare)(const
     return twin;
 }
 
-/* Open addressing. Gives false when keys crowd so much that somebody must have chosen them to: then they are
- * sorted. */
-static bool twin_by_hash(uint32_t *slots, uint32_t mask, uint32_t n, const struct view *v, uint64_t seed,
+/* ---- Open addressing ---- */
+
+/* False when patience has ended. */
+static bool twin_by_hash(const struct keys_source *k, uint32_t *slots, uint32_t mask, uint64_t seed,
                          uint32_t *ret_twin)
 {
-    uint64_t patience = 64 + (uint64_t)n * 16;
+    uint64_t patience = 64 + (uint64_t)k->count * 16;
 
     memset(slots, 0xFF, ((size_t)mask + 1) * sizeof *slots);
     *ret_twin = UINT32_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        struct slice text = in_key_text(v->out + v->keys[i]);
-        uint64_t hash = map_hash(seed, text);
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct slice key = k->get(k->ctx, i);
         uint32_t at;
 
-        for (at = (uint32_t)hash & mask; slots[at] != UINT32_MAX; at = (at + 1) & mask) {
-            if (slice_eq(in_key_text(v->out + v->keys[slots[at]]), text)) {
+        for (at = (uint32_t)map_hash(seed, key) & mask; slots[at] != UINT32_MAX; at = (at + 1) & mask) {
+            if (slice_eq(k->get(k->ctx, slots[at]), key)) {
                 *ret_twin = i;
                 return true;
             }
@@ -104,28 +86,23 @@ static bool twin_by_hash(uint32_t *slots, uint32_t mask, uint32_t n, const struc
     return true;
 }
 
-enum err keys_find_twin(struct in *s, const struct in_frame *f, uint32_t *ret_index)
+enum err keys_find_twin(const struct keys_source *k, uint64_t seed, uint32_t *ret_index)
 {
-    bool is_object = f->kind == IN_OBJECT;
-    uint32_t n = is_object ? s->key_count - f->keys : (s->key_count - f->keys) / 2;
-    struct view v = {s->w->buf, s->keys + f->keys};
-    uint32_t small[64], *room = small, slots = n;
+    uint32_t few[64], *slots = few, count = ARRAY_LEN(few);
 
     *ret_index = UINT32_MAX;
-    if (n < 2)
-        return ERR_NONE;
-    if (is_object) {
-        for (slots = 64; slots < n + n / 4; slots *= 2)
-            CHECK(slots <= UINT32_MAX / 4);
+    while (count < k->count + k->count / 4) {
+        CHECK(count < UINT32_MAX / 2);
+        count *= 2;
     }
-    if (slots > ARRAY_LEN(small)) {
-        room = mem_realloc_array(NULL, slots, sizeof *room);
-        if (!room)
+    if (count > ARRAY_LEN(few)) {
+        slots = mem_realloc_array(NULL, count, sizeof *slots);
+        if (!slots)
             return ERR_NOMEM;
     }
-    if (!is_object || !twin_by_hash(room, slots - 1, n, &v, s->options->seed, ret_index))
-        *ret_index = twin_of_sorted(room, n, is_object ? compare_texts : compare_terms, &v);
-    if (room != small)
-        mem_free(room);
+    if (!twin_by_hash(k, slots, count - 1, seed, ret_index))
+        *ret_index = twin_of_sorted(k, slots);
+    if (slots != few)
+        mem_free(slots);
     return ERR_NONE;
 }

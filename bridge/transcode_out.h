@@ -68,8 +68,4 @@ struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF]);
 /* Fills s->shapes from the term at start. */
 enum err shape_find(struct out *s, struct etf_rd start);
 
-/* Heap sort (transcode_keys.c). */
-void keys_sort(uint32_t *a, size_t n, int (*compare)(const void *ctx, uint32_t x, uint32_t y),
-               const void *ctx);
-
 #endif

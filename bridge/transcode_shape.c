@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "bridge/transcode_keys.h"
 #include "bridge/transcode_out.h"
 #include "etf/integer.h"
 
@@ -59,12 +60,11 @@ struct texts {
     const struct text_at *of;
 };
 
-static int compare_texts(const void *ctx, uint32_t x, uint32_t y)
+static struct slice text_of(const void *ctx, uint32_t i)
 {
     const struct texts *t = ctx;
 
-    return slice_cmp(slice_of(t->bytes + t->of[x].at, t->of[x].len),
-                     slice_of(t->bytes + t->of[y].at, t->of[y].len));
+    return slice_of(t->bytes + t->of[i].at, t->of[i].len);
 }
 
 static enum err write_key_text(struct wr *w, struct etf_rd r)
@@ -89,32 +89,25 @@ static enum err write_key_text(struct wr *w, struct etf_rd r)
 static enum err find_collision(struct shape *s, const uint32_t *keys, uint32_t n, bool *ret_collides)
 {
     struct text_at *of = mem_realloc_array(NULL, n, sizeof *of);
-    uint32_t *order = mem_realloc_array(NULL, n, sizeof *order);
-    struct texts t;
+    struct texts t = {.of = of};
     struct wr bytes;
-    enum err e = ERR_NONE;
+    uint32_t twin = UINT32_MAX;
+    enum err e = of ? ERR_NONE : ERR_NOMEM;
 
-    *ret_collides = false;
     wr_init(&bytes, SIZE_MAX);
-    if (!of || !order)
-        e = ERR_NOMEM;
     for (uint32_t i = 0; i < n && e == ERR_NONE; i++) {
         struct etf_rd r = s->rd;
 
         r.rd.pos = r.rd.start + keys[i];
-        order[i] = i;
         of[i].at = bytes.len;
         e = write_key_text(&bytes, r);
         of[i].len = bytes.len - of[i].at;
     }
-    if (e == ERR_NONE) {
-        t = (struct texts){bytes.buf, of};
-        keys_sort(order, n, compare_texts, &t);
-        for (uint32_t i = 1; i < n; i++)
-            *ret_collides |= compare_texts(&t, order[i - 1], order[i]) == 0;
-    }
+    t.bytes = bytes.buf;
+    if (e == ERR_NONE)
+        e = keys_find_twin(&(struct keys_source){text_of, &t, n}, s->out->options->seed, &twin);
+    *ret_collides = twin != UINT32_MAX;
     wr_fini(&bytes);
-    mem_free(order);
     mem_free(of);
     return e;
 }

@@ -277,6 +277,54 @@ static void keys_are_compared_however_many_they_are(void **state)
     }
 }
 
+/* form with its one % replaced */
+static void print_key(char *key, size_t size, const char *form, unsigned number)
+{
+    const char *percent = strchr(form, '%');
+
+    snprintf(key, size, "%.*s%u%s", (int)(percent - form), form, number, percent + 1);
+}
+
+static void keys_of_pairs_are_compared_as_terms(void **state)
+{
+    static const char *const forms[] = {
+        "%",          "\"%\"",     "{\"$atom\":\"%\"}", "%.5", "{\"$tuple\":[%]}",
+        "[%,\"[,\"]", "{\"k\":%}", "1234567890%"};
+    (void)state;
+    for (size_t form = 0; form < ARRAY_LEN(forms); form++) {
+        for (unsigned n = 2; n < 200; n += n < 20 ? 1 : 61) {
+            for (unsigned twin = 0; twin <= n; twin += 1 + n / 3) {
+                struct transcode_fault f;
+                char pointer[32];
+                struct wr json, w;
+                enum err e;
+
+                wr_init(&json, SIZE_MAX);
+                wr_init(&w, SIZE_MAX);
+                wr_str(&json, "{\"$map\":[");
+                for (unsigned i = 0; i <= n; i++) {
+                    char key[64];
+
+                    print_key(key, sizeof key, forms[form], i < n ? i : twin);
+                    wr_printf(&json, "%s[%s,{\"a\":[1,\"}\"]}]", i ? " , " : "", key);
+                }
+                wr_str(&json, "]}");
+                e = transcode_json_to_etf(wr_written(&json), &plain, &w, NULL, &f);
+                if (twin == n) {
+                    assert_int_equal(e, ERR_NONE);
+                } else {
+                    assert_int_equal(e, ERR_DUPLICATE_KEY);
+                    sprintf(pointer, "/$map/%u/0", n);
+                    assert_string_equal(f.pointer, pointer);
+                    assert_memory_equal(json.buf + f.fault.offset - 3, " , [", 4);
+                }
+                wr_fini(&w);
+                wr_fini(&json);
+            }
+        }
+    }
+}
+
 static enum err count_atom(void *ctx, struct etf_atom atom)
 {
     char *names = ctx;
@@ -425,6 +473,7 @@ int main(void)
         cmocka_unit_test(erlang_and_encoded_terms_can_stand_inside),
         cmocka_unit_test(large_tuples_get_the_large_header),
         cmocka_unit_test(keys_are_compared_however_many_they_are),
+        cmocka_unit_test(keys_of_pairs_are_compared_as_terms),
         cmocka_unit_test(atoms_are_told_of),
         cmocka_unit_test(what_not_every_peer_takes_is_told_or_refused),
         cmocka_unit_test(what_came_before_in_the_writer_stays),
