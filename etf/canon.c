@@ -275,6 +275,9 @@ static void map_close(struct canon *c, const struct frame *f, struct fault *faul
         return;
     }
     k = c->keys.at + f->keys;
+    c->keys.count = f->keys;
+    if (n == 1)
+        return;
     len = c->w->len - first;
     copy = mem_alloc(len);
     if (!copy) {
@@ -288,7 +291,6 @@ static void map_close(struct canon *c, const struct frame *f, struct fault *faul
         p += k[i].end - k[i].at;
     }
     mem_free(copy);
-    c->keys.count = f->keys;
 }
 
 static void tuple(struct canon *c, uint32_t arity)

@@ -1,7 +1,5 @@
 #include "etf/parse.h"
 
-#include "base/check.h"
-#include "base/utf8.h"
 #include "etf/canon.h"
 #include "etf/integer.h"
 #include "etf/keys.h"
@@ -25,10 +23,7 @@ struct frame {
 };
 
 struct parser {
-    struct etf_lex l;
-    struct wr *w;
-    const struct etf_parse_rules *rules;
-    uint32_t max_digits;
+    struct etf_parser of;
     size_t max_depth, start;
     bool in_key;
     struct frame *frames; /* first or owned */
@@ -42,38 +37,16 @@ struct parser {
 /* What a step of the parser leaves: a whole term behind it, or the place of one in front. */
 enum next { NEXT_TERM_BEGINS, NEXT_TERM_ENDED };
 
-static size_t here(const struct parser *p)
-{
-    return rd_offset(&p->l.r);
-}
-
-static enum err fail(struct parser *p, enum err e, size_t at, const char *text)
-{
-    return fault_set(p->l.fault, e, at, text);
-}
-
-static enum err expected(struct parser *p, const char *text)
-{
-    return etf_lex_fail(&p->l, here(p), text);
-}
-
-#define TRY(expr)                          \
-    do {                                   \
-        enum err try_err = (expr);         \
-        if (UNLIKELY(try_err != ERR_NONE)) \
-            return try_err;                \
-    } while (0)
-
 static enum err push(struct parser *p, int kind, size_t at, size_t start)
 {
     struct frame *f;
 
     if (p->depth >= p->max_depth)
-        return fail(p, ERR_DEPTH, at, "nested deeper than allowed");
+        return etf_parse_fail(&p->of, ERR_DEPTH, at, "nested deeper than allowed");
     if (p->depth == p->cap) {
         f = etf_stack_grow(p->frames, p->first, &p->cap, sizeof *f);
         if (!f)
-            return fail(p, ERR_NOMEM, at, "");
+            return etf_parse_fail(&p->of, ERR_NOMEM, at, "");
         p->frames = f;
     }
     f = &p->frames[p->depth++];
@@ -87,240 +60,27 @@ static void part_begin(struct parser *p)
 {
     struct frame *f = &p->frames[p->depth - 1];
 
-    etf_lex_space(&p->l);
+    etf_lex_space(&p->of.l);
     if (f->kind == FRAME_MAP && f->count % 2)
         return; /* a value: what stays known is where its key is */
-    f->part = p->w->len;
-    f->part_at = here(p);
+    f->part = p->of.w->len;
+    f->part_at = etf_parse_here(&p->of);
     if (f->gathers)
         p->in_key = true;
 }
 
-static enum err told_atom(struct parser *p, size_t at, struct slice text)
-{
-    const struct etf_rules *rules = &p->rules->term;
-    enum err e = rules->on_atom ? rules->on_atom(rules->ctx, (struct etf_atom){.text = text}) : ERR_NONE;
-
-    return e == ERR_NONE ? e : fail(p, e, at, "this atom is not allowed");
-}
-
-static enum err write_atom(struct parser *p)
-{
-    size_t at = here(p), scratch = p->scratch.len;
-    struct etf_lex_text text;
-
-    TRY(etf_lex_atom(&p->l, false, &text));
-    etf_write_atom(p->w, etf_lex_slice(&p->l, text));
-    TRY(told_atom(p, at, etf_lex_slice(&p->l, text)));
-    p->scratch.len = scratch;
-    return ERR_NONE;
-}
-
-/* Behind `fun`. */
-static enum err external_fun(struct parser *p)
-{
-    struct etf_number arity;
-    size_t at;
-
-    wr_u8(p->w, ETF_EXPORT_EXT);
-    etf_lex_space(&p->l);
-    if (!etf_lex_is_atom_start(&p->l) && etf_lex_peek(&p->l, 0) != '\'')
-        return expected(p, "expected module:function/arity");
-    TRY(write_atom(p));
-    etf_lex_space(&p->l);
-    if (!etf_lex_take(&p->l, ":"))
-        return expected(p, "expected ':' and a function");
-    etf_lex_space(&p->l);
-    TRY(write_atom(p));
-    etf_lex_space(&p->l);
-    if (!etf_lex_take(&p->l, "/"))
-        return expected(p, "expected '/' and an arity");
-    etf_lex_space(&p->l);
-    at = here(p);
-    if (!etf_is_digit(etf_lex_peek(&p->l, 0)))
-        return expected(p, "expected an arity");
-    TRY(etf_lex_number(&p->l, p->max_digits, &arity));
-    if (arity.is_float || !arity.fits || arity.small > UINT8_MAX)
-        return fail(p, ERR_MALFORMED, at, "an arity is 0 to 255");
-    etf_write_uint64(p->w, arity.small);
-    return ERR_NONE;
-}
-
-static enum err word(struct parser *p)
-{
-    struct rd start = p->l.r;
-
-    if (etf_lex_take(&p->l, "fun") && !etf_lex_name_char(&p->l))
-        return external_fun(p);
-    p->l.r = start;
-    return write_atom(p);
-}
-
-/* What has come to scratch since it was `from` long. */
-static struct slice scratch_since(const struct parser *p, size_t from)
-{
-    return etf_lex_slice(&p->l,
-                         (struct etf_lex_text){.at = from, .len = p->scratch.len - from, .in_scratch = true});
-}
-
-/* How many characters the text in scratch from `from` on has, and whether all are bytes. */
-static uint64_t count_chars(const struct parser *p, size_t from, bool *ret_all_bytes)
-{
-    struct slice text = scratch_since(p, from);
-
-    *ret_all_bytes = true;
-    /* Lead bytes up to C3 are those of Latin-1; past it come lead bytes alone, for continuations are below
-     * C0. */
-    for (size_t i = 0; i < text.len && *ret_all_bytes; i++)
-        *ret_all_bytes = text.ptr[i] <= 0xC3;
-    return utf8_count(text);
-}
-
-static void write_chars(struct parser *p, size_t from, bool as_bytes)
-{
-    struct slice text = scratch_since(p, from);
-    const uint8_t *pos = text.ptr, *end = slice_end(text);
-
-    while (pos < end) {
-        uint32_t cp = (uint32_t)utf8_next(&pos, end);
-
-        if (as_bytes)
-            wr_u8(p->w, (uint8_t)cp);
-        else
-            etf_write_int64(p->w, cp);
-    }
-}
-
-/* One string, or several side by side: appended to scratch. */
-static enum err take_strings(struct parser *p)
-{
-    do {
-        TRY(etf_lex_string(&p->l));
-        etf_lex_space(&p->l);
-    } while (etf_lex_peek(&p->l, 0) == '"');
-    return ERR_NONE;
-}
-
-static void write_charlist(struct parser *p, size_t from)
-{
-    bool all_bytes;
-    uint64_t n = count_chars(p, from, &all_bytes);
-
-    if (n == 0) {
-        etf_write_nil(p->w);
-    } else if (n > UINT32_MAX) {
-        wr_fail(p->w, ERR_TOO_LARGE);
-    } else if (all_bytes && n <= UINT16_MAX) {
-        wr_u8(p->w, ETF_STRING_EXT);
-        wr_be16(p->w, (uint16_t)n);
-        write_chars(p, from, true);
-    } else {
-        etf_write_list(p->w, (uint32_t)n);
-        write_chars(p, from, false);
-        etf_write_nil(p->w);
-    }
-}
-
-static enum err string(struct parser *p)
-{
-    size_t from = p->scratch.len;
-
-    TRY(take_strings(p));
-    write_charlist(p, from);
-    p->scratch.len = from;
-    return ERR_NONE;
-}
-
-static enum err sigil(struct parser *p)
-{
-    size_t from = p->scratch.len;
-    bool is_binary;
-
-    TRY(etf_lex_sigil(&p->l, &is_binary));
-    if (is_binary)
-        etf_write_binary(p->w, scratch_since(p, from));
-    else
-        write_charlist(p, from);
-    p->scratch.len = from;
-    return ERR_NONE;
-}
-
-static enum err number(struct parser *p, bool negative)
-{
-    size_t at = here(p), scratch = p->scratch.len;
-    struct etf_number n;
-    enum err e;
-
-    TRY(etf_lex_number(&p->l, p->max_digits, &n));
-    if (n.is_float) {
-        etf_write_float(p->w, negative ? -n.f : n.f);
-    } else if (n.fits && !negative) {
-        etf_write_uint64(p->w, n.small);
-    } else if (n.fits && n.small <= (uint64_t)INT64_MAX) {
-        etf_write_int64(p->w, -(int64_t)n.small);
-    } else {
-        e = etf_integer_parse(p->w, negative, etf_lex_slice(&p->l, n.digits), n.base);
-        if (e != ERR_NONE)
-            return fail(p, e, at, "an integer that is too large");
-    }
-    p->scratch.len = scratch;
-    return ERR_NONE;
-}
-
-static enum err character(struct parser *p, bool negative)
-{
-    uint32_t cp;
-
-    TRY(etf_lex_char(&p->l, &cp));
-    etf_write_int64(p->w, negative ? -(int64_t)cp : (int64_t)cp);
-    return ERR_NONE;
-}
-
-static enum err signed_number(struct parser *p)
-{
-    bool negative = rd_u8(&p->l.r) == '-';
-
-    etf_lex_space(&p->l);
-    if (etf_lex_peek(&p->l, 0) == '$')
-        return character(p, negative);
-    if (!etf_is_digit(etf_lex_peek(&p->l, 0)))
-        return expected(p, "expected a number after the sign");
-    return number(p, negative);
-}
-
-/* A variable, or ${…}. */
-static enum err variable(struct parser *p)
-{
-    size_t at = here(p), n;
-    const uint8_t *end;
-    enum err e;
-
-    if (!p->rules->on_variable)
-        return fail(p, ERR_MALFORMED, at, "a variable has no value here");
-    if (etf_lex_take(&p->l, "${")) {
-        end = memchr(p->l.r.pos, '}', rd_left(&p->l.r));
-        if (!end)
-            return fail(p, ERR_MORE, at, "expected '}' after '${'");
-        p->l.r.pos = end + 1;
-    }
-    while (p->l.r.start[at] != '$' && (n = etf_lex_name_char(&p->l)))
-        rd_skip(&p->l.r, n);
-    e = p->rules->on_variable(p->rules->variable_ctx, slice_of(p->l.r.start + at, here(p) - at), p->w);
-    return e == ERR_NONE ? e : fail(p, e, at, "this variable is not allowed");
-}
-
 static enum err open_list(struct parser *p, enum next *ret)
 {
-    size_t at = here(p), start = p->w->len;
+    size_t at = etf_parse_here(&p->of), start = p->of.w->len;
 
-    rd_skip(&p->l.r, 1);
-    etf_lex_space(&p->l);
-    if (etf_lex_take(&p->l, "]")) {
-        etf_write_nil(p->w);
+    rd_skip(&p->of.l.r, 1);
+    etf_lex_space(&p->of.l);
+    if (etf_lex_take(&p->of.l, "]")) {
+        etf_write_nil(p->of.w);
         return ERR_NONE;
     }
-    wr_u8(p->w, ETF_LIST_EXT);
-    wr_be32(p->w, 0);
+    wr_u8(p->of.w, ETF_LIST_EXT);
+    wr_be32(p->of.w, 0);
     TRY(push(p, FRAME_LIST, at, start));
     *ret = NEXT_TERM_BEGINS;
     return ERR_NONE;
@@ -328,12 +88,12 @@ static enum err open_list(struct parser *p, enum next *ret)
 
 static enum err open_tuple(struct parser *p, enum next *ret)
 {
-    size_t at = here(p), start = p->w->len;
+    size_t at = etf_parse_here(&p->of), start = p->of.w->len;
 
-    rd_skip(&p->l.r, 1);
-    etf_lex_space(&p->l);
-    etf_write_tuple(p->w, 0); /* its header grows when more than 255 elements came */
-    if (etf_lex_take(&p->l, "}"))
+    rd_skip(&p->of.l.r, 1);
+    etf_lex_space(&p->of.l);
+    etf_write_tuple(p->of.w, 0); /* its header grows when more than 255 elements came */
+    if (etf_lex_take(&p->of.l, "}"))
         return ERR_NONE;
     TRY(push(p, FRAME_TUPLE, at, start));
     *ret = NEXT_TERM_BEGINS;
@@ -342,16 +102,16 @@ static enum err open_tuple(struct parser *p, enum next *ret)
 
 static enum err open_map(struct parser *p, enum next *ret)
 {
-    size_t at = here(p), start = p->w->len;
+    size_t at = etf_parse_here(&p->of), start = p->of.w->len;
     struct frame *f;
 
-    rd_skip(&p->l.r, 1);
-    etf_lex_space(&p->l);
-    if (!etf_lex_take(&p->l, "{"))
-        return expected(p, "expected '{'");
-    etf_lex_space(&p->l);
-    etf_write_map(p->w, 0);
-    if (etf_lex_take(&p->l, "}"))
+    rd_skip(&p->of.l.r, 1);
+    etf_lex_space(&p->of.l);
+    if (!etf_lex_take(&p->of.l, "{"))
+        return etf_parse_expected(&p->of, "expected '{'");
+    etf_lex_space(&p->of.l);
+    etf_write_map(p->of.w, 0);
+    if (etf_lex_take(&p->of.l, "}"))
         return ERR_NONE;
     TRY(push(p, FRAME_MAP, at, start));
     f = &p->frames[p->depth - 1];
@@ -364,19 +124,19 @@ static enum err open_map(struct parser *p, enum next *ret)
 
 static enum err open_paren(struct parser *p, enum next *ret)
 {
-    size_t at = here(p);
+    size_t at = etf_parse_here(&p->of);
 
-    rd_skip(&p->l.r, 1);
-    TRY(push(p, FRAME_PAREN, at, p->w->len));
+    rd_skip(&p->of.l.r, 1);
+    TRY(push(p, FRAME_PAREN, at, p->of.w->len));
     *ret = NEXT_TERM_BEGINS;
     return ERR_NONE;
 }
 
 static bool is_variable_start(const struct parser *p)
 {
-    int c = etf_lex_peek(&p->l, 0);
+    int c = etf_lex_peek(&p->of.l, 0);
 
-    return c != '@' && !etf_lex_is_atom_start(&p->l) && etf_lex_name_char(&p->l);
+    return c != '@' && !etf_lex_is_atom_start(&p->of.l) && etf_lex_name_char(&p->of.l);
 }
 
 /* One term, or the opening of one that has parts. */
@@ -385,38 +145,40 @@ static enum err term(struct parser *p, enum next *ret)
     int c, next;
 
     *ret = NEXT_TERM_ENDED;
-    etf_lex_space(&p->l);
-    c = etf_lex_peek(&p->l, 0);
-    next = etf_lex_peek(&p->l, 1);
+    etf_lex_space(&p->of.l);
+    c = etf_lex_peek(&p->of.l, 0);
+    next = etf_lex_peek(&p->of.l, 1);
     switch (c) {
     case '[': return open_list(p, ret);
     case '{': return open_tuple(p, ret);
     case '(': return open_paren(p, ret);
-    case '"': return string(p);
-    case '~': return sigil(p);
-    case '$': return next == '{' && p->rules->on_variable ? variable(p) : character(p, false);
+    case '"': return etf_parse_string(&p->of);
+    case '~': return etf_parse_sigil(&p->of);
+    case '$':
+        return next == '{' && p->of.rules->on_variable ? etf_parse_variable(&p->of)
+                                                       : etf_parse_char(&p->of, false);
     case '-':
-    case '+': return signed_number(p);
-    case '\'': return write_atom(p);
+    case '+': return etf_parse_signed(&p->of);
+    case '\'': return etf_parse_atom(&p->of);
     case '#':
         if (next == '{' || next == '%' || (next >= 0 && next <= ' '))
             return open_map(p, ret);
-        return etf_parse_opaque(&p->l, p->w, &p->rules->term, (uint32_t)(p->max_depth - p->depth),
+        return etf_parse_opaque(&p->of.l, p->of.w, &p->of.rules->term, (uint32_t)(p->max_depth - p->depth),
                                 p->depth == 0);
     case '<':
         if (next == '<')
-            return etf_parse_binary(&p->l, p->w, p->max_digits);
+            return etf_parse_binary(&p->of.l, p->of.w, p->of.max_digits);
         break;
     default:
         if (etf_is_digit(c))
-            return number(p, false);
-        if (etf_lex_is_atom_start(&p->l))
-            return word(p);
+            return etf_parse_number(&p->of, false);
+        if (etf_lex_is_atom_start(&p->of.l))
+            return etf_parse_word(&p->of);
         if (is_variable_start(p))
-            return variable(p);
+            return etf_parse_variable(&p->of);
         break;
     }
-    return expected(p, "expected a term");
+    return etf_parse_expected(&p->of, "expected a term");
 }
 
 /* Does the output of a key differ from the canonical form in which keys are compared? */
@@ -442,7 +204,7 @@ static bool needs_canon(uint8_t tag)
 
 static struct etf_key_bases bases(const struct parser *p)
 {
-    return (struct etf_key_bases){.of = {p->w->buf, p->canon.buf}};
+    return (struct etf_key_bases){.of = {p->of.w->buf, p->canon.buf}};
 }
 
 static const char twin_text[] = "this key is in the map already";
@@ -455,26 +217,26 @@ static enum err key_end(struct parser *p, const struct frame *f)
     enum err e;
 
     p->in_key = false;
-    if (p->rules->term.trusts_keys || !wr_ok(p->w))
+    if (p->of.rules->term.trusts_keys || !wr_ok(p->of.w))
         return ERR_NONE;
-    if (p->w->len > ETF_CANON_MAX_BYTES || p->canon.len > ETF_CANON_MAX_BYTES)
-        return fail(p, ERR_TOO_LARGE, f->part_at, "the term is larger than allowed");
-    key.len = (uint32_t)(p->w->len - f->part);
-    if (needs_canon(p->w->buf[f->part])) {
+    if (p->of.w->len > ETF_CANON_MAX_BYTES || p->canon.len > ETF_CANON_MAX_BYTES)
+        return etf_parse_fail(&p->of, ERR_TOO_LARGE, f->part_at, "the term is larger than allowed");
+    key.len = (uint32_t)(p->of.w->len - f->part);
+    if (needs_canon(p->of.w->buf[f->part])) {
         key.at = (uint32_t)p->canon.len;
         key.is_scratch = 1;
-        r = rd_of(slice_of(p->w->buf + f->part, p->w->len - f->part));
+        r = rd_of(slice_of(p->of.w->buf + f->part, p->of.w->len - f->part));
         e = etf_canon(&p->canon, &r, NULL, ETF_CANON_KEY, NULL);
         if (e == ERR_DUPLICATE_KEY)
-            return fail(p, e, f->part_at, "a map in this key has a key twice");
+            return etf_parse_fail(&p->of, e, f->part_at, "a map in this key has a key twice");
         if (e != ERR_NONE)
-            return fail(p, e, f->part_at, "");
+            return etf_parse_fail(&p->of, e, f->part_at, "");
         if (p->canon.len > ETF_CANON_MAX_BYTES)
-            return fail(p, ERR_TOO_LARGE, f->part_at, "the term is larger than allowed");
+            return etf_parse_fail(&p->of, ERR_TOO_LARGE, f->part_at, "the term is larger than allowed");
         key.len = (uint32_t)(p->canon.len - key.at);
     }
     b = bases(p);
-    return etf_keys_push(&p->keys, key, &b) ? ERR_NONE : fail(p, ERR_NOMEM, f->part_at, "");
+    return etf_keys_push(&p->keys, key, &b) ? ERR_NONE : etf_parse_fail(&p->of, ERR_NOMEM, f->part_at, "");
 }
 
 static void poke_be32(struct wr *w, size_t at, uint32_t v)
@@ -490,14 +252,14 @@ static enum err close_map(struct parser *p, const struct frame *f)
     const struct etf_key *twin = NULL;
 
     if (f->count / 2 > UINT32_MAX)
-        return fail(p, ERR_TOO_LARGE, f->at, "the term is larger than allowed");
-    poke_be32(p->w, f->start + 1, (uint32_t)(f->count / 2));
+        return etf_parse_fail(&p->of, ERR_TOO_LARGE, f->at, "the term is larger than allowed");
+    poke_be32(p->of.w, f->start + 1, (uint32_t)(f->count / 2));
     if (!f->gathers)
         return ERR_NONE;
     if (!etf_keys_find_twin(&p->keys, f->keys, &b, &twin))
-        return fail(p, ERR_NOMEM, f->at, "");
+        return etf_parse_fail(&p->of, ERR_NOMEM, f->at, "");
     if (twin)
-        return fail(p, ERR_DUPLICATE_KEY, twin->source, twin_text);
+        return etf_parse_fail(&p->of, ERR_DUPLICATE_KEY, twin->source, twin_text);
     p->keys.count = f->keys;
     p->canon.len = f->canon;
     return ERR_NONE;
@@ -506,12 +268,12 @@ static enum err close_map(struct parser *p, const struct frame *f)
 static enum err close_tuple(struct parser *p, const struct frame *f)
 {
     enum { SMALL_HEAD = 2, LARGE_HEAD = 5 };
-    struct wr *w = p->w;
+    struct wr *w = p->of.w;
 
-    if (f->count > ETF_TUPLE_MAX_ARITY && p->rules->term.refuse & ETF_USES_HUGE_TUPLE)
-        return fail(p, ERR_PEER_UNSUPPORTED, f->at, "a tuple of 2^24 elements or more");
+    if (f->count > ETF_TUPLE_MAX_ARITY && p->of.rules->term.refuse & ETF_USES_HUGE_TUPLE)
+        return etf_parse_fail(&p->of, ERR_PEER_UNSUPPORTED, f->at, "a tuple of 2^24 elements or more");
     if (f->count > UINT32_MAX)
-        return fail(p, ERR_TOO_LARGE, f->at, "the term is larger than allowed");
+        return etf_parse_fail(&p->of, ERR_TOO_LARGE, f->at, "the term is larger than allowed");
     if (f->count <= UINT8_MAX) {
         if (wr_ok(w))
             w->buf[f->start + 1] = (uint8_t)f->count;
@@ -529,34 +291,27 @@ static enum err close_tuple(struct parser *p, const struct frame *f)
 static enum err close_list(struct parser *p, struct frame *f)
 {
     for (size_t i = 0; i <= f->brackets; i++) {
-        etf_lex_space(&p->l);
-        if (!etf_lex_take(&p->l, "]"))
-            return expected(p, "expected ']' after the tail of a list");
+        etf_lex_space(&p->of.l);
+        if (!etf_lex_take(&p->of.l, "]"))
+            return etf_parse_expected(&p->of, "expected ']' after the tail of a list");
     }
-    etf_close_list(p->w, f->start, f->count, !f->has_tail, f->all_bytes);
+    etf_close_list(p->of.w, f->start, f->count, !f->has_tail, f->all_bytes);
     return ERR_NONE;
 }
 
 /* Behind the bar. A tail that is a list or a string is no more than further elements of this one. */
 static enum err list_tail(struct parser *p, struct frame *f, enum next *ret)
 {
-    size_t from = p->scratch.len;
-    bool all_bytes;
-
-    etf_lex_space(&p->l);
-    if (etf_lex_take(&p->l, "[")) {
+    etf_lex_space(&p->of.l);
+    if (etf_lex_take(&p->of.l, "[")) {
         f->brackets++;
-        etf_lex_space(&p->l);
-        if (etf_lex_peek(&p->l, 0) != ']') {
+        etf_lex_space(&p->of.l);
+        if (etf_lex_peek(&p->of.l, 0) != ']') {
             *ret = NEXT_TERM_BEGINS;
             return ERR_NONE;
         }
-    } else if (etf_lex_peek(&p->l, 0) == '"') {
-        TRY(take_strings(p));
-        f->count += count_chars(p, from, &all_bytes);
-        f->all_bytes = f->all_bytes && all_bytes;
-        write_chars(p, from, false);
-        p->scratch.len = from;
+    } else if (etf_lex_peek(&p->of.l, 0) == '"') {
+        TRY(etf_parse_string_tail(&p->of, &f->count, &f->all_bytes));
     } else {
         f->has_tail = true;
         *ret = NEXT_TERM_BEGINS;
@@ -571,28 +326,28 @@ static enum err in_list(struct parser *p, struct frame *f, enum next *ret)
     if (f->has_tail)
         return close_list(p, f);
     f->count++;
-    f->all_bytes = f->all_bytes && wr_ok(p->w) && p->w->len == f->part + 2 &&
-                   p->w->buf[f->part] == ETF_SMALL_INTEGER_EXT;
-    if (etf_lex_take(&p->l, ",")) {
+    f->all_bytes = f->all_bytes && wr_ok(p->of.w) && p->of.w->len == f->part + 2 &&
+                   p->of.w->buf[f->part] == ETF_SMALL_INTEGER_EXT;
+    if (etf_lex_take(&p->of.l, ",")) {
         *ret = NEXT_TERM_BEGINS;
         return ERR_NONE;
     }
-    if (etf_lex_take(&p->l, "|"))
+    if (etf_lex_take(&p->of.l, "|"))
         return list_tail(p, f, ret);
-    if (etf_lex_peek(&p->l, 0) != ']')
-        return expected(p, "expected ',', '|' or ']'");
+    if (etf_lex_peek(&p->of.l, 0) != ']')
+        return etf_parse_expected(&p->of, "expected ',', '|' or ']'");
     return close_list(p, f);
 }
 
 static enum err in_tuple(struct parser *p, struct frame *f, enum next *ret)
 {
     f->count++;
-    if (etf_lex_take(&p->l, ",")) {
+    if (etf_lex_take(&p->of.l, ",")) {
         *ret = NEXT_TERM_BEGINS;
         return ERR_NONE;
     }
-    if (!etf_lex_take(&p->l, "}"))
-        return expected(p, "expected ',' or '}'");
+    if (!etf_lex_take(&p->of.l, "}"))
+        return etf_parse_expected(&p->of, "expected ',' or '}'");
     return close_tuple(p, f);
 }
 
@@ -601,17 +356,17 @@ static enum err in_map(struct parser *p, struct frame *f, enum next *ret)
     bool is_key = f->count++ % 2 == 0;
 
     if (is_key) {
-        if (!etf_lex_take(&p->l, "=>"))
-            return expected(p, "expected '=>'");
+        if (!etf_lex_take(&p->of.l, "=>"))
+            return etf_parse_expected(&p->of, "expected '=>'");
         *ret = NEXT_TERM_BEGINS;
         return f->gathers ? key_end(p, f) : ERR_NONE;
     }
-    if (etf_lex_take(&p->l, ",")) {
+    if (etf_lex_take(&p->of.l, ",")) {
         *ret = NEXT_TERM_BEGINS;
         return ERR_NONE;
     }
-    if (!etf_lex_take(&p->l, "}"))
-        return expected(p, "expected ',' or '}'");
+    if (!etf_lex_take(&p->of.l, "}"))
+        return etf_parse_expected(&p->of, "expected ',' or '}'");
     return close_map(p, f);
 }
 
@@ -621,14 +376,14 @@ static enum err around(struct parser *p, enum next *ret)
     struct frame *f = &p->frames[p->depth - 1];
 
     *ret = NEXT_TERM_ENDED;
-    etf_lex_space(&p->l);
+    etf_lex_space(&p->of.l);
     switch (f->kind) {
     case FRAME_LIST: TRY(in_list(p, f, ret)); break;
     case FRAME_TUPLE: TRY(in_tuple(p, f, ret)); break;
     case FRAME_MAP: TRY(in_map(p, f, ret)); break;
     case FRAME_PAREN:
-        if (!etf_lex_take(&p->l, ")"))
-            return expected(p, "expected ')'");
+        if (!etf_lex_take(&p->of.l, ")"))
+            return etf_parse_expected(&p->of, "expected ')'");
         break;
     }
     if (*ret == NEXT_TERM_ENDED)
@@ -638,13 +393,14 @@ static enum err around(struct parser *p, enum next *ret)
 
 static enum err check_size(struct parser *p)
 {
-    size_t max = p->rules->term.max_bytes;
+    size_t max = p->of.rules->term.max_bytes;
 
-    if (!wr_ok(p->w))
-        return fail(p, p->w->err, here(p),
-                    p->w->err == ERR_TOO_LARGE ? "the term is larger than allowed" : "");
-    if (max && p->w->len - p->start > max)
-        return fail(p, ERR_TOO_LARGE, here(p), "the term is larger than allowed");
+    if (!wr_ok(p->of.w))
+        return etf_parse_fail(&p->of, p->of.w->err, etf_parse_here(&p->of),
+                              p->of.w->err == ERR_TOO_LARGE ? "the term is larger than allowed" : "");
+    if (max && p->of.w->len - p->start > max)
+        return etf_parse_fail(&p->of, ERR_TOO_LARGE, etf_parse_here(&p->of),
+                              "the term is larger than allowed");
     return ERR_NONE;
 }
 
@@ -653,19 +409,20 @@ static enum err the_end(struct parser *p)
 {
     struct rd before;
 
-    etf_lex_space(&p->l);
-    before = p->l.r;
-    if (etf_lex_take(&p->l, ".")) {
-        const uint8_t *dot_end = p->l.r.pos;
+    etf_lex_space(&p->of.l);
+    before = p->of.l.r;
+    if (etf_lex_take(&p->of.l, ".")) {
+        const uint8_t *dot_end = p->of.l.r.pos;
 
-        etf_lex_space(&p->l);
-        if (rd_left(&p->l.r) == 0)
+        etf_lex_space(&p->of.l);
+        if (rd_left(&p->of.l.r) == 0)
             return ERR_NONE;
-        if (p->l.r.pos == dot_end)
-            p->l.r = before;
+        if (p->of.l.r.pos == dot_end)
+            p->of.l.r = before;
     }
-    return rd_left(&p->l.r) ? fail(p, ERR_MALFORMED, here(p), "expected the end of the text behind the term")
-                            : ERR_NONE;
+    return rd_left(&p->of.l.r) ? etf_parse_fail(&p->of, ERR_MALFORMED, etf_parse_here(&p->of),
+                                                "expected the end of the text behind the term")
+                               : ERR_NONE;
 }
 
 static enum err run(struct parser *p)
@@ -687,14 +444,14 @@ enum err etf_parse(struct wr *w, struct slice text, const struct etf_parse_rules
 {
     static const struct etf_parse_rules none;
     struct fault fault = {0};
-    struct parser p = {.w = w, .rules = rules ? rules : &none, .start = w->len, .cap = INLINE_FRAMES};
+    struct parser p = {.of = {.w = w, .rules = rules ? rules : &none}, .start = w->len, .cap = INLINE_FRAMES};
     enum err e;
 
     if (text.len > ETF_CANON_MAX_BYTES)
         return fault_set(f, ERR_TOO_LARGE, ETF_CANON_MAX_BYTES, "the text is larger than allowed");
-    p.l = (struct etf_lex){.r = rd_of(text), .scratch = &p.scratch, .fault = &fault};
-    p.max_digits = p.rules->max_digits ? p.rules->max_digits : ETF_DEFAULT_MAX_DIGITS;
-    p.max_depth = p.rules->term.max_depth ? p.rules->term.max_depth : ETF_DEFAULT_MAX_DEPTH;
+    p.of.l = (struct etf_lex){.r = rd_of(text), .scratch = &p.scratch, .fault = &fault};
+    p.of.max_digits = p.of.rules->max_digits ? p.of.rules->max_digits : ETF_DEFAULT_MAX_DIGITS;
+    p.max_depth = p.of.rules->term.max_depth ? p.of.rules->term.max_depth : ETF_DEFAULT_MAX_DEPTH;
     p.frames = p.first;
     etf_keys_init(&p.keys);
     wr_init(&p.scratch, SIZE_MAX);

@@ -1,0 +1,68 @@
+/*
+ * validate_parts: a validation under way, and what it asks of terms without parts.
+ *
+ * Private to etf/: validate.c walks, validate_parts.c judges atoms, identifiers, integers and external funs.
+ */
+#ifndef ERLGATE_ETF_VALIDATE_PARTS_H
+#define ERLGATE_ETF_VALIDATE_PARTS_H
+
+#include "base/check.h"
+#include "etf/keys.h"
+#include "etf/validate.h"
+
+enum { ETF_INLINE_FRAMES = 32 };
+
+struct etf_frame {
+    enum { ETF_FRAME_PLAIN, ETF_FRAME_MAP, ETF_FRAME_FUN } kind;
+    uint32_t scratch;  /* ETF_FRAME_MAP: scratch's length before its keys */
+    uint64_t left;     /* parts that are not complete */
+    size_t keys;       /* ETF_FRAME_MAP: the first of its keys on the stack of keys */
+    size_t next_check; /* ETF_FRAME_MAP: the number of keys at which they are compared early */
+    size_t at;         /* ETF_FRAME_MAP: where the key at hand starts; ETF_FRAME_FUN: where it must end */
+};
+
+/* Made and ended in `validate`. A map's keys are gathered for the outermost map only: a map inside a key is
+ * looked through when that key is put into canonical form. */
+struct etf_validation {
+    struct rd r;
+    const struct etf_atoms *atoms;
+    const struct etf_rules *rules;
+    struct fault *fault; /* never NULL */
+    uint32_t uses;
+    bool in_key; /* of a map whose keys are gathered */
+    bool is_odd; /* something in the present key is not in canonical form */
+    bool is_cut; /* the input is longer, but may not be used further than here */
+    size_t depth, cap, max_depth;
+    struct etf_frame *frames; /* first or owned */
+    struct etf_keys keys;
+    struct wr scratch; /* keys in canonical form */
+    struct etf_frame first[ETF_INLINE_FRAMES];
+};
+
+#define TRY(expr)                          \
+    do {                                   \
+        enum err try_err = (expr);         \
+        if (UNLIKELY(try_err != ERR_NONE)) \
+            return try_err;                \
+    } while (0)
+
+enum err etf_invalid(struct etf_validation *v, enum err e, size_t at, const char *text);
+/* The cursor has failed while reading the term at `at`; what a reader of wire.h calls malformed has this
+ * text. */
+enum err etf_invalid_read(struct etf_validation *v, size_t at, const char *text);
+/* Notes a bit of enum etf_use, which may be refused. */
+MUST_USE enum err etf_uses(struct etf_validation *v, uint32_t bit, size_t at);
+
+/* Each judges what stands behind a tag that has been taken at `at`. */
+MUST_USE enum err etf_check_atom(struct etf_validation *v, uint8_t tag, size_t at);
+MUST_USE enum err etf_check_pid(struct etf_validation *v, uint8_t tag, size_t at);
+MUST_USE enum err etf_check_port(struct etf_validation *v, uint8_t tag, size_t at);
+MUST_USE enum err etf_check_ref(struct etf_validation *v, uint8_t tag, size_t at);
+MUST_USE enum err etf_check_big(struct etf_validation *v, uint8_t tag, size_t at);
+MUST_USE enum err etf_check_export(struct etf_validation *v, size_t at);
+/* And these, a part of another term with its tag: an atom; an integer, which OTP wants to fit into one word
+ * of its own. */
+MUST_USE enum err etf_check_part_atom(struct etf_validation *v);
+MUST_USE enum err etf_check_small(struct etf_validation *v, int64_t *ret);
+
+#endif
