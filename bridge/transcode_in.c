@@ -827,6 +827,7 @@ static void init(struct in *s, struct slice json, const struct transcode_options
     wr_init(&s->inflated, SIZE_MAX);
     s->leaf = (struct slice){0};
     s->move_budget = 64 * (uint64_t)json.len + 65536;
+    s->key_budget = 8 * (uint64_t)json.len + 65536;
     s->uses = 0;
     s->max_digits = o->max_digits ? o->max_digits : ETF_DEFAULT_MAX_DIGITS;
     s->fault = f;

@@ -67,6 +67,7 @@ struct in {
     struct slice leaf;  /* a tag or key that has no frame, for the pointer; borrowed */
     uint64_t
         move_budget; /* bytes that may still be moved for containers whose order or size was not foreseen */
+    uint64_t key_budget; /* bytes of keys that may still be handed to validation */
     uint32_t uses;
     uint32_t max_digits;
     struct transcode_fault *fault;

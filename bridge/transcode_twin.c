@@ -81,6 +81,8 @@ static bool are_simple(const struct view *v, uint32_t n)
 
 /* ---- Keys of any kind: validation's judgement over a map of them alone ---- */
 
+enum { KEYS_MAX_BYTES = 32 << 20 };
+
 static enum err validate_keys(struct in *s, const struct view *v, uint32_t n, uint32_t *ret_twin)
 {
     struct wr *w = &s->scratch;
@@ -97,9 +99,9 @@ static enum err validate_keys(struct in *s, const struct view *v, uint32_t n, ui
     if (!wr_ok(w))
         return w->err;
     /* Maps that are keys of maps that are keys are looked at again for each. */
-    if (w->len > s->move_budget)
+    if (w->len > KEYS_MAX_BYTES || w->len > s->key_budget)
         return ERR_TOO_LARGE;
-    s->move_budget -= w->len;
+    s->key_budget -= w->len;
     e = etf_validate(wr_written(w), NULL, &(struct etf_rules){.max_depth = s->max_depth + 1}, NULL, &f);
     if (e != ERR_DUPLICATE_KEY)
         return e;
@@ -133,7 +135,7 @@ enum err twin_check(struct in *s)
 
     if (e != ERR_NONE)
         return in_fail(s, e, at,
-                       e == ERR_TOO_LARGE ? "maps as keys of maps are nested too deep to be compared"
+                       e == ERR_TOO_LARGE ? "the keys of this map are too large to be compared"
                                           : "the keys of this map cannot be compared");
     if (twin == UINT32_MAX)
         return ERR_NONE;
