@@ -1,4 +1,5 @@
-# The node runtime against real nodes: a C node that does what Erlang tells it to.
+# The node runtime against real nodes: a C node that does what Erlang tells it to, and the examples.
 add_executable(runtime_peer runtime_peer.c)
 target_link_libraries(runtime_peer PRIVATE node erlgate_flags)
 erlgate_peer_test(runtime LEAK TIMEOUT 240)
+erlgate_peer_test(examples LEAK TIMEOUT 180)

@@ -1,0 +1,62 @@
+/*
+ * example: what every program here begins with: a node from the command line and the environment.
+ *
+ * argv[1] is its name (c@localhost), ERLANG_COOKIE the cookie, ERL_EPMD_PORT the port of EPMD if it is not
+ * 4369.
+ */
+#ifndef ERLNODE_EXAMPLE_H
+#define ERLNODE_EXAMPLE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "etf/write.h"
+#include "loop/loop.h"
+#include "node/rpc.h"
+#include "node/server.h"
+
+static struct loop *loop;
+static struct node *node;
+static int status;
+
+/* Ends the program with this status, from any callback. */
+static inline void end(int with_status)
+{
+    status = with_status;
+    node_stop(node);
+    loop_stop(loop);
+}
+
+static inline void must(enum err e, const char *what)
+{
+    if (e == ERR_NONE)
+        return;
+    fprintf(stderr, "%s: %s\n", what, err_text(e));
+    exit(1);
+}
+
+/* Runs the node until end(); `started` is called when other nodes can reach it. */
+static inline int run(const char *name, node_started_fn *started)
+{
+    const char *cookie = getenv("ERLANG_COOKIE"), *epmd = getenv("ERL_EPMD_PORT");
+    struct node_config config = {
+        .name = slice_of_str(name ? name : ""),
+        .cookie = slice_of_str(cookie),
+        .dist_host = "",
+        .epmd_port = epmd ? (uint16_t)atoi(epmd) : 0,
+    };
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    loop = loop_new();
+    node = loop && cookie ? node_new(loop, &config) : NULL;
+    if (!node || node_start(node, started, NULL) != ERR_NONE) {
+        fprintf(stderr, "usage: ERLANG_COOKIE=secret %s\n", "PROGRAM NAME@HOST …");
+        return 2;
+    }
+    loop_run(loop);
+    node_free(node);
+    loop_free(loop);
+    return status;
+}
+
+#endif
