@@ -185,10 +185,10 @@ void node_stop(struct node *n)
         return;
     node_quiesce(n);
     n->is_stopped = true;
-    request_end_all(n, ERR_CANCELLED, "the gateway is stopping");
+    request_end_all(n, ERR_CANCELLED, "this node is stopping");
     runtime_stop(n);
     while ((l = idtab_next(&n->links, &cursor)))
-        link_close(l, ERR_CANCELLED, l->state == LINK_UP ? "the gateway is stopping" : NULL);
+        link_close(l, ERR_CANCELLED, l->state == LINK_UP ? "this node is stopping" : NULL);
     signals_clear(&n->local);
     link_flush_all(n);
 }
