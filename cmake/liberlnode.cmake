@@ -9,7 +9,7 @@ set(ERLNODE_HEADERS
     epmd/client.h epmd/msg.h
     etf/integer.h etf/syntax.h etf/tag.h etf/term.h etf/validate.h etf/write.h
     loop/loop.h
-    node/node.h node/pg.h node/rpc.h node/server.h node/spawn.h)
+    node/global.h node/node.h node/pg.h node/rpc.h node/server.h node/spawn.h)
 
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/liberlnode.symbols symbols REGEX "^[a-z]")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/liberlnode.symbols)

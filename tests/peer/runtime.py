@@ -73,6 +73,7 @@ for function_, what_, *args_ in (
     ("monitors_from_c", "monitors of processes and nodes from C"),
     ("rpc_from_c", "erpc:call, cast from C: all its ends"),
     ("local", "signals within the C node"),
+    ("global", "global names, both ways"),
     ("pg", "pg: join, leave, members, a scope that starts anew"),
 ):
     _add(function_, what_, *args_, seconds=20)
@@ -82,6 +83,13 @@ for function_, what_, *args_ in (
 def test_cut(release):
     other = Peer(release, f"other{release}@localhost", EPMD.port, COOKIE, extra=["-connect_all", "false"]).ready()
     run(release, "cut", other.node)
+
+
+@each("a visible C node: nodes(), global goes on")
+def test_visible(release):
+    visible = CNode("v@localhost", "visible")
+    equal(PEERS[release].eval("testruntime:visible(v@localhost)", 30), "ok")
+    visible.stop()
 
 
 def test_what_is_printed_is_logged():

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "etf/write.h"
 #include "loop/loop.h"
+#include "node/global.h"
 #include "node/pg.h"
 #include "node/rpc.h"
 #include "node/server.h"
@@ -351,6 +352,11 @@ static void sent(void *ctx, uint64_t id, const struct node_result *r)
     (void)r;
 }
 
+static void found(void *ctx, uint64_t id, const struct node_result *r)
+{
+    on_result(node_whereis(node, SLICE("c")), ctx, (uint32_t)id, r);
+}
+
 static void act(struct node_self self, struct etf_rd r, const struct node_from *from, struct answer *a)
 {
     struct worker *worker = worker_of(self);
@@ -523,6 +529,13 @@ static void command(struct node_self self, const struct node_from *from, struct 
     } else if (strcmp(verb, "members") == 0 && text_of(&r, word)) {
         node_pg_members(node, slice_of_str(word), read_term(&r, &scratch), each_member, &a->term);
         etf_write_nil(&a->term);
+    } else if (strcmp(verb, "global") == 0) {
+        uint32_t tag = wait_for(from);
+        uint64_t op;
+
+        a->err = node_global_whereis(node, read_term(&r, &scratch), 5000, found, NULL, tag, &op);
+        stop_waiting(tag, a->err);
+        a->is_later = a->err == ERR_NONE;
     } else if (strcmp(verb, "stop") == 0) {
         node_exit_self(self, read_term(&r, &scratch));
         a->is_later = true;

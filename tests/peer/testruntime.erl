@@ -532,6 +532,38 @@ pg(C) ->
     true = testpeer:reached(fun() -> pg:get_members(again) =:= [Q] end, 10000),
     end_it(C, Q).
 
+%% ---- global
+
+global(C) ->
+    E = spawn(fun() -> receive stop -> ok end end),
+    Name = {a_name, node()},
+    yes = global:register_name(Name, E),
+    is(ask(C, {global, Name}), {ok, none, E, none}),
+    is(element(1, ask(C, {global, {no, such, name}})), 'not-found'),
+    E ! stop,
+    %% A process of C under a global name: it can be called by it, and the name goes with it.
+    P = spawned(C),
+    yes = global:register_name(of_c, P),
+    is(global:whereis_name(of_c), P),
+    global:send(of_c, hello),
+    expect({P, message, hello}),
+    end_it(C, P),
+    true = testpeer:reached(fun() -> global:whereis_name(of_c) =:= undefined end, 5000),
+    ok.
+
+%% C is visible: it is listed, and global works on in spite of it.
+visible(C) ->
+    pong = net_adm:ping(C),
+    true = lists:member(C, nodes()),
+    timer:sleep(200),
+    yes = global:register_name(with_visible, self()),
+    {T, true} = timer:tc(fun() -> global:set_lock({lock, self()}, [node() | nodes()], 1) end),
+    true = T < 2000000,
+    global:del_lock({lock, self()}, [node() | nodes()]),
+    global:unregister_name(with_visible),
+    true = lists:member(C, nodes()),
+    is(gen_server:call({c, C}, {echo, still_there}), still_there).
+
 %% ---- Nodes come and go. Other is another node, which ends during the test.
 
 cut(C, Other) ->
