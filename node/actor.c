@@ -128,6 +128,8 @@ static void exit_came(struct process *p, const struct etf_pid *from, bool is_lin
     struct etf_rd r = etf_rd_of(reason, atoms), is = r;
     struct etf_pid self = process_pid(p);
 
+    if (a->is_immune)
+        return;
     /* exit(Pid, kill) cannot be trapped; a link that breaks with this reason can (erl ref man, "Processes").
      */
     if (!is_link && etf_read_atom_is(&is, "kill")) {

@@ -36,6 +36,7 @@ struct actor {
     const struct node_process_ops *ops; /* borrowed */
     void *state;                        /* borrowed */
     bool traps_exit, watches_nodes;
+    bool is_immune; /* the node's own: no exit signal ends it */
     struct deadline alarm;
     struct etf_pid leader;    /* its node's text is in leader_text, or the node's own name */
     char *leader_text;        /* owned; NULL: the leader is this node's */

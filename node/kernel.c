@@ -24,5 +24,8 @@ enum err kernel_start(struct node *n)
     struct actor *a;
     enum err e = actor_spawn(n, &ops, NULL, &a);
 
-    return e != ERR_NONE ? e : process_register(&a->process, SLICE("net_kernel"));
+    if (e != ERR_NONE)
+        return e;
+    a->is_immune = true;
+    return process_register(&a->process, SLICE("net_kernel"));
 }

@@ -161,6 +161,7 @@ enum err leader_start(struct node *n)
 
     if (e != ERR_NONE)
         return e;
+    a->is_immune = true;
     n->leader = actor_self(a);
     return process_register(&a->process, SLICE("user"));
 }

@@ -89,6 +89,7 @@ enum err rex_start(struct node *n)
 
     if (e != ERR_NONE)
         return e;
+    a->is_immune = true;
     n->rex = actor_self(a);
     return process_register(&a->process, SLICE("rex"));
 }
