@@ -39,6 +39,8 @@ struct link {
     bool is_version_sure;     /* else, when the peer hangs up on version 6, it is dialled once more with 5 */
     bool is_memory;           /* it is dialled where it was: EPMD does not know it */
     struct request *requests; /* waiting for the link or for an answer over it */
+    struct request
+        *next_to_send; /* while they are sent as the link comes up: a callback may end any of them */
     size_t request_count;
     struct signals waiting; /* of processes, until it is up */
     uint64_t up_since_ms;

@@ -59,6 +59,8 @@ static void delist(struct request *r)
 {
     if (!r->link)
         return;
+    if (r->link->next_to_send == r)
+        r->link->next_to_send = r->prev;
     if (r->prev)
         r->prev->next = r->next;
     else
@@ -328,10 +330,12 @@ void request_link_up(struct link *l)
      * it. */
     for (; r; r = r->next)
         oldest = r;
-    for (r = oldest; r;) {
-        struct request *next = r->prev;
+    for (r = oldest; r; r = l->next_to_send) {
         struct node_result result = {.err = ERR_NONE};
 
+        l->next_to_send = r->prev;
+        if (r->was_sent)
+            continue; /* made by a callback meanwhile */
         if (r->kind != REQUEST_CONNECT)
             result.err = send_over_link(r, slice_of(r->term, r->term_len));
         result.was_sent = r->was_sent;
@@ -339,7 +343,6 @@ void request_link_up(struct link *l)
         r->term = NULL;
         if (result.err != ERR_NONE || !is_call(r))
             request_end(r, &result);
-        r = next;
         if (l->state != LINK_UP)
             return; /* a callback has closed it: request_link_down has ended the rest */
     }
