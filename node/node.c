@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "node/actor.h"
 #include "node/internal.h"
 #include "node/request.h"
 
@@ -89,7 +90,8 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     deadlines_init(&n->deadlines);
     n->hook = loop_hook_new(l, before_waiting, n);
     n->deadline_timer = loop_timer_new(l, deadline_due, n, 0);
-    if (runtime_init(n) != ERR_NONE || !n->hook || !n->deadline_timer || !copy_config(n, config) || epmd_start(n, config) != ERR_NONE) {
+    if (runtime_init(n) != ERR_NONE || !n->hook || !n->deadline_timer || !copy_config(n, config) ||
+        epmd_start(n, config) != ERR_NONE) {
         node_free(n);
         return NULL;
     }
@@ -189,8 +191,7 @@ void node_stop(struct node *n)
     runtime_stop(n);
     while ((l = idtab_next(&n->links, &cursor)))
         link_close(l, ERR_CANCELLED, l->state == LINK_UP ? "this node is stopping" : NULL);
-    signals_clear(&n->local);
-    link_flush_all(n);
+    /* What is under a caller up the stack is freed at the end of the turn, or by node_free. */
 }
 
 void node_free(struct node *n)
@@ -199,8 +200,12 @@ void node_free(struct node *n)
         return;
     if (n->epmd && !n->is_stopped)
         node_stop(n);
+    actors_bury(n);
+    signals_clear(&n->local);
+    link_flush_all(n);
     CHECK(n->links.count == 0 && n->requests.count == 0 && n->processes.count == 0 && n->names.count == 0);
-    CHECK(n->links_by_name.count == 0 && n->deadlines.count == 0 && n->local.count == 0 && n->refs.count == 0 && !n->dead);
+    CHECK(n->links_by_name.count == 0 && n->deadlines.count == 0 && n->local.count == 0 &&
+          n->refs.count == 0 && !n->dead);
     epmd_free(n);
     runtime_free(n);
     loop_hook_free(n->hook);

@@ -59,7 +59,8 @@ typedef void node_started_fn(void *ctx, enum err e, const char *text);
 MUST_USE enum err node_start(struct node *n, node_started_fn *started, void *ctx);
 /* Unregisters, refuses new links and requests. What is under way goes on until node_stop. */
 void node_quiesce(struct node *n);
-/* Ends every request (ERR_CANCELLED) and process, flushes and closes the links. */
+/* Ends every request (ERR_CANCELLED) and process, flushes and closes the links. From any callback; the last ones
+ * (`ended`, `terminate`) come at the end of the turn, or from node_free. */
 void node_stop(struct node *n);
 void node_free(struct node *n); /* takes NULL; after node_stop */
 

@@ -48,8 +48,6 @@ void runtime_turn(struct node *n)
 void runtime_stop(struct node *n)
 {
     actors_stop(n);
-    actors_bury(n);
-    signals_clear(&n->local);
 }
 
 void runtime_free(struct node *n)
