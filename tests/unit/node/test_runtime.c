@@ -517,6 +517,12 @@ static void messages_of_any_shape_are_survived(void **state)
 
 /* ---- no memory ---- */
 
+/* Whether it works is not the question; it must say why not. */
+static void may_fail(enum err e)
+{
+    assert_true(e == ERR_NONE || e == ERR_NOMEM);
+}
+
 static void without_memory_a_call_fails_and_nothing_is_left(void **state)
 {
     (void)state;
@@ -533,14 +539,14 @@ static void without_memory_a_call_fails_and_nothing_is_left(void **state)
         e = node_spawn(node, &ops, &one, &a);
         if (e == ERR_NONE) {
             self = to(a);
-            (void)node_send(a, &self, message);
-            (void)node_monitor(a, &nobody, &id);
-            (void)node_alias(a, NODE_ALIAS_REPLY, &id, &ref);
-            (void)node_register(a, SLICE("n"));
-            (void)node_set_timeout(a, 1000);
-            (void)node_cast(a, &nobody, message);
-            (void)node_multi_call(a, (const char *const[]){"unit@localhost"}, 1, SLICE("nobody"), message,
-                                  100, 1);
+            may_fail(node_send(a, &self, message));
+            may_fail(node_monitor(a, &nobody, &id));
+            may_fail(node_alias(a, NODE_ALIAS_REPLY, &id, &ref));
+            may_fail(node_register(a, SLICE("n")));
+            may_fail(node_set_timeout(a, 1000));
+            may_fail(node_cast(a, &nobody, message));
+            may_fail(node_multi_call(a, (const char *const[]){"unit@localhost"}, 1, SLICE("nobody"), message,
+                                     100, 1));
         } else {
             assert_int_equal(e, ERR_NOMEM);
         }
