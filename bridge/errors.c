@@ -8,11 +8,11 @@
 #include "bridge/internal.h"
 #include "http/problem.h"
 
-/* What an error means when it ends a request. %s in detail is the node. */
+/* What an error means when it ends a request. %s in detail is the node; hint, if any: what to do about it. */
 struct meaning {
     const char *code;
     bool is_retryable;
-    const char *detail;
+    const char *detail, *hint;
 };
 
 static const struct meaning meanings[ERR_COUNT_] = {
@@ -20,7 +20,7 @@ static const struct meaning meanings[ERR_COUNT_] = {
     [ERR_MALFORMED] = {"bad-term", false, "the body is malformed"},
     [ERR_UNSUPPORTED] = {"bad-term", false, "the body uses something that is not supported"},
     [ERR_DUPLICATE_KEY] = {"bad-term", false, "a map has the same key twice"},
-    [ERR_DEPTH] = {"too-deep", false, "the term is nested deeper than allowed"},
+    [ERR_DEPTH] = {"too-deep", false, "the term is nested deeper than allowed", "see --max-depth"},
     [ERR_TOO_LARGE] = {"body-too-large", false, "the term is larger than allowed"},
     [ERR_ATOM_BUDGET] =
         {"atom-budget-exceeded", false,
@@ -31,27 +31,35 @@ static const struct meaning meanings[ERR_COUNT_] = {
     [ERR_NOMEM] = {"internal", true, "the gateway is out of memory"},
     [ERR_CLOSED] = {"overloaded", true, "the gateway is starting or stopping"},
     [ERR_CANCELLED] = {"overloaded", true, "the gateway is stopping"},
-    [ERR_TIMEOUT] = {"timeout", false, "node '%s' gave no reply in time; the callee may still be at it"},
-    [ERR_NO_CONNECTION] = {"no-connection", true, "node '%s' cannot be reached"},
-    [ERR_NO_NODE] = {"no-connection", true, "node '%s' cannot be reached"},
-    [ERR_NOT_ALLOWED] = {"no-connection", false, "node '%s' does not accept our connection"},
-    [ERR_AUTH] = {"auth-failed", false, "node '%s' has another cookie: give both the same (--cookie-file)"},
+    [ERR_TIMEOUT] = {"timeout", false, "node '%s' gave no reply in time; the callee may still be at it",
+                     "?timeout= gives it longer, in milliseconds"},
+    [ERR_NO_CONNECTION] = {"no-connection", true, "node '%s' cannot be reached",
+                           "does it run, and is the name of its host right?"},
+    [ERR_NO_NODE] = {"no-connection", true, "node '%s' cannot be reached",
+                     "`epmd -names` on its host lists the nodes that run there"},
+    [ERR_NOT_ALLOWED] = {"no-connection", false, "node '%s' does not accept our connection",
+                         "node() there says what it is called; its log may say why"},
+    [ERR_AUTH] = {"auth-failed", false, "node '%s' has another cookie",
+                  "erlang:get_cookie() there says which; start the gateway with that one (--cookie-file)"},
     [ERR_NODEDOWN] = {"nodedown", false,
                       "the link to node '%s' was lost; the callee may have had the request"},
-    [ERR_NOPROC] = {"noproc", true, "node '%s' has no such process; the request had no effect"},
-    [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied"},
+    [ERR_NOPROC] = {"noproc", true,
+                    "node '%s' has no process of that name, or it has ended; the request had no effect",
+                    "registered() there lists the names"},
+    [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied",
+                         "reason says how; function_clause, most often: it does not know such a request"},
     [ERR_NOT_FOUND] = {"not-found", false, "there is no such thing"},
     [ERR_INVALID] = {"bad-parameter", false, "a parameter is out of range"},
 };
 
-static const struct meaning internal = {"internal", false, "something unexpected happened"};
+static const struct meaning internal = {.code = "internal", .detail = "something unexpected happened"};
 
 static const struct meaning *meaning_of(enum err e)
 {
     return meanings[e].code ? &meanings[e] : &internal;
 }
 
-/* detail with the node in it, and what the layer below had to say. */
+/* detail with the node in it, what the layer below had to say, and the hint. */
 static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
 {
     const char *hole = node.len ? strstr(m->detail, "%s") : NULL;
@@ -65,6 +73,8 @@ static void write_detail(struct wr *w, const struct meaning *m, struct slice nod
     }
     if (text && *text)
         wr_printf(w, " (%s)", text);
+    if (m->hint)
+        wr_printf(w, "; %s", m->hint);
     wr_u8(w, '\0');
 }
 
@@ -101,9 +111,12 @@ void errors_answer_result(struct gateway *g, const struct exchange *x, const str
     wr_init(&reason, g->config.max_reply);
     if (r->err == ERR_CALLEE_EXIT && r->term.len) {
         enum http_media media = x->out == HTTP_MEDIA_TYPED_JSON ? HTTP_MEDIA_TYPED_JSON : HTTP_MEDIA_JSON;
+        struct transcode_options options = x->options;
 
+        /* A stack trace is full of file names, and is there to be read. */
+        options.charlists_as_strings = true;
         p.klass = SLICE("exit");
-        if (body_write(&reason, media, r->term, r->atoms, &x->options) == ERR_NONE)
+        if (body_write(&reason, media, r->term, r->atoms, &options) == ERR_NONE)
             p.reason = wr_written(&reason);
     }
     answer(g, x->http_id, m, &p, slice_of_str(x->node), r->text);
@@ -124,6 +137,8 @@ void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct trans
     /* What is said of the place itself helps more than what is said of all such errors. */
     if (f->fault.text && *f->fault.text && f->fault.err != ERR_ATOM_BUDGET)
         m.detail = f->fault.text;
+    if (f->fault.err == ERR_MORE && f->fault.offset == 0)
+        m.hint = "the body is empty, and is to be the request term";
     answer(g, http_id, &m, &p, (struct slice){0}, NULL);
 }
 

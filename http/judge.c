@@ -157,23 +157,25 @@ static bool judge_route(struct http_request *r)
 {
     struct slice method = slice_of_str(r->method);
     struct http_header allow = {.name = MHD_HTTP_HEADER_ALLOW};
+    char detail[DETAIL_MAX];
 
     if (r->target.is_asterisk && slice_eq_str(method, "OPTIONS"))
         return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     if (r->target.is_asterisk ||
         !http_router_find(r->server->router, method, r->target.segments, r->target.segment_count, &r->match))
-        return refuse(r, "not-found", NULL, "There is no such path; /openapi.json lists those there are.");
+        return refuse(
+            r, "not-found", NULL,
+            "There is no such path. openapi/openapi.yaml in erlgate's sources lists those there are.");
     r->route = r->match.route;
     if (r->route)
         return true;
     if (slice_eq_str(method, "OPTIONS"))
         return answer_options(r, r->match.allow);
     allow.value = r->match.allow;
-    http_request_refuse(r,
-                        &(struct http_problem){.code = "method-not-allowed",
-                                               .detail = "The header Allow lists the methods of this path.",
-                                               .headers = &allow,
-                                               .header_count = 1});
+    snprintf(detail, sizeof detail, "The methods of this path are %s.", allow.value);
+    http_request_refuse(
+        r, &(struct http_problem){
+               .code = "method-not-allowed", .detail = detail, .headers = &allow, .header_count = 1});
     return false;
 }
 
@@ -203,15 +205,30 @@ static bool refuse_parameter(struct http_request *r, struct slice name, const ch
     return refuse(r, "bad-parameter", parameter, detail);
 }
 
+/* "is unknown here: there are timeout, null". */
+static void list_query(const struct http_route *route, char *ret, size_t cap)
+{
+    size_t n = (size_t)snprintf(ret, cap, "is unknown here%s", route->query ? ": there are" : "");
+
+    for (size_t i = 0; route->query && route->query[i] && n < cap; i++) {
+        const char *q = route->query[i];
+
+        n += (size_t)snprintf(ret + n, cap - n, "%s %.*s", i ? "," : "", (int)strcspn(q, "*"), q);
+    }
+}
+
 static bool judge_query(struct http_request *r)
 {
     const struct http_target *t = &r->target;
+    char known[DETAIL_MAX / 2];
 
     for (size_t i = 0; i < t->param_count; i++) {
         enum taking taking = takes(r->route, t->params[i].name);
 
-        if (taking == TAKES_NOT)
-            return refuse_parameter(r, t->params[i].name, "is unknown here");
+        if (taking == TAKES_NOT) {
+            list_query(r->route, known, sizeof known);
+            return refuse_parameter(r, t->params[i].name, known);
+        }
         for (size_t k = 0; taking == TAKES_ONCE && k < i; k++) {
             if (slice_eq(t->params[k].name, t->params[i].name))
                 return refuse_parameter(r, t->params[i].name, "is repeated");

@@ -142,5 +142,5 @@ void http_problem_write(struct wr *w, const struct http_problem *p, struct slice
     if (p->parameter)
         write_text(w, "parameter", slice_of_str(p->parameter));
     write_place(w, p);
-    wr_u8(w, '}');
+    wr_str(w, "}\n"); /* for people at a terminal */
 }

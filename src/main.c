@@ -21,7 +21,7 @@ static const struct {
     {"serve", serve_command, "join a cluster and serve it over HTTP"},
     {"term", term_command, "convert terms between ETF, JSON and Erlang syntax"},
     {"version", version_command, "print the version"},
-    {"help", help_command, "print this, or the help of a command"},
+    {"help", help_command, "print this; `erlgate help COMMAND` is `erlgate COMMAND --help`"},
 };
 
 static int version_command(int argc, char **argv)
@@ -42,8 +42,8 @@ static int find_and_run(const char *name, int argc, char **argv)
             return commands[i].run(argc, argv);
     }
     closest = options_closest(name, names, ARRAY_LEN(commands));
-    fprintf(stderr, "erlgate: there is no command '%s'%s%s%s. `erlgate help` lists them.\n", name,
-            closest ? "; did you mean '" : "", closest ? closest : "", closest ? "'?" : "");
+    fprintf(stderr, "erlgate: there is no command '%s'%s%s%s `erlgate help` lists them.\n", name,
+            closest ? "; did you mean '" : "", closest ? closest : "", closest ? "'?" : ".");
     return 2;
 }
 
@@ -57,7 +57,7 @@ static int help_command(int argc, char **argv)
            "Usage: erlgate COMMAND [OPTION]...\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
-    printf("\n`erlgate COMMAND --help` tells more. To begin:\n\n"
+    printf("\nThe name server by itself is another program: `erlgate-epmd --help`. To begin:\n\n"
            "  erlgate serve --name gate@localhost --cookie-file ~/.erlang.cookie\n");
     return 0;
 }

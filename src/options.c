@@ -1,6 +1,7 @@
 #include "src/options.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,22 @@ static bool refuse(const char *where, const char *what, const char *hint)
     return false;
 }
 
+static bool refuse_switch(const char *where, const char *name)
+{
+    char what[128];
+
+    snprintf(what, sizeof what, "%.60s is either true or false", name);
+    return refuse(where, what, NULL);
+}
+
+static bool refuse_cookie(const char *where)
+{
+    return refuse(where,
+                  "a cookie here would be seen by others: put it into a file and give --cookie-file, or into "
+                  "$ERLGATE_COOKIE",
+                  NULL);
+}
+
 static bool add_to_list(char **list, const char *value, const char *where)
 {
     size_t count = 0;
@@ -146,7 +163,7 @@ static bool set(struct options *o, enum option which, const char *value, const c
     if (list_of(which) < OPTION_LISTS)
         return add_to_list(o->lists[list_of(which)], value, where);
     if (!table[which].argument && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-        return refuse(where, "is either true or false", NULL);
+        return refuse_switch(where, table[which].flag);
     copy = mem_strndup(value, strlen(value));
     if (!copy)
         return refuse(where, "out of memory", NULL);
@@ -162,12 +179,14 @@ static bool set_by_name(struct options *o, const char *name, const char *value, 
 
     if (strcmp(name, "hidden") == 0) {
         if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-            return refuse(where, "is either true or false", NULL);
+            return refuse_switch(where, name);
         return set(o, OPT_VISIBLE, strcmp(value, "true") == 0 ? "false" : "true", where);
     }
     for (size_t i = 0; i < OPT_COUNT; i++)
         if (strcmp(table[i].flag, name) == 0)
             return set(o, (enum option)i, value, where);
+    if (strcmp(name, "cookie") == 0)
+        return refuse_cookie(where);
     snprintf(what, sizeof what, "there is no option '%.60s'", name);
     return refuse(where, what, closest_flag(name));
 }
@@ -253,10 +272,8 @@ static bool read_file(struct options *o, const char *path)
     bool is_done = false, is_good = true, has_key = false;
     int depth = 0;
 
-    if (!in) {
-        perror(path);
-        return false;
-    }
+    if (!in)
+        return refuse(path, strerror(errno), NULL);
     if (!yaml_parser_initialize(&f.parser)) {
         fclose(in);
         return refuse(path, "out of memory", NULL);
@@ -320,11 +337,7 @@ static bool look_up(const char *name, const char *where, bool *ret_takes_argumen
         }
     }
     if (strcmp(name, "cookie") == 0)
-        return refuse(
-            where,
-            "a cookie on the command line would stand in every process list: put it in a file and give "
-            "--cookie-file, or in $ERLGATE_COOKIE",
-            NULL);
+        return refuse_cookie(where);
     snprintf(what, sizeof what, "there is no option '%.60s'", name);
     return refuse(where, what, closest_flag(name));
 }
@@ -339,7 +352,8 @@ static bool read_flags(struct options *o, int argc, char **argv, bool config_onl
         bool takes_argument;
 
         if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
-            return refuse(arg, "serve takes options only", NULL);
+            return refuse(arg, "serve takes options only, which begin with --, as in --name gate@localhost",
+                          NULL);
         snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - arg - 2) : (int)strlen(arg) - 2, arg + 2);
         snprintf(where, sizeof where, "--%s", name);
         if (!look_up(name, where, &takes_argument))
@@ -384,7 +398,7 @@ static void print_wrapped(const char *text)
             printf("\n%*s", HELP_COLUMN, "");
             column = HELP_COLUMN;
         }
-        printf("%.*s ", (int)word, text);
+        printf("%s%.*s", column > HELP_COLUMN ? " " : "", (int)word, text);
         column += word + 1;
         text += word + (text[word] == ' ');
     }
@@ -402,7 +416,7 @@ void options_print_help(void)
             printf("\n%*s", HELP_COLUMN, "");
         print_wrapped(table[i].help);
         if (table[i].default_value && table[i].argument)
-            printf("[%s]", table[i].default_value);
+            printf(" [%s]", table[i].default_value);
         printf("\n");
     }
 }

@@ -12,46 +12,56 @@
 #include <stddef.h>
 
 /*   symbol               flag           argument            default        help */
-#define OPTION_TABLE(X)                                                                                      \
-    X(OPT_CONFIG, "config", "FILE", NULL, "YAML file with these options as keys")                            \
-    X(OPT_NAME, "name", "NAME@HOST", NULL,                                                                   \
-      "this node's name; erlgate@<short hostname> if not given. A dot in HOST makes it a long name")         \
-    X(OPT_COOKIE_FILE, "cookie-file", "FILE", NULL,                                                          \
-      "the cluster's cookie; if not given: $ERLGATE_COOKIE, else ~/.erlang.cookie")                          \
-    X(OPT_LISTEN, "listen", "ADDRESS:PORT", "127.0.0.1:4370", "where HTTP is served")                        \
-    X(OPT_INSECURE, "insecure", NULL, "false",                                                               \
-      "allow --listen beyond loopback: whoever reaches the port can then call anything in the cluster")      \
-    X(OPT_HOST, "host", "NAME", NULL, "a further name that requests may carry in Host; may be repeated")     \
-    X(OPT_DIST_PORT, "dist-port", "PORT|LO-HI", "0", "where other nodes connect to; 0: any free port")       \
-    X(OPT_DIST_LISTEN, "dist-listen", "ADDRESS", NULL,                                                       \
-      "address for other nodes; if not given: loopback when HOST of --name is there, else all (*)")          \
-    X(OPT_DIST_TLS_CERT, "dist-tls-cert", "FILE", NULL,                                                      \
-      "certificate, in PEM: every link to another node then is TLS, as with -proto_dist inet_tls. SIGHUP "   \
-      "reads the files again")                                                                               \
-    X(OPT_DIST_TLS_KEY, "dist-tls-key", "FILE", NULL, "its key; if not given: in the certificate's file")    \
-    X(OPT_DIST_TLS_CA, "dist-tls-ca", "FILE", NULL, "the CAs that other nodes' certificates are to be of")   \
-    X(OPT_DIST_TLS_VERIFY, "dist-tls-verify", "peer|none", "peer",                                           \
-      "peer: both ends show certificates, and a node that we dial bears its host's name; none: no check")    \
-    X(OPT_EPMD, "epmd", "MODE", "auto", "auto: the EPMD that runs, else our own; embedded; HOST:PORT; none") \
-    X(OPT_EPMD_LISTEN, "epmd-listen", "ADDRESS", NULL,                                                       \
-      "addresses of the embedded EPMD, commas between them; if not given: $ERL_EPMD_ADDRESS, else as for --dist-listen")                                          \
-    X(OPT_PEER, "peer", "NAME@HOST=HOST:PORT", NULL,                                                         \
-      "a node that is dialled there, without asking EPMD; may be repeated")                                  \
-    X(OPT_VISIBLE, "visible", NULL, "false",                                                                 \
-      "be a visible node; --hidden, the default, is what suits a cluster that uses `global`")                \
-    X(OPT_NET_TICKTIME, "net-ticktime", "SECONDS", "60",                                                     \
-      "a node that is silent for so long is given up, as net_ticktime of kernel(6)")                         \
-    X(OPT_CONNECT_TIMEOUT, "connect-timeout", "MS", "7000",                                                  \
-      "for finding, dialling and shaking hands with a node, each")                                           \
-    X(OPT_TIMEOUT, "timeout", "MS", "5000", "of a call that does not say")                                   \
-    X(OPT_MAX_TIMEOUT, "max-timeout", "MS", "300000", "the longest that a call may ask for")                 \
-    X(OPT_MAX_BODY, "max-body", "BYTES", "8388608", "of a request's body")                                   \
-    X(OPT_MAX_REPLY, "max-reply", "BYTES", "67108864", "of a response's body")                               \
-    X(OPT_MAX_DEPTH, "max-depth", "LEVELS", "512", "of a term")                                              \
-    X(OPT_ATOM_BUDGET, "atom-budget", "COUNT", "10000",                                                      \
-      "how many atoms HTTP may introduce into the cluster; `infinity` for no limit")                         \
-    X(OPT_STOP_TIMEOUT, "stop-timeout", "MS", "30000", "how long calls may go on after SIGTERM")             \
-    X(OPT_LOG_LEVEL, "log-level", "LEVEL", "info", "debug, info, warn, error, off")                          \
+#define OPTION_TABLE(X)                                                                                     \
+    X(OPT_CONFIG, "config", "FILE", NULL, "a file of these options, in YAML: `listen: 127.0.0.1:4370`")     \
+    X(OPT_NAME, "name", "NAME@HOST", NULL,                                                                  \
+      "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given. A dot in "   \
+      "HOST "                                                                                               \
+      "makes it a long name")                                                                               \
+    X(OPT_COOKIE_FILE, "cookie-file", "FILE", NULL,                                                         \
+      "the cluster's cookie; if not given: $ERLGATE_COOKIE, else ~/.erlang.cookie")                         \
+    X(OPT_LISTEN, "listen", "ADDRESS:PORT", "127.0.0.1:4370", "where HTTP is served")                       \
+    X(OPT_INSECURE, "insecure", NULL, "false",                                                              \
+      "allow --listen beyond loopback: whoever reaches the port can then call anything in the cluster")     \
+    X(OPT_HOST, "host", "NAME", NULL, "a further name that requests may carry in Host; may be repeated")    \
+    X(OPT_DIST_PORT, "dist-port", "PORT|LO-HI", "0",                                                        \
+      "the port, or the first free one of a range, that other nodes connect to; 0: any")                    \
+    X(OPT_DIST_LISTEN, "dist-listen", "ADDRESS", NULL,                                                      \
+      "the address that other nodes connect to; if not given: loopback when HOST of --name is there, else " \
+      "all (*)")                                                                                            \
+    X(OPT_DIST_TLS_CERT, "dist-tls-cert", "FILE", NULL,                                                     \
+      "certificate, in PEM: every link to another node then is TLS, as with -proto_dist inet_tls. SIGHUP "  \
+      "reads the files again")                                                                              \
+    X(OPT_DIST_TLS_KEY, "dist-tls-key", "FILE", NULL, "its key; if not given: in the certificate's file")   \
+    X(OPT_DIST_TLS_CA, "dist-tls-ca", "FILE", NULL, "the CAs that other nodes' certificates are to be of")  \
+    X(OPT_DIST_TLS_VERIFY, "dist-tls-verify", "peer|none", "peer",                                          \
+      "peer: both ends show certificates, and a node that we dial bears its host's name; none: no check")   \
+    X(OPT_EPMD, "epmd", "MODE", "auto",                                                                     \
+      "auto: the EPMD that runs on this machine, or be one when there is none; embedded: be one; "          \
+      "HOST:PORT: "                                                                                         \
+      "use that one; none: register nowhere")                                                               \
+    X(OPT_EPMD_LISTEN, "epmd-listen", "ADDRESS", NULL,                                                      \
+      "addresses of the embedded EPMD, commas between them; if not given: $ERL_EPMD_ADDRESS, else as for "  \
+      "--dist-listen")                                                                                      \
+    X(OPT_PEER, "peer", "NAME@HOST=HOST:PORT", NULL,                                                        \
+      "a node that is dialled there, without asking EPMD; may be repeated")                                 \
+    X(OPT_VISIBLE, "visible", NULL, "false",                                                                \
+      "be a visible node, one of nodes(); --hidden, the default, suits a cluster that uses `global`")       \
+    X(OPT_NET_TICKTIME, "net-ticktime", "SECONDS", "60",                                                    \
+      "a node that is silent for so long is given up, as net_ticktime of kernel(6)")                        \
+    X(OPT_CONNECT_TIMEOUT, "connect-timeout", "MS", "7000",                                                 \
+      "how long finding, dialling and shaking hands with a node may take, each")                            \
+    X(OPT_TIMEOUT, "timeout", "MS", "5000", "how long a call may take when its request has no ?timeout=")   \
+    X(OPT_MAX_TIMEOUT, "max-timeout", "MS", "300000",                                                       \
+      "the longest that a request may ask for; what is longer is cut to it")                                \
+    X(OPT_MAX_BODY, "max-body", "BYTES", "8388608", "the largest body of a request")                        \
+    X(OPT_MAX_REPLY, "max-reply", "BYTES", "67108864", "the largest body of a response")                    \
+    X(OPT_MAX_DEPTH, "max-depth", "LEVELS", "512", "how deep a term may be nested")                         \
+    X(OPT_ATOM_BUDGET, "atom-budget", "COUNT", "10000",                                                     \
+      "how many atoms HTTP may introduce into the cluster; `infinity` for no limit")                        \
+    X(OPT_STOP_TIMEOUT, "stop-timeout", "MS", "30000",                                                      \
+      "how long the calls that wait may go on after SIGTERM")                                               \
+    X(OPT_LOG_LEVEL, "log-level", "LEVEL", "info", "debug (each request too), info, warn, error or off")    \
     X(OPT_LOG_FORMAT, "log-format", "FORMAT", "text", "text or json")
 
 enum option {

@@ -165,6 +165,13 @@ static const char *start_hint(enum err e, const char *text)
     return "see --epmd, and ERL_EPMD_PORT";
 }
 
+static const char *epmd_in_words(const struct server *s)
+{
+    if (s->settings.node.epmd_mode == NODE_EPMD_NONE)
+        return "none";
+    return node_has_embedded_epmd(s->node) ? "embedded" : "external";
+}
+
 static void node_is_up(void *ctx, enum err e, const char *text)
 {
     struct server *s = ctx;
@@ -182,7 +189,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     e = gateway_start(s->loop, &s->settings.gateway, &s->gateway);
     if (e != ERR_NONE) {
         failed(s, "http-failed", e,
-               e == ERR_NAME_TAKEN ? "the HTTP port is in use" : "cannot listen on the HTTP address",
+               e == ERR_NAME_TAKEN ? "the port for HTTP is in use" : "cannot listen on the address for HTTP",
                "choose another address or port with --listen");
         return;
     }
@@ -190,8 +197,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     snprintf(url, sizeof url, strchr(s->settings.http_host, ':') ? "http://[%s]:%u" : "http://%s:%u",
              s->settings.http_host[0] ? s->settings.http_host : "0.0.0.0", gateway_port(s->gateway));
     LOG(LOG_INFO, "ready", LOG_STR("url", url), LOG_SLICE("node", name),
-        LOG_UINT("dist_port", node_dist_port(s->node)),
-        LOG_STR("epmd", node_has_embedded_epmd(s->node) ? "embedded" : "external"),
+        LOG_UINT("dist_port", node_dist_port(s->node)), LOG_STR("epmd", epmd_in_words(s)),
         LOG_UINT("creation", node_creation(s->node)));
 }
 

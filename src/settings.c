@@ -35,12 +35,13 @@ static bool number(const char *text, uint64_t low, uint64_t high, uint64_t *ret)
 static bool option_number(const struct options *o, enum option which, const char *name, uint64_t low,
                           uint64_t high, uint64_t *ret)
 {
-    char why[96];
+    const char *given = options_get(o, which);
+    char why[128];
 
-    if (number(options_get(o, which), low, high, ret))
+    if (number(given, low, high, ret))
         return true;
-    snprintf(why, sizeof why, "is to be a number from %llu to %llu", (unsigned long long)low,
-             (unsigned long long)high);
+    snprintf(why, sizeof why, "is to be a number from %llu to %llu, and not '%.40s'", (unsigned long long)low,
+             (unsigned long long)high, given);
     return refuse(name, why);
 }
 
@@ -160,7 +161,7 @@ static bool read_epmd_port(uint16_t *ret)
     if (!text || !*text)
         return true;
     if (!number(text, 1, 65535, &port)) {
-        fprintf(stderr, "erlgate: ERL_EPMD_PORT: is to be a port\n");
+        fprintf(stderr, "erlgate: ERL_EPMD_PORT: is to be a port, as in 4369\n");
         return false;
     }
     *ret = (uint16_t)port;
@@ -237,12 +238,20 @@ static char *read_cookie_file(const char *path)
     size_t n;
 
     if (!f) {
-        fprintf(stderr, "erlgate: cookie file %s: %s\n", path, strerror(errno));
+        fprintf(stderr,
+                "erlgate: cookie file %s: %s. The cluster's is most often ~/.erlang.cookie of the user that "
+                "its nodes run as\n",
+                path, strerror(errno));
         return NULL;
     }
     if (fstat(fileno(f), &st) == 0 && (st.st_mode & 077))
         fprintf(stderr, "erlgate: warning: cookie file %s can be read by others: chmod 600 it\n", path);
     n = fread(buf, 1, COOKIE_MAX, f);
+    if (ferror(f)) {
+        fprintf(stderr, "erlgate: cookie file %s: %s\n", path, strerror(errno));
+        fclose(f);
+        return NULL;
+    }
     fclose(f);
     while (n > 0 && strchr(" \t\r\n", buf[n - 1]))
         n--;
@@ -281,7 +290,9 @@ static bool read_cookie(struct settings *s, const struct options *o)
     if (!s->cookie)
         return false;
     if (!*s->cookie) {
-        fprintf(stderr, "erlgate: the cookie is empty\n");
+        fprintf(stderr,
+                "erlgate: the cookie is empty: it is to be what erlang:get_cookie() says at a node of "
+                "the cluster\n");
         return false;
     }
     s->node.cookie = slice_of_str(s->cookie);
