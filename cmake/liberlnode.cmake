@@ -27,6 +27,8 @@ endforeach()
 list(FILTER erlnode_sources EXCLUDE REGEX "_main\\.c$")
 
 add_library(erlnode_objects OBJECT ${erlnode_sources})
+# Not for link time: the static library is one object joined by the linker, which other compilers' programs link.
+set_target_properties(erlnode_objects PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
 target_include_directories(erlnode_objects PRIVATE ${CMAKE_SOURCE_DIR})
 target_link_libraries(erlnode_objects PRIVATE deps::uv ZLIB::ZLIB OpenSSL::SSL)
 # As every layer, but for the visibility, which is the version script's to decide.
