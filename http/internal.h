@@ -101,7 +101,7 @@ struct http_request {
     const struct http_route *route; /* borrowed */
     struct http_match match;
     struct wr raw_target; /* what target's slices point into */
-    struct wr body;
+    struct wr body;       /* until its handler has returned */
     bool is_body_too_large;
     bool is_head;
     struct MHD_Response *response; /* ours until it is queued */
@@ -126,7 +126,8 @@ struct http_server {
     struct http_link arriving; /* the others, by since_ms */
     struct http_link waiting, free_requests;
     size_t free_count;
-    size_t sending; /* answered, not yet sent */
+    size_t sending;      /* answered, not yet sent */
+    uint64_t body_bytes; /* of all requests' bodies */
     unsigned connections;
     struct loop_poll *poll;
     struct loop_hook *hook;

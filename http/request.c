@@ -32,6 +32,17 @@ static struct http_request *request_new(struct http_server *s)
     return r;
 }
 
+/* The body has been used, or will not be: a large one does not keep its memory while its request waits for an
+ * answer.
+ */
+static void forget_body(struct http_request *r)
+{
+    r->server->body_bytes -= r->body.len;
+    if (r->body.cap > KEPT_BYTES_MAX)
+        wr_fini(&r->body);
+    wr_reset(&r->body);
+}
+
 static void request_free(struct http_request *r)
 {
     wr_fini(&r->raw_target);
@@ -43,12 +54,11 @@ static void request_recycle(struct http_request *r)
 {
     struct http_server *s = r->server;
 
+    forget_body(r);
     if (s->free_count == FREE_REQUESTS_MAX) {
         request_free(r);
         return;
     }
-    if (r->body.cap > KEPT_BYTES_MAX)
-        wr_fini(&r->body);
     if (r->raw_target.cap > KEPT_BYTES_MAX)
         wr_fini(&r->raw_target);
     s->free_count++;
@@ -153,18 +163,32 @@ static enum MHD_Result head_came(struct http_request *r, const char *method, con
     return MHD_YES;
 }
 
+/* Small bodies are always taken: who holds many large ones up must not shut out the rest. */
+static void keep_body(struct http_request *r, struct slice piece)
+{
+    struct http_server *s = r->server;
+    size_t before = r->body.len;
+
+    if (before + piece.len > KEPT_BYTES_MAX && s->body_bytes + piece.len > s->config.max_bodies) {
+        forget_body(r);
+        http_request_refuse_overloaded(r, "Too many large bodies arrive at once (max_bodies).");
+        return;
+    }
+    wr_slice(&r->body, piece);
+    s->body_bytes += r->body.len - before;
+    if (wr_ok(&r->body))
+        return;
+    r->is_body_too_large = r->body.err == ERR_TOO_LARGE;
+    forget_body(r);
+    if (!r->is_body_too_large)
+        http_request_refuse_overloaded(r, "There is no memory for the body.");
+}
+
 static enum MHD_Result body_came(struct http_request *r, const char *data, size_t *size)
 {
     r->bytes_in += *size;
-    if (!r->response && !r->is_body_too_large) {
-        wr_bytes(&r->body, data, *size);
-        if (r->body.err == ERR_TOO_LARGE) {
-            r->is_body_too_large = true;
-            wr_fini(&r->body);
-        } else if (!wr_ok(&r->body)) {
-            http_request_refuse_overloaded(r, "There is no memory for the body.");
-        }
-    }
+    if (!r->response && !r->is_body_too_large)
+        keep_body(r, slice_of(data, *size));
     *size = 0;
     if (r->bytes_in <= (uint64_t)r->server->config.max_body + DROPPED_MAX)
         return MHD_YES;
@@ -181,6 +205,7 @@ static bool handle(struct http_request *r)
         return http_request_refuse_overloaded(r, "There is no memory for the request.");
     r->phase = PHASE_HANDLING;
     r->route->handle(s->config.ctx, r);
+    forget_body(r);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "http/internal.h"
 
 enum {
+    MAX_BODIES = 256 << 20,
     BACKLOG = 1024,
     POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
     MAX_RUNS_A_TURN = 4,   /* of libmicrohttpd, when it says that it is not done */
@@ -36,6 +37,8 @@ static struct http_config with_defaults(const struct http_config *in)
 
     c.host = c.host ? c.host : defaults.host;
     c.max_body = c.max_body ? c.max_body : defaults.max_body;
+    if (!c.max_bodies)
+        c.max_bodies = c.max_body > MAX_BODIES / 4 ? 4 * (uint64_t)c.max_body : MAX_BODIES;
     c.max_headers = c.max_headers ? c.max_headers : defaults.max_headers;
     c.max_connections = c.max_connections ? c.max_connections : defaults.max_connections;
     c.max_in_flight = c.max_in_flight ? c.max_in_flight : defaults.max_in_flight;
@@ -299,7 +302,7 @@ static void server_free(struct http_server *s)
     loop_timer_free(s->sweep_timer);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
-    CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0);
+    CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
     http_router_free(s->router);
     idtab_fini(&s->requests);

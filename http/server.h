@@ -67,7 +67,9 @@ struct http_config {
     const char *const *hosts; /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names,
                                  and the listen address, always are */
     size_t max_body;          /* bytes; 0: 8 MiB */
-    size_t max_headers;       /* bytes of request line and headers; 0: 32 KiB */
+    uint64_t max_bodies; /* bytes of all bodies that are being read at once; 0: 256 MiB, or 4 * max_body if
+                            that is more. Beyond, those over 16 KiB: 503 overloaded */
+    size_t max_headers;  /* bytes of request line and headers; 0: 32 KiB */
     unsigned max_connections; /* 0: 10,000 */
     unsigned max_in_flight;   /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
     uint64_t idle_ms; /* a connection on which nothing moves, rounded up to s; 0: 30,000. A head must be there
@@ -96,7 +98,7 @@ size_t http_server_in_flight(const struct http_server *s); /* requests not yet a
  * frees. Takes NULL. Never from within a handler, gone or done. */
 void http_server_stop(struct http_server *s);
 
-/* ---- a request, inside its handler; slices are borrowed until it is answered ---- */
+/* ---- a request, inside its handler; slices are borrowed until that returns ---- */
 uint64_t http_request_id(const struct http_request *r);
 const struct http_route *http_request_route(const struct http_request *r);
 /* The n-th {…} of the pattern, percent-decoded once. */

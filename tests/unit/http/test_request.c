@@ -168,6 +168,38 @@ static void a_body_over_the_limit_is_refused_before_it_is_read(void **state)
     assert_int_equal(h.handled_count, 1);
 }
 
+static void large_bodies_have_a_ceiling_together_and_small_ones_pass(void **state)
+{
+    enum { LARGE = 40000 };
+    static char zeros[LARGE + 1];
+    struct client first, second, third;
+
+    (void)state;
+    memset(zeros, '0', LARGE);
+    stop();
+    start(&(struct http_config){.max_bodies = 60000});
+    first = dial();
+    second = dial();
+    third = dial();
+    say(&first, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 40001\r\n\r\n");
+    say(&first, zeros);
+    turn_for(50); /* all but its last byte is there */
+    say(&second, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 40000\r\n\r\n");
+    say(&second, zeros);
+    assert_problem(hear(&second), 503, "overloaded");
+    say(&third, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc");
+    assert_int_equal(hear(&third)->status, 200);
+    say(&first, "0");
+    assert_int_equal(hear(&first)->status, 200);
+    /* What was refused and what was answered have given back what they took. */
+    say(&second, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 40000\r\n\r\n");
+    say(&second, zeros);
+    assert_int_equal(hear(&second)->status, 200);
+    hang_up(&first);
+    hang_up(&second);
+    hang_up(&third);
+}
+
 static void chunks_over_the_limit_are_refused_at_their_end(void **state)
 {
     struct client c;
@@ -478,6 +510,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_client_that_expects_100_is_invited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_body_that_will_be_refused_is_not_invited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_small_refused_body_leaves_the_connection_usable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(large_bodies_have_a_ceiling_together_and_small_ones_pass, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_body_over_the_limit_is_refused_before_it_is_read, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(chunks_over_the_limit_are_refused_at_their_end, set_up, tear_down),
