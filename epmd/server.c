@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "base/idtab.h"
 #include "base/mem.h"
-#include "epmd/adopt.h"
 #include "loop/stream.h"
 
 enum {
@@ -340,19 +339,23 @@ static enum err listen_on_all(struct epmd_server *s, const char **ret_address)
     return s->listener_count > 0 ? ERR_NONE : e;
 }
 
-static enum err adopt_all(struct epmd_server *s)
+/* All of them, whatever happens: they are ours now. */
+static enum err listen_on_fds(struct epmd_server *s)
 {
-    for (size_t i = 0; i < s->config.listen_fd_count; i++) {
-        uint16_t port;
-        enum err e = epmd_adopt(s->loop, s->config.listen_fds[i], accepted, s,
-                                &s->listeners[s->listener_count], &port);
+    enum err e = ERR_NONE;
 
-        if (e != ERR_NONE)
-            return e;
-        if (s->listener_count++ == 0)
-            s->port = port;
+    for (size_t i = 0; i < s->config.listen_fd_count; i++) {
+        struct loop_listener **ls = &s->listeners[s->listener_count];
+
+        if (e != ERR_NONE) {
+            close(s->config.listen_fds[i]);
+            continue;
+        }
+        e = loop_listen_fd(s->loop, s->config.listen_fds[i], accepted, s, ls);
+        if (e == ERR_NONE && s->listener_count++ == 0)
+            s->port = loop_listener_port(*ls);
     }
-    return ERR_NONE;
+    return e;
 }
 
 static enum err start_listening(struct epmd_server *s, const char **ret_address)
@@ -366,7 +369,7 @@ static enum err start_listening(struct epmd_server *s, const char **ret_address)
     if (!s->listeners)
         return ERR_NOMEM;
     if (s->config.listen_fd_count)
-        return adopt_all(s);
+        return listen_on_fds(s);
     /* A port that is free on one address may be taken on another. */
     for (int i = 0; i < PORT_TRIES; i++) {
         s->port = s->config.port;

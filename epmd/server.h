@@ -25,8 +25,8 @@ struct epmd_server_config {
     void (*on_kill)(void *ctx);
     epmd_note_fn *on_note; /* for logs; may be NULL. Must not call the server */
     void *ctx;             /* for both */
-    /* Descriptors that listen already (socket activation), used instead of addresses and port; borrowed: they
-     * are closed with the server. */
+    /* Descriptors that listen already (socket activation), used instead of addresses and port: taken, but for
+     * ERR_NOMEM. The array is borrowed for the call. */
     const int *listen_fds;
     size_t listen_fd_count;
     /* To act as a busy server the thread sleeps so many seconds: for epmd's options of these names. */

@@ -41,6 +41,10 @@ typedef void loop_accepted_fn(void *ctx, struct loop_stream *s);
  * when the port is in use, ERR_IO with errno otherwise. */
 MUST_USE enum err loop_listen(struct loop *l, const char *host, uint16_t port, loop_accepted_fn *fn,
                               void *ctx, struct loop_listener **ret);
+/* The same with a socket that listens already (socket activation, sd_listen_fds(3)). Takes fd, also on
+ * failure. ERR_INVALID: it is no TCP socket that listens. */
+MUST_USE enum err loop_listen_fd(struct loop *l, int fd, loop_accepted_fn *fn, void *ctx,
+                                 struct loop_listener **ret);
 uint16_t loop_listener_port(const struct loop_listener *ls);
 void loop_listener_close(struct loop_listener *ls); /* takes NULL */
 

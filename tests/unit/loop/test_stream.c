@@ -1,9 +1,13 @@
 #include "loop/stream.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "test.h"
 
 /* Two ends of a connection on one loop; each keeps what it received. */
@@ -210,6 +214,124 @@ static void a_bad_address_is_invalid_and_a_used_port_is_taken(void **state)
     teardown(&f);
 }
 
+static int bound_socket(int type)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, type, 0);
+
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    return fd;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
+static void a_socket_that_listens_already_is_taken(void **state)
+{
+    static struct fixture f;
+    int fd = bound_socket(SOCK_STREAM);
+
+    (void)state;
+    setup(&f);
+    loop_listener_close(f.ls);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(loop_listen_fd(f.l, fd, accepted, &f, &f.ls), ERR_NONE);
+    assert_true(loop_listener_port(f.ls) != 0);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    connect_both(&f);
+    loop_listener_close(f.ls);
+    f.ls = NULL;
+    assert_false(is_open(fd));
+    teardown(&f);
+}
+
+static void what_does_not_listen_on_tcp_is_refused_and_closed(void **state)
+{
+    static struct fixture f;
+    struct sockaddr_un unnamed = {.sun_family = AF_UNIX};
+    int fds[4];
+
+    (void)state;
+    setup(&f);
+    fds[0] = bound_socket(SOCK_STREAM); /* but does not listen */
+    fds[1] = bound_socket(SOCK_DGRAM);
+    fds[2] = open("/dev/null", O_RDONLY);
+    fds[3] = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fds[3], (struct sockaddr *)&unnamed, sizeof unnamed.sun_family), 0);
+    assert_int_equal(listen(fds[3], 1), 0);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        struct loop_listener *other = NULL;
+
+        assert_int_equal(loop_listen_fd(f.l, fds[i], accepted, &f, &other), ERR_INVALID);
+        assert_false(is_open(fds[i]));
+        assert_null(other);
+    }
+    teardown(&f);
+}
+
+/* A connection that waits to be accepted, while there is no descriptor for it. */
+static int connect_and_run_out(struct fixture *f, struct rlimit *ret_before)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), next = dup(fd);
+    struct rlimit none;
+
+    close(next); /* the lowest that is free: all below it are used */
+    to.sin_port = htons(loop_listener_port(f->ls));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = ret_before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(dup(fd), -1);
+    return fd;
+}
+
+static void without_descriptors_a_connection_is_turned_away(void **state)
+{
+    static struct fixture f;
+    struct rlimit before;
+    char byte;
+    int fd;
+
+    (void)state;
+    setup(&f);
+    fd = connect_and_run_out(&f, &before);
+    loop_turn(f.l, 1000);
+    assert_null(f.server.s);
+    assert_int_equal(read(fd, &byte, 1), 0); /* hung up on */
+    close(fd);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    connect_both(&f);
+    teardown(&f);
+}
+
+/* Below the limit even the spare one would be too many: the loop rests rather than to try in each turn. */
+static void a_listener_that_cannot_even_turn_away_rests(void **state)
+{
+    static struct fixture f;
+    struct rlimit before, none;
+    uint64_t began;
+    int fd;
+
+    (void)state;
+    setup(&f);
+    fd = connect_and_run_out(&f, &before);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    loop_turn(f.l, 1000);
+    began = loop_now_ms(f.l);
+    loop_turn(f.l, 50);
+    assert_true(loop_now_ms(f.l) - began >= 40); /* nothing was tried meanwhile */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    while (!f.server.s) /* it is accepted after all */
+        loop_turn(f.l, 1000);
+    close(fd);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +340,10 @@ int main(void)
         cmocka_unit_test(a_full_socket_takes_less_and_tells_when_it_takes_more),
         cmocka_unit_test(a_refused_port_and_a_cancelled_dial_end_once),
         cmocka_unit_test(a_bad_address_is_invalid_and_a_used_port_is_taken),
+        cmocka_unit_test(a_socket_that_listens_already_is_taken),
+        cmocka_unit_test(what_does_not_listen_on_tcp_is_refused_and_closed),
+        cmocka_unit_test(without_descriptors_a_connection_is_turned_away),
+        cmocka_unit_test(a_listener_that_cannot_even_turn_away_rests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
