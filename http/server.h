@@ -61,6 +61,24 @@ struct http_done {
     struct slice trace;
 };
 
+/* What event streams (events.h) may cost. 0: the default. */
+struct http_stream_limits {
+    unsigned max_streams; /* at once, without those that have ended; 16,384 */
+    /* A stream keeps the last of its events as long as these are no more than */
+    unsigned max_events;       /* 1,024 */
+    size_t max_bytes;          /* of data; 1 MiB. A larger event is lost */
+    uint64_t max_age_ms;       /* 300,000 */
+    uint64_t max_total_bytes;  /* of all streams; 256 MiB. Beyond, each keeps at most its share of it */
+    uint64_t heartbeat_ms;     /* unless the client says otherwise; 15,000 */
+    uint64_t min_heartbeat_ms; /* that a client may choose; 1,000 */
+    uint64_t max_heartbeat_ms; /* 300,000 */
+    uint64_t linger_ms;        /* unless the client says otherwise; 30,000 */
+    uint64_t max_linger_ms;    /* that a client may choose, from 0; 600,000 */
+    uint64_t retry_ms; /* after which a client that lost its connection shall come back, give or take a half;
+                          2,000 */
+    uint64_t stall_ms; /* a reader whose end takes nothing for so long is cut off; 120,000 */
+};
+
 struct http_config {
     const char *host;         /* address to listen on; NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
     uint16_t port;            /* 0: any */
@@ -81,6 +99,9 @@ struct http_config {
     void (*gone)(void *ctx, uint64_t id, uint64_t tag);
     uint64_t gone_ms; /* suspended requests are looked at so often: a client that left is noticed within twice
                          that; 0: 1,000 */
+    struct http_stream_limits streams;
+    /* A stream's reader left, and no other came within its linger: the id is gone. May be NULL. */
+    void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
     bool is_port_shared; /* SO_REUSEPORT: one server a worker on the same port */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */
     void (*done)(void *ctx, const struct http_done *done);
