@@ -47,9 +47,9 @@ struct epmd_core_config {
     uint16_t port;              /* told in NAMES and DUMP */
     bool is_relaxed;            /* STOP, and KILL with live nodes, are obeyed */
     bool is_killable;           /* KILL is obeyed at all */
-    uint64_t packet_timeout_ms; /* silence on a connection without a name; 0: 60,000 */
-    /* At most this many. When a further one comes, the connection without a name that has been silent longest
-     * makes room for it; when all have names, it is turned away. 0: 4096 */
+    uint64_t packet_timeout_ms; /* from a connection's opening to the end of its request; 0: 60,000 */
+    /* At most this many. When a further one comes, the oldest connection without a name makes room for it;
+     * when all have names, it is turned away. 0: 4096 */
     size_t max_connections;
     size_t max_old; /* names kept after their end, for their next creation; 0: 1000, as OTP */
     uint64_t now_ms;

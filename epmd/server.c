@@ -1,6 +1,7 @@
 #include "epmd/server.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,10 @@ enum {
      * started. */
     PROBE_MS = 20,
     PORT_TRIES = 16,
+    /* Answers that their readers do not take: past either, the one that has waited longest is given up. */
+    DRAINING_MAX = 256,
+    REST_BYTES_MAX = 32 << 20,
+    MOST_CONNECTIONS = 4096, /* unless it is told */
 };
 
 static const char *const loopbacks[] = {"127.0.0.1", "::1"};
@@ -38,6 +43,7 @@ struct peer {
 
 struct peer_list {
     struct peer *first, *last; /* borrowed; the one that waits longest comes first */
+    size_t count;
 };
 
 struct epmd_server {
@@ -52,6 +58,7 @@ struct epmd_server {
     uint64_t timer_at;              /* when it fires; UINT64_MAX: not armed */
     struct loop_timer *probe_timer; /* owned */
     struct peer_list probing, draining;
+    size_t rest_bytes;      /* of all peers */
     uint8_t buf[READ_SIZE]; /* what was just read; used up before the next read */
 };
 
@@ -67,6 +74,7 @@ static void list_remove(struct peer *p)
         return;
     *(p->prev ? &p->prev->next : &l->first) = p->next;
     *(p->next ? &p->next->prev : &l->last) = p->prev;
+    l->count--;
     p->list = NULL;
 }
 
@@ -79,16 +87,24 @@ static void list_append(struct peer_list *l, struct peer *p, uint64_t now_ms)
     p->next = NULL;
     *(l->last ? &l->last->next : &l->first) = p;
     l->last = p;
+    l->count++;
 }
 
 /* ---- peers ---- */
+
+static void drop_rest(struct peer *p)
+{
+    p->server->rest_bytes -= p->rest.len;
+    wr_fini(&p->rest);
+    p->sent = 0;
+}
 
 static void peer_free(struct peer *p)
 {
     list_remove(p);
     idtab_remove(&p->server->peers, p->handle);
     loop_stream_close(p->stream);
-    wr_fini(&p->rest);
+    drop_rest(p);
     mem_free(p);
 }
 
@@ -141,8 +157,7 @@ static void writable(void *ctx)
     p->sent += taken;
     if (p->sent < rest.len)
         return;
-    wr_fini(&p->rest);
-    p->sent = 0;
+    drop_rest(p);
     if (!p->conn)
         peer_free(p);
 }
@@ -187,6 +202,7 @@ static void do_send(struct epmd_server *s, struct peer *p, struct slice bytes)
         return;
     }
     wr_slice(&p->rest, slice_of(bytes.ptr + taken, bytes.len - taken));
+    s->rest_bytes += p->rest.len; /* a connection has one answer */
     if (!wr_ok(&p->rest))
         peer_lost(p);
 }
@@ -201,6 +217,8 @@ static void do_close(struct epmd_server *s, struct peer *p)
     }
     loop_stream_pause(p->stream, true);
     list_append(&s->draining, p, loop_now_ms(s->loop));
+    while (s->draining.first != p && (s->draining.count > DRAINING_MAX || s->rest_bytes > REST_BYTES_MAX))
+        peer_free(s->draining.first);
 }
 
 static void do_probe(struct epmd_server *s, struct peer *p)
@@ -383,6 +401,16 @@ static enum err start_listening(struct epmd_server *s, const char **ret_address)
 
 /* ---- life ---- */
 
+/* Where we are a part of a program, the program has use for descriptors too. */
+static size_t default_connections(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 > MOST_CONNECTIONS)
+        return MOST_CONNECTIONS;
+    return limit.rlim_cur < 4 ? 1 : (size_t)limit.rlim_cur / 4;
+}
+
 static struct epmd_core *make_core(const struct epmd_server *s)
 {
     struct epmd_core_config config = {.is_relaxed = s->config.is_relaxed,
@@ -410,6 +438,8 @@ enum err epmd_server_start(struct loop *l, const struct epmd_server_config *conf
         return ERR_NOMEM;
     s->loop = l;
     s->config = *config;
+    if (!s->config.max_connections)
+        s->config.max_connections = default_connections();
     if (!s->config.packet_timeout_ms)
         s->config.packet_timeout_ms = DEFAULT_TIMEOUT_MS;
     s->timer_at = UINT64_MAX;

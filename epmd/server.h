@@ -1,6 +1,9 @@
 /*
  * server: a name server (EPMD) on the loop: epmd/core with sockets and a clock.
  *
+ * What it holds is bounded: connections by max_connections, and answers that their readers do not take by 256
+ * of them and 32 MiB; past that the one that has waited longest is given up.
+ *
  * epmd_server_start makes it and listens; epmd_server_stop ends it and drops every connection. On the loop's
  * thread.
  */
@@ -17,9 +20,11 @@ struct epmd_server_config {
                                      alone. A first "" is all addresses */
     uint16_t port;                /* 0: any free one, the same for all addresses */
     bool is_relaxed;              /* KILL with live nodes and STOP are obeyed; KILL without nodes always is */
-    uint64_t packet_timeout_ms;   /* silence on a connection without a name; 0: 60,000 */
-    size_t max_connections;       /* 0: 4096. See epmd/core.h for what happens then */
-    size_t max_old;               /* ended names that are remembered; 0: 1000 */
+    uint64_t packet_timeout_ms;   /* from opening to the end of the request, and for the answer to be read; 0:
+                                     60,000 */
+    size_t max_connections; /* 0: a quarter of the descriptors, at most 4096. See epmd/core.h for what happens
+                               then */
+    size_t max_old;         /* ended names that are remembered; 0: 1000 */
     /* A local peer has sent KILL and has been told OK: stop the server, from here or later. NULL: KILL is
      * always answered NO. */
     void (*on_kill)(void *ctx);

@@ -29,7 +29,7 @@ static const char help[] =
     "  -systemd               take listening sockets from a .socket unit (LISTEN_FDS)\n"
     "  -relaxed_command_check let -kill end it while nodes are registered, and -stop drop a name\n"
     "                                                          [ERL_EPMD_RELAXED_COMMAND_CHECK]\n"
-    "  -packet_timeout Sec    close a connection that says nothing for so long (60)\n"
+    "  -packet_timeout Sec    close a connection whose request is not there in so long (60)\n"
     "  -d, -debug             say on standard error what happens; twice: more\n"
     "  -delay_accept Sec, -delay_write Sec\n"
     "                         act as a busy server, for tests\n"

@@ -16,8 +16,8 @@
 #include "epmd_daemon.h"
 
 enum {
-    OLD_NAMES_DEBUG = 5, /* as OTP's with -d: so that a tester sees names being forgotten */
-    FDS_FOR_OURSELVES = 32,
+    OLD_NAMES_DEBUG = 5,     /* as OTP's with -d: so that a tester sees names being forgotten */
+    FDS_FOR_OURSELVES = 300, /* answers that are still on their way among them */
     CONNECTIONS_MAX = 65536,
 };
 
@@ -129,13 +129,20 @@ static const char *const *split_addresses(const char *list)
     return addresses;
 }
 
+/* As many as the system allows, and not just as many as are usual for a program. */
 static size_t max_connections(void)
 {
     struct rlimit limit = {0};
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * FDS_FOR_OURSELVES)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return FDS_FOR_OURSELVES;
-    return limit.rlim_cur > CONNECTIONS_MAX ? CONNECTIONS_MAX : (size_t)limit.rlim_cur - FDS_FOR_OURSELVES;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur > CONNECTIONS_MAX)
+        return CONNECTIONS_MAX;
+    return limit.rlim_cur > 2 * FDS_FOR_OURSELVES ? (size_t)limit.rlim_cur - FDS_FOR_OURSELVES
+                                                  : (size_t)limit.rlim_cur / 2;
 }
 
 static _Noreturn void not_started(enum err e, const char *address)

@@ -1,7 +1,9 @@
 #include "epmd/server.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -214,6 +216,66 @@ static void a_list_longer_than_the_kernel_takes_at_once_arrives_whole(void **sta
     assert_int_equal(f->count, NAMES);
 }
 
+/* A client of the kernel's own, that reads when it is told to. */
+static int ask_for_names(struct fixture *f)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), small = 4096;
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+    to.sin_port = htons(epmd_server_port(f->server));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(write(fd, "\0\1n", 3), 3);
+    RIG_UNTIL(f->l, poll(&readable, 1, 0) == 1); /* it has begun to answer */
+    return fd;
+}
+
+/* Up to the end of the connection. */
+static size_t read_all(struct fixture *f, int fd)
+{
+    static char buf[1 << 16];
+    size_t total = 0;
+    ssize_t n;
+
+    while ((n = recv(fd, buf, sizeof buf, MSG_DONTWAIT)) != 0) {
+        if (n > 0)
+            total += (size_t)n;
+        else if (errno == EAGAIN)
+            loop_turn(f->l, 5);
+        else
+            break;
+    }
+    close(fd);
+    return total;
+}
+
+static void of_answers_that_nobody_reads_a_bounded_amount_is_kept(void **state)
+{
+    enum { NAMES = 9000, NAME = 980, CLIENTS = 8 };
+    struct fixture *f = *state;
+    size_t whole = 4 + NAMES * (strlen("name ") + NAME + strlen(" at port 1\n"));
+    int fds[CLIENTS];
+
+    for (int i = 0; i < NAMES; i++) {
+        char name[NAME + 1];
+        struct epmd_entry own = {.name = {(const uint8_t *)name, NAME}, .port = 1, .highest = 6};
+        uint32_t creation;
+
+        for (int at = 0; at < NAME - 12; at += 4)
+            memcpy(name + at, "\xF0\x9F\x98\x80", 4); /* four bytes a character */
+        snprintf(name + NAME - 12, 13, "%012d", i);
+        own.name.len = NAME;
+        assert_int_equal(epmd_server_register(f->server, &own, &creation), ERR_NONE);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = ask_for_names(f);
+    assert_true(read_all(f, fds[0]) < whole); /* it has waited longest, and others came */
+    assert_int_equal(read_all(f, fds[CLIENTS - 1]), whole);
+    for (int i = 1; i < CLIENTS - 1; i++)
+        close(fds[i]);
+}
+
 static void loopback_is_always_listened_on(void **state)
 {
     static const char *const addresses[] = {"127.0.0.2", "127.0.0.1", NULL};
@@ -414,6 +476,7 @@ int main(void)
         TEST(a_second_node_of_a_name_is_refused_while_the_first_lives),
         TEST(our_own_name_needs_no_socket),
         TEST(a_list_longer_than_the_kernel_takes_at_once_arrives_whole),
+        TEST(of_answers_that_nobody_reads_a_bounded_amount_is_kept),
         TEST(loopback_is_always_listened_on),
         TEST(an_empty_address_is_all_addresses),
         TEST(addresses_that_cannot_be_had_are_named),
