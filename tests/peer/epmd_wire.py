@@ -1,5 +1,6 @@
 """The same bytes to erlgate-epmd and to OTP's epmd: the same bytes back."""
 
+import errno
 import socket
 import struct
 import time
@@ -173,16 +174,58 @@ def test_the_relaxed_check_from_the_environment():
 
 
 def test_half_a_request_times_out():
+    halves = {"nothing": b"", "a byte": b"\0", "a length": b"\0\3", "a part of a name": b"\0\x64only a few bytes"}
     for ours, theirs, release in each("-packet_timeout", 1):
         for server in (ours, theirs):
             node, _ = server.register(b"kv")
             began = time.monotonic()
-            with server.connect() as s:
-                s.sendall(b"\0")
-                equal(receive_all(s), b"", "hung up")
-            check(0.9 < time.monotonic() - began < 9 * peers.SLOWER, f"{server.program}: {time.monotonic() - began} s")
+            held = {what: server.connect() for what in halves}
+            for what, s in held.items():
+                s.sendall(halves[what])
+            for what, s in held.items():
+                equal(receive_all(s), b"", f"{what}: hung up")
+                check(0.9 < time.monotonic() - began < 9 * peers.SLOWER, f"{server.program}: {time.monotonic() - began} s")
             equal(server.names(), [b"kv"], "a node may be silent")
             node.close()
+
+
+def test_extra_lengths_that_lie():
+    """What epmd_SUITE calls buffer_overrun: an extra said to be longer than the request, and one that is too long."""
+    server = Server(OURS)
+    for n in [*range(1, 1100), *range(1100, 65536, 257), 65535]:
+        equal(server.ask(struct.pack(">BHBBHHH", 120, 4747, 77, 0, 5, 5, 5) + b"gurka" + struct.pack(">H", n)) or b"", b"",
+              f"an extra of {n} that is not there")
+    for n in [*range(1020, 1100), *range(1100, 10000, 257)]:
+        reply = server.ask(alive2(b"gurka", highest=5, extra=b"\xff" * n)) if n != 1020 else server.register(b"x", 1, 5)[1]
+        check((reply or b"")[:2] in ((b"y\0",) if n == 1020 else (b"", b"y\1")), f"an extra of {n}", reply)
+    equal(server.ask(b"zgurka"), b"w\x01", "nothing was registered")
+    server.stop()
+
+
+def test_a_reset_before_the_reply():
+    """No name stays of a node that resets its connection while the reply is on its way."""
+    for program in [OURS, *[p for _, p in otp_epmds()]]:
+        server = Server(program, "-delay_write", 1)
+        s = server.connect()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.sendall(frame(alive2(b"kv")))
+        time.sleep(0.5)  # within the delay
+        s.close()
+        equal(server.names(), [], f"names ({program})")
+        server.stop()
+
+
+def test_over_IPv6():
+    with socket.socket(socket.AF_INET6) as probe:
+        if probe.connect_ex(("::1", 1)) not in (0, errno.ECONNREFUSED):
+            return  # no IPv6 here
+    for ours, theirs, release in each():
+        for server in (ours, theirs):
+            with server.connect("::1") as s:
+                s.sendall(frame(alive2(b"kv6")))
+                equal(s.recv(6)[:2], b"v\0", f"a registration over ::1 ({server.program})")
+                check(server.say(frame(b"zkv6"), host="::1")[:2] == b"w\0", "a lookup over ::1")
+            peers.eventually(lambda srv=server: srv.names() == [], "the name is gone")
 
 
 def test_a_thousand_names():
