@@ -144,6 +144,19 @@ static void exit_came(struct process *p, const struct etf_pid *from, bool is_lin
     }
 }
 
+static void node_changed(struct actor *a, const struct dist_ctl *ctl)
+{
+    bool is_up = (int)ctl->op == SIGNAL_NODE_UP;
+    struct node_change change = {
+        .node = ctl->from.name.text, .is_up = is_up, .is_hidden = ctl->id != 0, .reason = ctl->reason};
+    void (*plain)(struct node_self, void *, struct slice) = is_up ? a->ops->nodeup : a->ops->nodedown;
+
+    if (a->ops->node_changed)
+        a->ops->node_changed(actor_self(a), a->state, &change);
+    else if (plain)
+        plain(actor_self(a), a->state, change.node);
+}
+
 static void other(struct process *p, const struct dist_ctl *ctl, const struct etf_atoms *atoms)
 {
     struct actor *a = of_process(p);
@@ -163,13 +176,14 @@ static void other(struct process *p, const struct dist_ctl *ctl, const struct et
         if (a->ops->exit)
             a->ops->exit(actor_self(a), a->state, &ctl->from.pid, etf_rd_of(ctl->reason, NULL));
         break;
-    case SIGNAL_NODE_UP:
-        if (!hold(a, ctl, (struct slice){0}, NULL) && a->ops->nodeup)
-            a->ops->nodeup(actor_self(a), a->state, ctl->from.name.text);
+    case SIGNAL_UNMONITORED:
+        if (!hold(a, ctl, (struct slice){0}, NULL) && a->ops->unmonitored)
+            a->ops->unmonitored(actor_self(a), a->state, &ctl->from.pid, &ctl->ref);
         break;
+    case SIGNAL_NODE_UP:
     case SIGNAL_NODE_DOWN:
-        if (!hold(a, ctl, (struct slice){0}, NULL) && a->ops->nodedown)
-            a->ops->nodedown(actor_self(a), a->state, ctl->from.name.text);
+        if (!hold(a, ctl, ctl->reason, NULL))
+            node_changed(a, ctl);
         break;
     }
 }
@@ -207,6 +221,7 @@ enum err actor_spawn(struct node *n, const struct node_process_ops *user, void *
         return e;
     }
     a->number = a->process.number;
+    a->process.is_told_of_demonitor = user->unmonitored != NULL;
     a->ops = user;
     a->state = state;
     a->leader = route_own_pid(n, n->leader.number ? n->leader.number : a->number);

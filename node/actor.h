@@ -97,7 +97,7 @@ MUST_USE enum err watch_node(struct actor *a, struct slice node, bool is_on);
 /* All monitors are taken back: it ends. */
 void watch_end(struct actor *a);
 /* The node is lost, or (not was_up) could not be reached: monitors there fire, and nodedown is on its way. */
-void watch_node_lost(struct actor *a, struct slice node, bool was_up);
-void watch_node_up(struct actor *a, struct slice node);
+void watch_node_lost(struct actor *a, const struct node_change *change, bool was_up);
+void watch_node_up(struct actor *a, const struct node_change *change);
 
 #endif

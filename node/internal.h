@@ -90,7 +90,7 @@ void route_deliver_local(struct node *n);
 /* The link is up: what waits for it is sent, and processes hear of it. */
 void route_link_up(struct link *l);
 /* The node of that name is lost, or (not was_up) could not be reached: processes hear of it. */
-void route_node_lost(struct node *n, struct slice name, bool was_up);
+void route_node_lost(struct node *n, const struct node_change *change, bool was_up);
 /* Is it a pid of this incarnation of this node? */
 bool route_is_own_pid(const struct node *n, const struct etf_pid *pid);
 uint32_t route_number(const struct etf_pid *pid);

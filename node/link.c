@@ -90,9 +90,23 @@ static void release(struct link *l)
     n->dead = l;
 }
 
+/* As net_kernel says it of its own links. */
+static struct slice nodedown_reason(enum err why, bool was_up)
+{
+    if (!was_up)
+        return process_reason_setup_failed;
+    switch (why) {
+    case ERR_TIMEOUT: return process_reason_tick_timeout;
+    case ERR_CANCELLED: return process_reason_disconnect;
+    default: return process_reason_closed;
+    }
+}
+
 void link_close(struct link *l, enum err why, const char *text)
 {
     bool was_up = l->state == LINK_UP, was_the_one = l->is_named;
+    struct node_change change = {.is_hidden = was_up && dist_conn_peer_is_hidden(l->conn),
+                                 .reason = nodedown_reason(why, was_up)};
 
     if (l->state == LINK_CLOSED)
         return;
@@ -103,8 +117,10 @@ void link_close(struct link *l, enum err why, const char *text)
         link_flush(l);
     release(l);
     signals_clear(&l->waiting);
-    if (was_the_one)
-        route_node_lost(l->node, slice_of_str(l->name), was_up);
+    if (was_the_one) {
+        change.node = slice_of_str(l->name);
+        route_node_lost(l->node, &change, was_up);
+    }
     request_link_down(l, was_up ? ERR_NODEDOWN : why == ERR_TIMEOUT ? ERR_NO_CONNECTION : why, text);
 }
 

@@ -13,6 +13,10 @@ const struct slice process_reason_noconnection = ATOM_TERM("\x0C", "noconnection
 const struct slice process_reason_kill = ATOM_TERM("\x04", "kill");
 const struct slice process_reason_killed = ATOM_TERM("\x06", "killed");
 const struct slice process_reason_shutdown = ATOM_TERM("\x08", "shutdown");
+const struct slice process_reason_disconnect = ATOM_TERM("\x0A", "disconnect");
+const struct slice process_reason_closed = ATOM_TERM("\x11", "connection_closed");
+const struct slice process_reason_tick_timeout = ATOM_TERM("\x10", "net_tick_timeout");
+const struct slice process_reason_setup_failed = ATOM_TERM("\x17", "connection_setup_failed");
 
 /* One who hears of a process's end: a monitor (with its reference) or a link. The texts stand behind the
  * struct. */
@@ -152,12 +156,32 @@ enum err process_add_monitor(struct process *p, const struct etf_pid *peer, cons
     return find(p, peer, ref) ? ERR_NONE : add(p, peer, ref, name);
 }
 
+bool process_is_monitored(const struct process *p, const struct etf_pid *peer, const struct etf_ref *ref)
+{
+    return find(p, peer, ref) != NULL;
+}
+
+/* Later, as all that a process is told. */
+static void drop_monitor(struct process *p, struct watcher *w)
+{
+    struct dist_ctl ctl = {
+        .op = (enum dist_op)SIGNAL_UNMONITORED,
+        .from = {.kind = DIST_END_PID, .pid = w->peer},
+        .to = {.kind = DIST_END_PID, .pid = process_pid(p)},
+        .ref = w->ref,
+    };
+
+    if (p->is_told_of_demonitor && signals_add(&p->node->local, &ctl, NULL, 0) != ERR_NONE)
+        LOG(LOG_WARN, "signal-lost", LOG_STR("signal", "unmonitored"));
+    drop(p, w);
+}
+
 void process_remove_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref)
 {
     struct watcher *w = find(p, peer, ref);
 
     if (w)
-        drop(p, w);
+        drop_monitor(p, w);
 }
 
 /* ---- links ---- */
@@ -276,7 +300,11 @@ void process_node_lost(struct process *p, struct slice node)
         next = w->next;
         if (!etf_atom_eq(w->peer.node, (struct etf_atom){.text = node}))
             continue;
-        if (w->is_monitor || w->unlinking) {
+        if (w->is_monitor) {
+            drop_monitor(p, w);
+            continue;
+        }
+        if (w->unlinking) {
             drop(p, w);
             continue;
         }

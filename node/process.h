@@ -42,7 +42,8 @@ struct process {
     struct node *node; /* borrowed */
     uint32_t number;   /* 0: not started */
     const struct process_ops *ops;
-    struct map watchers; /* struct watcher, by what it is: found at once, however many there are */
+    bool is_told_of_demonitor; /* `other` gets SIGNAL_UNMONITORED */
+    struct map watchers;       /* struct watcher, by what it is: found at once, however many there are */
     struct watcher *first_watcher, *last_watcher; /* owned list of the same, oldest first */
     struct slice name;                            /* registered as; owned; empty: none */
 };
@@ -64,6 +65,7 @@ struct process *process_whereis(const struct node *n, struct slice name);
 /* peer: who is to hear. ref: the monitor's reference; name (may be empty): what it was set on. */
 MUST_USE enum err process_add_monitor(struct process *p, const struct etf_pid *peer,
                                       const struct etf_ref *ref, struct slice name);
+bool process_is_monitored(const struct process *p, const struct etf_pid *peer, const struct etf_ref *ref);
 void process_remove_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref);
 
 /* ---- links, which are the same from both ends ---- */
@@ -87,5 +89,8 @@ void process_node_lost(struct process *p, struct slice node);
 /* ETF of atoms, for reasons. */
 extern const struct slice process_reason_normal, process_reason_noproc, process_reason_noconnection,
     process_reason_kill, process_reason_killed, process_reason_shutdown;
+/* The same, for nodes that go: net_kernel's nodedown_reason. */
+extern const struct slice process_reason_disconnect, process_reason_closed, process_reason_tick_timeout,
+    process_reason_setup_failed;
 
 #endif

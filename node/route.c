@@ -308,6 +308,8 @@ void route_link_up(struct link *l)
     struct signal *s;
     size_t cursor = 0;
     struct process *p;
+    struct node_change change = {
+        .node = slice_of_str(l->name), .is_up = true, .is_hidden = dist_conn_peer_is_hidden(l->conn)};
 
     while (l->state == LINK_UP && (s = signals_take(&l->waiting))) {
         enum err e = send_over(l, &s->ctl, &s->payload, s->payload.len ? 1 : 0, s->uses);
@@ -318,20 +320,20 @@ void route_link_up(struct link *l)
     }
     while ((p = pidtab_next(&l->node->processes, &cursor)))
         if (actor_of(p))
-            watch_node_up(actor_of(p), slice_of_str(l->name));
+            watch_node_up(actor_of(p), &change);
 }
 
 /* Nothing is called back here, it is all queued: the walk sees each process once, and all of them as they
  * are. */
-void route_node_lost(struct node *n, struct slice name, bool was_up)
+void route_node_lost(struct node *n, const struct node_change *change, bool was_up)
 {
     size_t cursor = 0;
     struct process *p;
 
     while ((p = pidtab_next(&n->processes, &cursor))) {
-        process_node_lost(p, name);
+        process_node_lost(p, change->node);
         if (actor_of(p))
-            watch_node_lost(actor_of(p), name, was_up);
+            watch_node_lost(actor_of(p), change, was_up);
     }
 }
 

@@ -40,6 +40,13 @@ void node_from_free(struct node_from *from)
     mem_free(from);
 }
 
+bool node_from_ref(const struct node_from *from, struct etf_ref *ret)
+{
+    struct etf_rd tag = from->tag;
+
+    return gen_tag_alias(tag, ret) || etf_read_ref(&tag, ret);
+}
+
 enum err node_reply(struct node_self self, const struct node_from *from, struct slice reply)
 {
     struct actor *a = actor_get(self);
@@ -106,20 +113,25 @@ static void timeout(struct node_self self, void *state)
         s->ops->handle_timeout(self, s->state);
 }
 
-static void nodeup(struct node_self self, void *state, struct slice node)
+static void node_changed(struct node_self self, void *state, const struct node_change *change)
 {
     struct server *s = state;
+    void (*plain)(struct node_self, void *, struct slice) =
+        change->is_up ? s->ops->handle_nodeup : s->ops->handle_nodedown;
 
-    if (s->ops->handle_nodeup)
-        s->ops->handle_nodeup(self, s->state, node);
+    if (s->ops->handle_node_changed)
+        s->ops->handle_node_changed(self, s->state, change);
+    else if (plain)
+        plain(self, s->state, change->node);
 }
 
-static void nodedown(struct node_self self, void *state, struct slice node)
+static void unmonitored(struct node_self self, void *state, const struct etf_pid *by,
+                        const struct etf_ref *monitor)
 {
     struct server *s = state;
 
-    if (s->ops->handle_nodedown)
-        s->ops->handle_nodedown(self, s->state, node);
+    if (s->ops->handle_unmonitored)
+        s->ops->handle_unmonitored(self, s->state, by, monitor);
 }
 
 static void ended(struct node_self self, void *state, struct etf_rd reason)
@@ -138,8 +150,8 @@ static const struct node_process_ops ops = {
     .down = down,
     .exit = exit_came,
     .timeout = timeout,
-    .nodeup = nodeup,
-    .nodedown = nodedown,
+    .node_changed = node_changed,
+    .unmonitored = unmonitored,
     .ended = ended,
 };
 

@@ -35,6 +35,11 @@ struct node_server_ops {
     void (*handle_timeout)(struct node_self self, void *state);
     void (*handle_nodeup)(struct node_self self, void *state, struct slice node);
     void (*handle_nodedown)(struct node_self self, void *state, struct slice node);
+    /* In place of those two, where it is set. */
+    void (*handle_node_changed)(struct node_self self, void *state, const struct node_change *change);
+    /* A caller, among others, has taken back its monitor: compare with node_from_ref. */
+    void (*handle_unmonitored)(struct node_self self, void *state, const struct etf_pid *by,
+                               const struct etf_ref *monitor);
     /* The last callback, whatever ended it; free the state here. */
     void (*terminate)(struct node_self self, void *state, struct etf_rd reason);
     /* Writes one term: what sys:get_state/1 shows. NULL: the atom undefined. */
@@ -49,6 +54,9 @@ MUST_USE enum err node_server_start(struct node *n, struct slice name, const str
 
 /* gen_server:reply(From, Reply). A caller that is gone, or has given up waiting, does not hear it. */
 MUST_USE enum err node_reply(struct node_self self, const struct node_from *from, struct slice reply);
+/* The reference in the tag, by which a caller of gen_server:call, send_request and multi_call (but that of
+ * OTP up to 24) monitors the server too. False: the tag is of another kind. Borrowed. */
+MUST_USE bool node_from_ref(const struct node_from *from, struct etf_ref *ret);
 /* A copy that lasts until node_from_free. NULL: no memory. */
 MUST_USE struct node_from *node_from_keep(const struct node_from *from);
 void node_from_free(struct node_from *from); /* takes NULL */

@@ -11,10 +11,16 @@
 #include "dist/ctl.h"
 
 /* A node that a process watches has come or gone. No control message of the protocol, but delivered among
- * them, in their order: `to` is the process, from.name the node. */
+ * them, in their order: `to` is the process, from.name the node, id whether it is hidden, reason why. */
 /* SIGNAL_FAILED: a request could not even be made; id has error and tag. SIGNAL_EXIT: a trapped exit signal
- * that waited in a suspended process's mailbox. */
-enum { SIGNAL_NODE_UP = 1000, SIGNAL_NODE_DOWN = 1001, SIGNAL_EXIT = 1002, SIGNAL_FAILED = 1003 };
+ * that waited in a suspended process's mailbox. SIGNAL_UNMONITORED: from has taken back its monitor ref. */
+enum {
+    SIGNAL_NODE_UP = 1000,
+    SIGNAL_NODE_DOWN = 1001,
+    SIGNAL_EXIT = 1002,
+    SIGNAL_FAILED = 1003,
+    SIGNAL_UNMONITORED = 1004
+};
 
 struct signal {
     struct signal *next;

@@ -279,6 +279,13 @@ bool node_ref_of(struct node_self self, uint64_t monitor, struct etf_ref *ret)
     return r != NULL;
 }
 
+bool node_is_monitored(struct node_self self, const struct etf_pid *by, const struct etf_ref *monitor)
+{
+    struct actor *a = actor_get(self);
+
+    return a && process_is_monitored(&a->process, by, monitor);
+}
+
 enum err node_monitor_node(struct node_self self, struct slice node, bool is_on)
 {
     struct actor *a = actor_get(self);

@@ -56,6 +56,14 @@ static inline struct node_dest node_to_alias(struct etf_ref alias)
     return (struct node_dest){.kind = NODE_DEST_ALIAS, .alias = alias};
 }
 
+/* Another node has come or gone. Borrowed for the callback. */
+struct node_change {
+    struct slice node;
+    bool is_up;
+    bool is_hidden;      /* false for one that could not even be connected */
+    struct slice reason; /* of a node that has gone: an atom, what net_kernel calls nodedown_reason */
+};
+
 /* The callbacks of a process. Each may be NULL: what it would be told is then dropped. state is what
  * node_spawn was given; in all of them the process may spawn, send, end itself. */
 struct node_process_ops {
@@ -74,6 +82,12 @@ struct node_process_ops {
      * node_monitor_node: it is no more, or could not be connected. */
     void (*nodeup)(struct node_self self, void *state, struct slice node);
     void (*nodedown)(struct node_self self, void *state, struct slice node);
+    /* The same with all that is known of it: where it is set, it is called in place of those two. */
+    void (*node_changed)(struct node_self self, void *state, const struct node_change *change);
+    /* A monitor on this process was taken back, or its holder's node is gone: who had set it, and what it was
+     * known by. For who serves calls: the caller waits no more (node/server.h, node_from_ref). */
+    void (*unmonitored)(struct node_self self, void *state, const struct etf_pid *by,
+                        const struct etf_ref *monitor);
     /* It has ended, whatever ended it: the last callback, in which to free the state. The pid is nobody's
      * already. */
     void (*ended)(struct node_self self, void *state, struct etf_rd reason);
@@ -131,6 +145,9 @@ bool node_ref_of(struct node_self self, uint64_t monitor, struct etf_ref *ret);
 MUST_USE enum err node_monitor_node(struct node_self self, struct slice node, bool is_on);
 /* net_kernel:monitor_nodes(Bool, [{node_type, all}]). */
 MUST_USE enum err node_monitor_nodes(struct node_self self, bool is_on);
+
+/* Does that process monitor this one, by that reference? */
+bool node_is_monitored(struct node_self self, const struct etf_pid *by, const struct etf_ref *monitor);
 
 /* ---- aliases ---- */
 

@@ -185,16 +185,18 @@ bool watch_take_alias(struct actor_ref *r)
 
 /* ---- nodes ---- */
 
-static void tell_node(struct actor *a, int op, struct slice node)
+static void tell_node(struct actor *a, const struct node_change *change)
 {
     struct dist_ctl ctl = {
-        .op = (enum dist_op)op,
-        .from = {.kind = DIST_END_NAME, .name = {.text = node}},
+        .op = (enum dist_op)(change->is_up ? SIGNAL_NODE_UP : SIGNAL_NODE_DOWN),
+        .from = {.kind = DIST_END_NAME, .name = {.text = change->node}},
         .to = {.kind = DIST_END_PID, .pid = process_pid(&a->process)},
+        .id = change->is_hidden,
+        .reason = change->reason,
     };
 
     if (signals_add(&a->process.node->local, &ctl, NULL, 0) != ERR_NONE)
-        LOG(LOG_WARN, "signal-lost", LOG_STR("signal", op == SIGNAL_NODE_UP ? "nodeup" : "nodedown"));
+        LOG(LOG_WARN, "signal-lost", LOG_STR("signal", change->is_up ? "nodeup" : "nodedown"));
 }
 
 static struct actor_node **find_node(struct actor *a, struct slice name)
@@ -248,30 +250,30 @@ enum err watch_node(struct actor *a, struct slice name, bool is_on)
     (*at)->count++;
     if (link_find(n, name) || (is_valid && link_dial(n, name)))
         return ERR_NONE;
-    tell_node(a, SIGNAL_NODE_DOWN, name);
+    tell_node(a, &(struct node_change){.node = name, .reason = process_reason_setup_failed});
     return unwatch_node(a, name);
 }
 
-void watch_node_lost(struct actor *a, struct slice name, bool was_up)
+void watch_node_lost(struct actor *a, const struct node_change *change, bool was_up)
 {
-    struct actor_node **at = find_node(a, name);
+    struct actor_node **at = find_node(a, change->node);
 
     for (struct actor_ref *r = a->refs; r; r = r->next)
-        if (r->is_monitor && slice_eq(r->node, name))
+        if (r->is_monitor && slice_eq(r->node, change->node))
             fire(r, process_reason_noconnection);
     if (*at) {
         for (uint32_t i = 0; i < (*at)->count; i++)
-            tell_node(a, SIGNAL_NODE_DOWN, name);
+            tell_node(a, change);
         drop_node(at);
     }
     if (was_up && a->watches_nodes)
-        tell_node(a, SIGNAL_NODE_DOWN, name);
+        tell_node(a, change);
 }
 
-void watch_node_up(struct actor *a, struct slice name)
+void watch_node_up(struct actor *a, const struct node_change *change)
 {
     if (a->watches_nodes)
-        tell_node(a, SIGNAL_NODE_UP, name);
+        tell_node(a, change);
 }
 
 void watch_end(struct actor *a)

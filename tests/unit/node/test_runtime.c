@@ -349,6 +349,108 @@ static void deliver(struct dist_ctl ctl, struct slice payload)
     route_message(&evil, &m);
 }
 
+static struct etf_ref ref_of_evil(uint32_t word)
+{
+    return (struct etf_ref){
+        .node = {.text = SLICE("evil@localhost")}, .creation = 7, .count = 3, .words = {word, 2, 3}};
+}
+
+static int taken_back;
+static struct etf_ref last_taken_back; /* its node's text is gone */
+
+static void on_unmonitored(struct node_self self, void *state, const struct etf_pid *by,
+                           const struct etf_ref *monitor)
+{
+    (void)self;
+    (void)state;
+    assert_int_equal(by->id, 1);
+    taken_back++;
+    last_taken_back = *monitor;
+}
+
+static void on_ended_only(struct node_self self, void *state, struct etf_rd r)
+{
+    (void)self;
+    (void)state;
+    (void)r;
+}
+
+static void a_monitor_that_is_taken_back_is_told_of_later(void **state)
+{
+    static const struct node_process_ops told = {.unmonitored = on_unmonitored, .ended = on_ended_only};
+    struct dist_ctl ctl = {.op = DIST_CTL_MONITOR_P, .from = {.kind = DIST_END_PID, .pid = pid_of_evil(1)}};
+    struct etf_pid evil_pid = pid_of_evil(1);
+    struct node_self a = {0};
+
+    (void)state;
+    assert_int_equal(node_spawn(node, &told, NULL, &a), ERR_NONE);
+    ctl.to = (struct dist_end){.kind = DIST_END_PID, .pid = node_pid(a)};
+    for (uint32_t i = 0; i < 3; i++) {
+        ctl.ref = ref_of_evil(i);
+        assert_false(node_is_monitored(a, &evil_pid, &ctl.ref));
+        deliver(ctl, (struct slice){0});
+        assert_true(node_is_monitored(a, &evil_pid, &ctl.ref));
+    }
+    ctl.op = DIST_CTL_DEMONITOR_P;
+    ctl.ref = ref_of_evil(1);
+    deliver(ctl, (struct slice){0});
+    deliver(ctl, (struct slice){0}); /* it is none any more */
+    assert_false(node_is_monitored(a, &evil_pid, &ctl.ref));
+    assert_int_equal(taken_back, 0);
+    turns(1);
+    assert_int_equal(taken_back, 1);
+    assert_int_equal(last_taken_back.words[0], 1);
+    process_node_lost(&actor_get(a)->process, SLICE("evil@localhost"));
+    turns(1);
+    assert_int_equal(taken_back, 3);
+    node_exit_self(a, process_reason_normal);
+    turns(1);
+}
+
+static struct node_change last_change; /* its slices are gone */
+static char change_reason[64];
+
+static void on_changed(struct node_self self, void *state, const struct node_change *change)
+{
+    struct account a;
+
+    (void)self;
+    (*(int *)state)++;
+    last_change = *change;
+    note(&a, etf_rd_of(change->reason, NULL));
+    memcpy(change_reason, a.last, sizeof change_reason);
+}
+
+static void nodes_come_and_go_with_all_that_is_known_of_them(void **state)
+{
+    static const struct node_process_ops told = {.node_changed = on_changed};
+    struct node_change up = {.node = SLICE("evil@localhost"), .is_up = true, .is_hidden = true};
+    struct node_change down = {
+        .node = SLICE("evil@localhost"), .is_hidden = true, .reason = process_reason_tick_timeout};
+    struct node_self a = {0};
+    int changes = 0;
+
+    (void)state;
+    assert_int_equal(node_spawn(node, &told, &changes, &a), ERR_NONE);
+    assert_int_equal(node_monitor_nodes(a, true), ERR_NONE);
+    watch_node_up(actor_get(a), &up);
+    turns(1);
+    assert_int_equal(changes, 1);
+    assert_true(last_change.is_up && last_change.is_hidden);
+    route_node_lost(node, &down, true);
+    turns(1);
+    assert_int_equal(changes, 2);
+    assert_false(last_change.is_up);
+    assert_true(last_change.is_hidden);
+    assert_string_equal(change_reason, "net_tick_timeout");
+    assert_int_equal(node_monitor_nodes(a, false), ERR_NONE);
+    route_node_lost(node, &down, true);
+    turns(1);
+    assert_int_equal(changes, 2);
+    node_exit_self(a, process_reason_normal);
+    turns(1);
+}
+
 static void monitors_by_the_hundred_thousand_cost_what_they_should(void **state)
 {
     enum { COUNT = 100000 };
@@ -570,6 +672,8 @@ int main(void)
         cmocka_unit_test(a_monitor_fires_once_and_not_after_demonitor),
         cmocka_unit_test(a_name_is_one_process_s),
         cmocka_unit_test(a_turn_ends_whatever_processes_do),
+        cmocka_unit_test(a_monitor_that_is_taken_back_is_told_of_later),
+        cmocka_unit_test(nodes_come_and_go_with_all_that_is_known_of_them),
         cmocka_unit_test(monitors_by_the_hundred_thousand_cost_what_they_should),
         cmocka_unit_test(signals_to_nobody_and_from_nobody_do_nothing),
         cmocka_unit_test(messages_of_any_shape_are_survived),
