@@ -55,9 +55,14 @@ struct link *link_find(const struct node *n, struct slice name)
     return map_get(&n->links_by_name, name);
 }
 
+/* What it calls itself, for who has not been let in yet. */
 static struct slice shown_name(const struct link *l)
 {
-    return l->name ? slice_of_str(l->name) : SLICE("?");
+    struct slice said = l->conn ? dist_conn_peer_name(l->conn) : (struct slice){0};
+
+    if (l->name)
+        return slice_of_str(l->name);
+    return said.len ? said : SLICE("?");
 }
 
 static void arm(struct link *l, uint64_t at_ms)

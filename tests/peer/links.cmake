@@ -1,6 +1,7 @@
 # How nodes are found and links are held.
 erlgate_peer_test(tls LEAK)
 erlgate_peer_test(finding LEAK)
+erlgate_peer_test(handshakes LEAK)
 erlgate_peer_test(ipv6)
 erlgate_peer_test(netsplit)
 erlgate_peer_test(idle TIMEOUT 300)
