@@ -82,9 +82,13 @@ struct node_target {
     struct etf_pid pid; /* is_pid; its node, UTF-8, says where */
     struct slice node;  /* else: {name, node} */
     struct slice name;  /* UTF-8 */
+    /* The process of this node (node_self's number) in whose name it is asked: the pid that the callee sees. 0: the
+     * request is a process of its own. */
+    uint32_t from;
 };
 
-enum node_verb { NODE_CALL, NODE_CAST, NODE_SEND };
+/* NODE_EXIT is exit(Pid, Reason): the target is a pid, the request the reason. */
+enum node_verb { NODE_CALL, NODE_CAST, NODE_SEND, NODE_EXIT };
 
 struct node_result {
     enum err err;  /* ERR_NONE; ERR_NOPROC, ERR_CALLEE_EXIT (term: the reason), ERR_NODEDOWN, ERR_TIMEOUT,
@@ -106,8 +110,8 @@ typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
 /*
  * NODE_CALL is gen_server:call/3: monitored, with an alias as tag where the peer has them. request: one
  * validated term without version byte, borrowed for the call; uses: what etf_validate said of it. timeout_ms
- * covers the connecting too; for CAST and SEND it bounds the connecting alone. ret_op gets a handle for
- * node_cancel, or 0: done at once (CAST and SEND on a link that is up). Errors at once: ERR_PEER_UNSUPPORTED,
+ * covers the connecting too; for the others it bounds the connecting alone. ret_op gets a handle for
+ * node_cancel, or 0: done at once (all but CALL on a link that is up). Errors at once: ERR_PEER_UNSUPPORTED,
  * ERR_OVERLOADED, ERR_NOMEM, ERR_CLOSED (stopping).
  */
 MUST_USE enum err node_request(struct node *n, enum node_verb verb, const struct node_target *target,

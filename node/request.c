@@ -255,10 +255,16 @@ static void set_target(const struct request *r, struct dist_end *end_)
         *end_ = (struct dist_end){.kind = DIST_END_NAME, .name = {.text = r->name}};
 }
 
+/* Who the callee is to think that it comes from. */
+static struct etf_pid sender(const struct request *r)
+{
+    return r->from ? route_own_pid(r->process.node, r->from) : process_pid(&r->process);
+}
+
 /* What stands before the request's own term: {'$gen_call', {Pid, Tag}, … or {'$gen_cast', …. */
 static void write_wrapping(struct wr *w, struct request *r, bool has_alias)
 {
-    struct etf_pid self = process_pid(&r->process);
+    struct etf_pid self = sender(r);
     struct etf_ref ref = request_ref(r);
 
     if (r->kind == REQUEST_CAST) {
@@ -289,11 +295,30 @@ static enum err send_monitor(struct request *r)
     return link_send(r->link, &ctl, NULL, 0);
 }
 
+/* exit(Pid, Reason). */
+static struct dist_ctl exit_ctl(const struct request *r, struct slice reason)
+{
+    struct dist_ctl ctl = {
+        .op = DIST_CTL_EXIT2, .from = {.kind = DIST_END_PID, .pid = sender(r)}, .reason = reason};
+
+    set_target(r, &ctl.to);
+    return ctl;
+}
+
+static enum err send_exit(struct request *r, struct slice reason)
+{
+    struct dist_ctl ctl = exit_ctl(r, reason);
+    enum err e = link_send(r->link, &ctl, NULL, 0);
+
+    r->was_sent = e == ERR_NONE;
+    return e;
+}
+
 static enum err send_over_link(struct request *r, struct slice term)
 {
     struct link *l = r->link;
     struct dist_ctl ctl = {.op = r->to_pid ? DIST_CTL_SEND : DIST_CTL_REG_SEND,
-                           .from = {.kind = DIST_END_PID, .pid = process_pid(&r->process)}};
+                           .from = {.kind = DIST_END_PID, .pid = sender(r)}};
     struct wr w;
     struct slice parts[2];
     enum err e = ERR_NONE;
@@ -302,6 +327,8 @@ static enum err send_over_link(struct request *r, struct slice term)
         return ERR_PEER_UNSUPPORTED;
     if (link_is_full(l))
         return ERR_OVERLOADED;
+    if (r->kind == REQUEST_EXIT)
+        return send_exit(r, term);
     if (is_rpc(r)) {
         e = rpc_send(r, term);
         r->was_sent = e == ERR_NONE;
@@ -412,6 +439,7 @@ static bool keep_target(struct request *r, const struct node_target *t)
     r->text = mem_strndup(text.ptr, text.len);
     if (!r->text)
         return false;
+    r->from = t->from;
     r->to_pid = t->is_pid;
     if (t->is_pid) {
         r->pid = t->pid;
@@ -454,6 +482,7 @@ static enum err send_here(struct node *n, struct request *r, struct slice term)
     struct process *p = target_here(n, r);
     struct etf_pid self = process_pid(&r->process);
     struct etf_ref ref = request_ref(r);
+    struct dist_ctl ctl;
     struct wr w;
     struct slice parts[2];
     enum err e;
@@ -466,6 +495,10 @@ static enum err send_here(struct node *n, struct request *r, struct slice term)
     if (!p)
         return r->kind == REQUEST_CALL ? route_down_local(n, r->process.number, &ref, process_reason_noproc)
                                        : ERR_NONE;
+    if (r->kind == REQUEST_EXIT) {
+        ctl = exit_ctl(r, term);
+        return signals_add(&n->local, &ctl, NULL, 0);
+    }
     wr_init(&w, SIZE_MAX);
     write_wrapping(&w, r, true);
     parts[0] = wr_written(&w);
@@ -553,8 +586,13 @@ enum err node_request(struct node *n, enum node_verb verb, const struct node_tar
                       struct slice request, uint32_t uses, uint64_t timeout_ms, node_done_fn *done, void *ctx,
                       uint64_t id, uint64_t *ret_op)
 {
-    static const enum request_kind kinds[] = {
-        [NODE_CALL] = REQUEST_CALL, [NODE_CAST] = REQUEST_CAST, [NODE_SEND] = REQUEST_SEND};
+    static const enum request_kind kinds[] = {[NODE_CALL] = REQUEST_CALL,
+                                              [NODE_CAST] = REQUEST_CAST,
+                                              [NODE_SEND] = REQUEST_SEND,
+                                              [NODE_EXIT] = REQUEST_EXIT};
+
+    if (verb == NODE_EXIT && !target->is_pid)
+        return ERR_INVALID;
 
     return request_start(n, kinds[verb], target->is_pid ? target->pid.node.text : target->node, target,
                          request, uses, timeout_ms, done, ctx, id, ret_op);

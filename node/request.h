@@ -14,6 +14,7 @@ enum request_kind {
     REQUEST_CALL,
     REQUEST_CAST,
     REQUEST_SEND,
+    REQUEST_EXIT,
     REQUEST_CONNECT,
     REQUEST_RPC,      /* the term is three: module, function, arguments; see node/rpc.c */
     REQUEST_RPC_CAST, /* likewise */
@@ -27,6 +28,7 @@ struct request {
     struct request *prev, *next; /* in the link's list */
     bool was_sent;
     bool by_rex; /* RPC: the peer cannot spawn for us, so rex is called */
+    uint32_t from; /* the process in whose name it is asked; 0: its own */
     bool to_pid;
     struct etf_pid pid; /* to_pid; its node's text stands in `text` */
     struct slice name;  /* else; stands in `text` */

@@ -81,25 +81,45 @@ static struct process *find_alias(struct node *n, const struct etf_ref *ref)
     return watch_take_alias(a) ? p : NULL;
 }
 
-/* {[alias|Ref], _} or {Ref, _} with a reference of ours: the answer to a request that has ended. */
-static bool is_reply(const struct node *n, struct slice term, const struct etf_atoms *atoms)
+/* {[alias|Ref], _} or {Ref, _}: the answer to a request. */
+static bool read_tag(struct slice term, const struct etf_atoms *atoms, struct etf_ref *ret)
 {
     struct etf_rd r = etf_rd_of(term, atoms);
-    struct etf_ref ref;
     uint32_t len;
 
     if (!etf_read_tuple_is(&r, 2))
         return false;
     if (etf_peek(&r) == ETF_KIND_LIST && (!etf_read_list(&r, &len) || len != 1 || !etf_skip(&r, NULL)))
         return false;
-    return etf_read_ref(&r, &ref) && etf_atom_eq(ref.node, route_own_node(n));
+    return etf_read_ref(&r, ret);
+}
+
+/* With a reference of ours, that of a request that has ended. */
+static bool is_reply(const struct node *n, struct slice term, const struct etf_atoms *atoms)
+{
+    struct etf_ref ref;
+
+    return read_tag(term, atoms, &ref) && etf_atom_eq(ref.node, route_own_node(n));
+}
+
+/* Callees that know no aliases reply to the process in whose name a request was made: that request, or NULL.
+ */
+static struct process *find_asker(const struct node *n, const struct process *p, const struct dist_message *m)
+{
+    struct etf_ref ref;
+    struct request *r = read_tag(m->payload, m->atoms, &ref) ? request_of_ref(n, &ref) : NULL;
+
+    return r && r->from && r->from == p->number ? &r->process : NULL;
 }
 
 static void message(struct node *n, struct link *l, const struct dist_message *m)
 {
     bool is_alias = m->ctl.to.kind == DIST_END_REF;
     struct process *p = is_alias ? find_alias(n, &m->ctl.to.ref) : find_end(n, &m->ctl.to);
+    struct process *asker = p && !is_alias ? find_asker(n, p, m) : NULL;
 
+    if (asker)
+        p = asker;
     if (p)
         p->ops->message(p, l, is_alias ? &m->ctl.to.ref : NULL, m->payload, m->atoms);
     else if (is_reply(n, m->payload, m->atoms))

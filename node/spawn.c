@@ -62,7 +62,7 @@ struct node_self node_find_pid(struct node *n, const struct etf_pid *pid)
 /* ---- sending ---- */
 
 static enum err signal_pid(struct actor *a, enum dist_op op, const struct etf_pid *to, uint64_t id,
-                           struct slice reason)
+                           struct slice reason, uint32_t uses)
 {
     struct dist_ctl ctl = {
         .op = op,
@@ -75,7 +75,7 @@ static enum err signal_pid(struct actor *a, enum dist_op op, const struct etf_pi
     enum err e;
 
     wr_init(&scratch, ETF_ATOM_MAX_BYTES);
-    e = route_signal(a->process.node, route_atom_utf8(to->node, &scratch), &ctl, NULL, 0, 0);
+    e = route_signal(a->process.node, route_atom_utf8(to->node, &scratch), &ctl, NULL, 0, uses);
     wr_fini(&scratch);
     return e;
 }
@@ -138,7 +138,7 @@ enum err node_exit(struct node_self self, const struct etf_pid *to, struct slice
         return ERR_NOPROC;
     e = spawn_check_term(reason, &uses);
     if (e == ERR_NONE)
-        e = signal_pid(a, DIST_CTL_EXIT2, to, 0, reason);
+        e = signal_pid(a, DIST_CTL_EXIT2, to, 0, reason, uses);
     return e == ERR_NO_CONNECTION ? ERR_NONE : e;
 }
 
@@ -202,7 +202,7 @@ enum err node_link(struct node_self self, const struct etf_pid *to)
     e = process_link(&a->process, to, &is_new);
     if (e != ERR_NONE || !is_new)
         return e;
-    e = signal_pid(a, DIST_CTL_LINK, to, 0, (struct slice){0});
+    e = signal_pid(a, DIST_CTL_LINK, to, 0, (struct slice){0}, 0);
     if (e == ERR_NO_CONNECTION) {
         route_exit_local(a->process.node, to, a->number, process_reason_noconnection);
         return ERR_NONE;
