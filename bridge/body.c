@@ -41,10 +41,8 @@ static bool read_null(struct gateway *g, struct http_request *req, struct transc
     return false;
 }
 
-bool body_options(struct gateway *g, struct http_request *req, struct transcode_options *ret)
+void body_defaults(struct gateway *g, struct transcode_options *ret)
 {
-    struct slice v;
-
     *ret = (struct transcode_options){
         .null_atom = SLICE("null"),
         .max_depth = g->config.max_depth,
@@ -55,6 +53,13 @@ bool body_options(struct gateway *g, struct http_request *req, struct transcode_
         .on_atom = atoms_on_atom,
         .ctx = &g->atoms,
     };
+}
+
+bool body_options(struct gateway *g, struct http_request *req, struct transcode_options *ret)
+{
+    struct slice v;
+
+    body_defaults(g, ret);
     if (!read_null(g, req, ret))
         return false;
     for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
@@ -93,7 +98,7 @@ bool body_accept(struct gateway *g, struct http_request *req, enum http_media *r
 /* What a scratch buffer may keep between requests: one large body must not hold its memory for ever. */
 enum { SCRATCH_KEPT = 1 << 20 };
 
-static void reuse(struct wr *w)
+void body_reuse(struct wr *w)
 {
     if (w->cap > SCRATCH_KEPT)
         wr_fini(w);
@@ -119,7 +124,7 @@ static enum err read_etf(struct gateway *g, struct slice body, const struct tran
     enum err e;
 
     rules_of(g, o, &rules);
-    reuse(&g->scratch);
+    body_reuse(&g->scratch);
     e = etf_open(body, &rules, &g->scratch, &term, ret_uses, &f->fault);
     if (e == ERR_NONE) {
         wr_slice(&g->term, term);
@@ -128,19 +133,19 @@ static enum err read_etf(struct gateway *g, struct slice body, const struct tran
     return e;
 }
 
-static enum err read_erlang(struct gateway *g, struct slice body, const struct transcode_options *o,
-                            uint32_t *ret_uses, struct transcode_fault *f)
+enum err body_read_erlang(struct gateway *g, struct slice text, const struct transcode_options *o,
+                          struct wr *out, uint32_t *ret_uses, struct transcode_fault *f)
 {
     struct etf_parse_rules rules = {.max_digits = o->max_digits};
     enum err e;
 
     rules_of(g, o, &rules.term);
-    e = etf_parse(&g->term, body, &rules, &f->fault);
+    e = etf_parse(out, text, &rules, &f->fault);
     if (e != ERR_NONE) {
-        transcode_fault_place(f, body);
+        transcode_fault_place(f, text);
         return e;
     }
-    return etf_validate(wr_written(&g->term), NULL,
+    return etf_validate(wr_written(out), NULL,
                         &(struct etf_rules){.max_depth = o->max_depth, .trusts_keys = true}, ret_uses, NULL);
 }
 
@@ -169,11 +174,11 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
         http_answer_problem(g->http, http_request_id(req), &unsupported);
         return false;
     }
-    reuse(&g->term);
+    body_reuse(&g->term);
     *ret_uses = 0;
     switch (media) {
     case HTTP_MEDIA_ETF: e = read_etf(g, body, options, ret_uses, &f); break;
-    case HTTP_MEDIA_ERLANG: e = read_erlang(g, body, options, ret_uses, &f); break;
+    case HTTP_MEDIA_ERLANG: e = body_read_erlang(g, body, options, &g->term, ret_uses, &f); break;
     default: e = read_json(g, body, options, ret_uses, &f); break;
     }
     if (e == ERR_NONE)

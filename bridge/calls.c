@@ -1,72 +1,16 @@
 /*
- * calls: POST …/call, …/cast, …/send: a gen_server's call and cast, and a plain message, to a name or a pid.
+ * calls: what is done to a process or a function: call, cast, send, exit, rpc, and looking at it.
+ *
+ * One way for all: read whom, how long and what (prepare), find out what must be found out (begin), ask
+ * (calls_perform), answer. Each step that waits goes on in a callback with the exchange's id.
  */
 #include <stdio.h>
 
-#include "base/check.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "bridge/internal.h"
-#include "etf/syntax.h"
 #include "http/duration.h"
 
 /* ---- what is asked ---- */
-
-static bool use_atom(struct gateway *g, struct http_request *req, struct slice atom)
-{
-    enum err e = atoms_use(&g->atoms, atom);
-
-    if (e != ERR_NONE)
-        errors_answer(g, http_request_id(req), e, (struct slice){0});
-    return e == ERR_NONE;
-}
-
-bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret)
-{
-    struct slice name = http_request_segment(req, 0);
-
-    if (!node_name_is_valid(name)) {
-        errors_answer_parameter(g, http_request_id(req), "node", "a node's name is written name@host");
-        return false;
-    }
-    *ret = name;
-    return use_atom(g, req, name);
-}
-
-static bool name_target(struct gateway *g, struct http_request *req, struct node_target *ret)
-{
-    struct slice name = http_request_segment(req, 1);
-
-    if (!nodes_segment(g, req, &ret->node))
-        return false;
-    if (name.len == 0 || !utf8_is_valid(name) || utf8_count(name) > ETF_ATOM_MAX_CHARS) {
-        errors_answer_parameter(g, http_request_id(req), "name",
-                                "a registered name is an atom: 1 to 255 characters of UTF-8");
-        return false;
-    }
-    ret->name = name;
-    return use_atom(g, req, name);
-}
-
-static bool pid_target(struct gateway *g, struct http_request *req, struct node_target *ret)
-{
-    ret->is_pid = true;
-    wr_reset(&g->scratch);
-    if (!etf_parse_pid_text(http_request_segment(req, 0), &g->scratch, &ret->pid) ||
-        !node_name_is_valid(ret->pid.node.text)) {
-        errors_answer_parameter(g, http_request_id(req), "pid",
-                                "a pid is written node:id:serial:creation, as the gateway gave it out");
-        return false;
-    }
-    return use_atom(g, req, ret->pid.node.text);
-}
-
-static bool read_target(struct gateway *g, struct http_request *req, struct node_target *ret)
-{
-    *ret = (struct node_target){0};
-    return strstr(http_request_route(req)->pattern, "{pid}") ? pid_target(g, req, ret)
-                                                             : name_target(g, req, ret);
-}
 
 bool calls_deadline(struct gateway *g, struct http_request *req, struct exchange *x)
 {
@@ -85,6 +29,7 @@ bool calls_deadline(struct gateway *g, struct http_request *req, struct exchange
         return false;
     }
     x->deadline_ms = wait.ms;
+    x->deadline_at_us = x->started_us + wait.ms * 1000;
     x->applied_s = wait.applied_s;
     return true;
 }
@@ -101,72 +46,64 @@ static bool read_unwrap(struct gateway *g, struct http_request *req, struct exch
     return x->is_unwrapped;
 }
 
-/* ---- what comes of it ---- */
-
-static void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
-                        const struct etf_atoms *atoms)
+static bool read_from(struct gateway *g, struct http_request *req, struct exchange *x)
 {
-    struct http_response response = {.status = status, .content_type = http_media_name(x->out)};
-    struct http_header header = {.name = "Preference-Applied"};
-    struct http_problem too_large = {
-        .code = "reply-too-large", .detail = "the reply is larger than --max-reply allows", .was_sent = true};
-    struct wr w;
-    char applied[32];
-    enum err e;
+    struct slice v;
 
-    wr_init(&w, g->config.max_reply);
-    e = body_write(&w, x->out, term, atoms, &x->options);
-    if (e == ERR_NONE && x->out != HTTP_MEDIA_ETF) {
-        wr_u8(&w, '\n'); /* for people at a terminal: JSON and Erlang read past it */
-        e = w.err;
-    }
-    if (e == ERR_TOO_LARGE) {
-        http_answer_problem(g->http, x->http_id, &too_large);
-    } else if (e != ERR_NONE) {
-        errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
-    } else {
-        if (x->applied_s) {
-            snprintf(applied, sizeof applied, "wait=%llu", (unsigned long long)x->applied_s);
-            header.value = applied;
-            response.headers = &header;
-            response.header_count = 1;
-        }
-        response.body = wr_take(&w, &response.body_len);
-        http_answer(g->http, x->http_id, &response);
-    }
-    wr_fini(&w);
+    return !http_request_query(req, "from", &v) || from_set(g, x, v);
 }
 
-/* ?unwrap=ok: {ok, V} is V, {error, R} is 422 with R, ok is 204; anything else stays as it is. */
-static void answer_reply(struct gateway *g, const struct exchange *x, const struct node_result *r)
+static bool has_reply(enum verb verb)
 {
-    struct etf_rd rd = etf_rd_of(r->term, r->atoms);
-    struct http_response empty = {.status = 204};
-    struct slice inner;
-
-    if (x->is_unwrapped && etf_read_atom_is(&rd, "ok")) {
-        http_answer(g->http, x->http_id, &empty);
-        return;
-    }
-    if (x->is_unwrapped && etf_read_tuple_is(&rd, 2)) {
-        bool is_ok = etf_read_atom_is(&rd, "ok");
-
-        if ((is_ok || etf_read_atom_is(&rd, "error")) && etf_skip(&rd, &inner)) {
-            answer_term(g, x, is_ok ? 200 : 422, inner, r->atoms);
-            return;
-        }
-    }
-    answer_term(g, x, 200, r->term, r->atoms);
+    return verb == VERB_CALL || verb == VERB_RPC || verb == VERB_LOOK;
 }
 
-static void answer_accepted(struct gateway *g, uint64_t http_id)
+/* The arguments of a function: how many? */
+static bool read_arity(struct gateway *g, struct exchange *x)
 {
-    struct http_response accepted = {.status = 202};
+    static const struct http_problem no_list = {
+        .code = "bad-term",
+        .detail = "the arguments of a function are to be an array, empty if it takes none"};
+    struct etf_rd rd = etf_rd_of(wr_written(&g->term), NULL);
+    struct slice bytes = {0};
+    bool is_list = etf_read_nil(&rd);
 
-    http_answer(g->http, http_id, &accepted);
+    if (!is_list && etf_read_string(&rd, &bytes)) {
+        x->arity = (uint32_t)bytes.len;
+        is_list = true;
+    } else if (!is_list && etf_read_list(&rd, &x->arity)) {
+        is_list = true;
+        for (uint32_t i = 0; i < x->arity && is_list; i++)
+            is_list = etf_skip(&rd, NULL);
+        is_list = is_list && etf_read_nil(&rd);
+    }
+    if (!is_list)
+        http_answer_problem(g->http, x->http_id, &no_list);
+    return is_list;
 }
 
-static void done(void *ctx, uint64_t id, const struct node_result *r)
+/* Reads the whole request into x and g->term; false and answered. */
+static bool prepare(struct gateway *g, struct http_request *req, struct exchange *x)
+{
+    if (!target_of_path(g, req, &x->target) || !body_options(g, req, &x->options) ||
+        !calls_deadline(g, req, x) || !read_from(g, req, x))
+        return false;
+    if (has_reply(x->verb) && (!body_accept(g, req, &x->out) || !read_unwrap(g, req, x)))
+        return false;
+    if (x->verb != VERB_LOOK && !body_read(g, req, &x->options, &x->uses))
+        return false;
+    return x->target.kind != TARGET_FUNCTION || read_arity(g, x);
+}
+
+/* ---- asking ---- */
+
+void calls_fail(struct gateway *g, struct exchange *x, enum err e)
+{
+    errors_answer(g, x->http_id, e, x->target.node);
+    exchange_end(g, x->id);
+}
+
+void calls_done(void *ctx, uint64_t id, const struct node_result *r)
 {
     struct gateway *g = ctx;
     struct exchange *x = exchange_take(g, id);
@@ -175,66 +112,96 @@ static void done(void *ctx, uint64_t id, const struct node_result *r)
         return;
     if (r->err != ERR_NONE)
         errors_answer_result(g, x, r);
-    else if (r->term.len)
-        answer_reply(g, x, r);
+    else if (has_reply(x->verb))
+        answer_reply(g, x, r->term, r->atoms);
     else
-        answer_accepted(g, x->http_id);
-    mem_free(x);
+        answer_accepted(g, x);
+    exchange_free(x);
 }
 
-static void keep_node_name(struct exchange *x, const struct node_target *t)
+static void keep_node_name(struct exchange *x)
 {
-    struct slice node = t->is_pid ? t->pid.node.text : t->node;
-
-    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(node));
+    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(x->target.node));
 }
 
-/* Reads the whole request into x, g->term and target; false and answered. */
-static bool prepare(struct gateway *g, struct http_request *req, enum node_verb verb, struct exchange *x,
-                    struct node_target *target, uint32_t *ret_uses)
+static void request(struct gateway *g, struct exchange *x)
 {
-    if (!read_target(g, req, target) || !body_options(g, req, &x->options) || !calls_deadline(g, req, x))
-        return false;
-    if (verb == NODE_CALL && (!body_accept(g, req, &x->out) || !read_unwrap(g, req, x)))
-        return false;
-    keep_node_name(x, target);
-    return body_read(g, req, &x->options, ret_uses);
+    static const enum node_verb verbs[] = {
+        [VERB_CALL] = NODE_CALL, [VERB_CAST] = NODE_CAST, [VERB_SEND] = NODE_SEND, [VERB_EXIT] = NODE_EXIT};
+    struct node_target target = target_for_node(&x->target);
+    enum err e;
+
+    target.from = x->from;
+    e = node_request(g->node, verbs[x->verb], &target, exchange_term(g, x), x->uses | x->target.uses,
+                     exchange_left_ms(x), calls_done, g, x->id, &x->op);
+    if (e != ERR_NONE) {
+        calls_fail(g, x, e);
+    } else if (x->op == 0) {
+        answer_accepted(g, x);
+        exchange_end(g, x->id);
+    }
 }
 
-static void handle(struct gateway *g, struct http_request *req, enum node_verb verb)
+void calls_perform(struct gateway *g, struct exchange *x)
+{
+    keep_node_name(x);
+    if (x->target.kind == TARGET_FUNCTION)
+        rpc_perform(g, x);
+    else if (x->target.kind == TARGET_NAME && (x->verb == VERB_EXIT || x->verb == VERB_LOOK))
+        inspect_whereis(g, x);
+    else if (x->verb == VERB_LOOK)
+        inspect_perform(g, x);
+    else
+        request(g, x);
+}
+
+static void handle(struct gateway *g, struct http_request *req, enum verb verb)
 {
     struct exchange *x = exchange_new(g, req);
-    struct node_target target;
-    uint32_t uses = 0;
-    enum err e;
 
     if (!x)
         return;
-    if (!prepare(g, req, verb, x, &target, &uses)) {
-        mem_free(exchange_take(g, x->id));
-        return;
-    }
-    e = node_request(g->node, verb, &target, wr_written(&g->term), uses, x->deadline_ms, done, g, x->id,
-                     &x->op);
-    if (e != ERR_NONE)
-        errors_answer(g, x->http_id, e, slice_of_str(x->node));
-    else if (x->op == 0)
-        answer_accepted(g, x->http_id);
-    if (e != ERR_NONE || x->op == 0)
-        mem_free(exchange_take(g, x->id));
+    x->verb = verb;
+    body_reuse(&g->term);
+    if (prepare(g, req, x))
+        calls_perform(g, x);
+    else
+        exchange_end(g, x->id);
 }
+
+/* ---- handlers ---- */
 
 void calls_call(void *ctx, struct http_request *req)
 {
-    handle(ctx, req, NODE_CALL);
+    handle(ctx, req, VERB_CALL);
 }
 
 void calls_cast(void *ctx, struct http_request *req)
 {
-    handle(ctx, req, NODE_CAST);
+    handle(ctx, req, VERB_CAST);
 }
 
 void calls_send(void *ctx, struct http_request *req)
 {
-    handle(ctx, req, NODE_SEND);
+    handle(ctx, req, VERB_SEND);
+}
+
+void calls_exit(void *ctx, struct http_request *req)
+{
+    handle(ctx, req, VERB_EXIT);
+}
+
+void calls_rpc(void *ctx, struct http_request *req)
+{
+    handle(ctx, req, VERB_RPC);
+}
+
+void calls_rpc_cast(void *ctx, struct http_request *req)
+{
+    handle(ctx, req, VERB_RPC_CAST);
+}
+
+void calls_look(void *ctx, struct http_request *req)
+{
+    handle(ctx, req, VERB_LOOK);
 }

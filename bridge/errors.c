@@ -102,26 +102,56 @@ void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice
     answer(g, http_id, meaning_of(e), &p, node, NULL);
 }
 
+/* A function that was called. */
+static const struct meaning function_failed = {"callee-exit", false, "the function failed at node '%s'",
+                                               "class, reason and stacktrace say how"};
+
+static const struct meaning function_unknown = {"undef", false,
+                                                "node '%s' has no function of that name and arity",
+                                                "is its module in the code path there?"};
+
+/* What came with the failure, as JSON. */
+static void write_term(struct wr *w, const struct exchange *x, struct slice term,
+                       const struct etf_atoms *atoms, struct slice *ret)
+{
+    enum http_media media = x->out == HTTP_MEDIA_TYPED_JSON ? HTTP_MEDIA_TYPED_JSON : HTTP_MEDIA_JSON;
+    struct transcode_options options = x->options;
+
+    /* A stack trace is full of file names, and is there to be read. */
+    options.charlists_as_strings = true;
+    if (term.len && body_write(w, media, term, atoms, &options) == ERR_NONE)
+        *ret = wr_written(w);
+}
+
+static void answer_failure(struct gateway *g, const struct exchange *x, const struct meaning *m,
+                           const struct node_result *r)
+{
+    struct http_problem p = {.was_sent = r->was_sent};
+    struct wr reason, stack;
+
+    wr_init(&reason, g->config.max_reply);
+    wr_init(&stack, g->config.max_reply);
+    if (r->err == ERR_CALLEE_EXIT) {
+        p.klass = slice_of_str(r->exception ? r->exception : "exit");
+        write_term(&reason, x, r->term, r->atoms, &p.reason);
+        write_term(&stack, x, r->stacktrace, r->atoms, &p.stacktrace);
+    }
+    answer(g, x->http_id, m, &p, slice_of_str(x->node), r->text);
+    wr_fini(&reason);
+    wr_fini(&stack);
+}
+
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
     const struct meaning *m =
         meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
-    struct http_problem p = {.was_sent = r->was_sent};
-    struct wr reason;
 
-    wr_init(&reason, g->config.max_reply);
-    if (r->err == ERR_CALLEE_EXIT && r->term.len) {
-        enum http_media media = x->out == HTTP_MEDIA_TYPED_JSON ? HTTP_MEDIA_TYPED_JSON : HTTP_MEDIA_JSON;
-        struct transcode_options options = x->options;
+    answer_failure(g, x, r->err == ERR_CALLEE_EXIT && r->exception ? &function_failed : m, r);
+}
 
-        /* A stack trace is full of file names, and is there to be read. */
-        options.charlists_as_strings = true;
-        p.klass = SLICE("exit");
-        if (body_write(&reason, media, r->term, r->atoms, &options) == ERR_NONE)
-            p.reason = wr_written(&reason);
-    }
-    answer(g, x->http_id, m, &p, slice_of_str(x->node), r->text);
-    wr_fini(&reason);
+void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r)
+{
+    answer_failure(g, x, &function_unknown, r);
 }
 
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f)

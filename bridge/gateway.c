@@ -12,18 +12,33 @@ enum {
     MAX_DIGITS = 10000,
 };
 
-static const char *const call_query[] = {"timeout", "unwrap", BODY_QUERY, NULL};
-static const char *const send_query[] = {"timeout", BODY_QUERY, NULL};
+/* The query parameters of each kind of route: those of terms, of names in the path, of groups. */
+#define NAME_QUERY  "syntax"
+#define GROUP_QUERY "syntax", "to"
+#define CALL_QUERY  "timeout", "unwrap", "from", BODY_QUERY
+#define SEND_QUERY  "timeout", "from", BODY_QUERY
+#define RPC_QUERY   "timeout", "unwrap", BODY_QUERY, NAME_QUERY
+#define QUERY(...)  ((const char *const[]){__VA_ARGS__, NULL})
+
 static const char *const timeout_query[] = {"timeout", NULL};
 static const char *const verbose_query[] = {"verbose", NULL};
 
+/* What can be done to a process, however it is named. */
+#define PROCESS(path, target, ...)                                                                  \
+    {"GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target},   \
+        {"POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target}, \
+        {"POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target}, \
+        {"POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target}, \
+    {                                                                                               \
+        "POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target    \
+    }
+#define RPC "/v1/nodes/{node}/rpc/{module}/{function}"
+
 const struct http_route gateway_routes[] = {
-    {"POST", "/v1/nodes/{node}/processes/{name}/call", HTTP_BODY_TERM, call_query, calls_call, 0},
-    {"POST", "/v1/nodes/{node}/processes/{name}/cast", HTTP_BODY_TERM, send_query, calls_cast, 0},
-    {"POST", "/v1/nodes/{node}/processes/{name}/send", HTTP_BODY_TERM, send_query, calls_send, 0},
-    {"POST", "/v1/pids/{pid}/call", HTTP_BODY_TERM, call_query, calls_call, 0},
-    {"POST", "/v1/pids/{pid}/cast", HTTP_BODY_TERM, send_query, calls_cast, 0},
-    {"POST", "/v1/pids/{pid}/send", HTTP_BODY_TERM, send_query, calls_send, 0},
+    PROCESS("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
+    PROCESS("/v1/pids/{pid}", TARGET_PID, NULL),
+    {"POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, TARGET_FUNCTION},
+    {"POST", RPC "/cast", HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc_cast, TARGET_FUNCTION},
     {"GET", "/v1/nodes", HTTP_BODY_NONE, NULL, nodes_list, 0},
     {"GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0},
     {"PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0},
@@ -36,6 +51,14 @@ const struct http_route gateway_routes[] = {
 };
 const size_t gateway_route_count = ARRAY_LEN(gateway_routes);
 
+static void call_off(struct gateway *g, struct exchange *x)
+{
+    if (x->cancel)
+        x->cancel(g, x);
+    else
+        node_cancel(g->node, x->op);
+}
+
 /* The client has left: its call ends, and the callee's monitor is taken back. */
 static void gone(void *ctx, uint64_t http_id, uint64_t tag)
 {
@@ -44,8 +67,8 @@ static void gone(void *ctx, uint64_t http_id, uint64_t tag)
 
     (void)http_id;
     if (x)
-        node_cancel(g->node, x->op);
-    mem_free(x);
+        call_off(g, x);
+    exchange_free(x);
 }
 
 /* What a node of the cluster has costs it nothing when HTTP names it too. */
@@ -132,8 +155,8 @@ void gateway_stop(struct gateway *g)
     if (!g)
         return;
     while ((x = idtab_next(&g->exchanges, &cursor))) {
-        node_cancel(g->node, x->op);
-        mem_free(exchange_take(g, x->id));
+        call_off(g, x);
+        exchange_end(g, x->id);
     }
     node_on_atom(g->node, NULL, NULL);
     http_server_stop(g->http);

@@ -7,6 +7,7 @@
 #include "base/idtab.h"
 #include "bridge/atoms.h"
 #include "bridge/gateway.h"
+#include "bridge/target.h"
 #include "bridge/transcode.h"
 #include "http/negotiate.h"
 
@@ -18,21 +19,42 @@ struct gateway {
     struct atoms atoms;
     struct idtab exchanges;
     struct wr term, scratch; /* used within one handler; kept for their memory */
-    uint64_t seed; /* of hashes over what clients send */
+    uint64_t seed;           /* of hashes over what clients send */
     uint64_t started_us;
     bool is_quiet;
 };
 
+/* What is done to the target. */
+enum verb {
+    VERB_CALL,
+    VERB_CAST,
+    VERB_SEND,
+    VERB_EXIT,
+    VERB_LOOK, /* GET: process_info */
+    VERB_RPC,
+    VERB_RPC_CAST,
+};
+
 /*
  * A request of HTTP that waits for the node. Made by exchange_new in a handler, found by its id from then on,
- * ended by exchange_take: whichever comes first of the answer, the deadline and the client's leaving takes
- * it.
+ * ended by exchange_take or exchange_end: whichever comes first of the answer, the deadline and the client's
+ * leaving takes it.
  */
 struct exchange {
     uint64_t id, http_id;
     uint64_t op; /* the node's, for node_cancel */
+    /* How what it waits for is called off; NULL: node_cancel of op. It is about to be freed. */
+    void (*cancel)(struct gateway *g, struct exchange *x);
     uint64_t started_us;
-    uint64_t deadline_ms;
+    uint64_t deadline_ms, deadline_at_us;
+    enum verb verb;
+    struct target target; /* kept, once something must be found out before it can be asked */
+    uint8_t *term;        /* owned: likewise, what is to be sent; NULL: it is in g->term */
+    size_t term_len;
+    uint32_t uses;  /* of term */
+    uint32_t from;  /* the process in whose name; 0: none */
+    uint32_t arity; /* RPC */
+    void *work;     /* owned by whoever set cancel */
     enum http_media out;
     bool has_out;       /* the client asked for a representation of terms */
     bool is_unwrapped;  /* ?unwrap=ok */
@@ -42,14 +64,25 @@ struct exchange {
 };
 
 MUST_USE struct exchange *exchange_new(struct gateway *g, struct http_request *req);
-/* The exchange, now yours to free with mem_free; NULL when it is gone. */
+/* The exchange, now yours to free with exchange_free; NULL when it is gone. */
 struct exchange *exchange_take(struct gateway *g, uint64_t id);
+void exchange_free(struct exchange *x); /* takes NULL */
+/* Both of these. */
+void exchange_end(struct gateway *g, uint64_t id);
+/* Its target and g->term become its own. False: no memory, answered and ended. */
+MUST_USE bool exchange_keep(struct gateway *g, struct exchange *x);
+/* What is to be sent. */
+struct slice exchange_term(const struct gateway *g, const struct exchange *x);
+/* ms of its deadline that are left; at least 1. */
+uint64_t exchange_left_ms(const struct exchange *x);
 
 /* ---- bridge/body.c: terms in and out ---- */
 
 /* The query parameters that a term's representation is bent by (terms.md's options), for route tables. */
 #define BODY_QUERY "null", "keys", "charlists", "bigints", "tags"
 
+/* As they are without parameters. */
+void body_defaults(struct gateway *g, struct transcode_options *ret);
 /* Reads them; false and the problem has been answered. */
 MUST_USE bool body_options(struct gateway *g, struct http_request *req, struct transcode_options *ret);
 /* Accept; false and answered. */
@@ -57,6 +90,11 @@ MUST_USE bool body_accept(struct gateway *g, struct http_request *req, enum http
 /* The request's body as a term in g->term; false and answered. */
 MUST_USE bool body_read(struct gateway *g, struct http_request *req, const struct transcode_options *options,
                         uint32_t *ret_uses);
+/* A term in Erlang syntax, appended to out; places in f count from the start of text. */
+MUST_USE enum err body_read_erlang(struct gateway *g, struct slice text, const struct transcode_options *o,
+                                   struct wr *out, uint32_t *ret_uses, struct transcode_fault *f);
+/* Empties a buffer that is kept between requests; one large body must not hold its memory for ever. */
+void body_reuse(struct wr *w);
 /* A term in that representation. */
 MUST_USE enum err body_write(struct wr *w, enum http_media media, struct slice term,
                              const struct etf_atoms *atoms, const struct transcode_options *options);
@@ -67,13 +105,31 @@ MUST_USE enum err body_write(struct wr *w, enum http_media media, struct slice t
 void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice node);
 /* How a request to a node ended. */
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r);
+/* An rpc whose function does not exist. */
+void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r);
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f);
 void errors_answer_parameter(struct gateway *g, uint64_t http_id, const char *parameter, const char *detail);
+
+/* ---- bridge/answers.c: what comes of it, for the client ---- */
+
+/* The term in the representation that was asked for, with Preference-Applied. */
+void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
+                 const struct etf_atoms *atoms);
+/* The same, by ?unwrap=ok. */
+void answer_reply(struct gateway *g, const struct exchange *x, struct slice term,
+                  const struct etf_atoms *atoms);
+void answer_accepted(struct gateway *g, const struct exchange *x);
+/* object: a json_t, taken; NULL answers 500. */
+void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object);
 
 /* ---- handlers ---- */
 void calls_call(void *ctx, struct http_request *req); /* bridge/calls.c */
 void calls_cast(void *ctx, struct http_request *req);
 void calls_send(void *ctx, struct http_request *req);
+void calls_exit(void *ctx, struct http_request *req);
+void calls_rpc(void *ctx, struct http_request *req);
+void calls_rpc_cast(void *ctx, struct http_request *req);
+void calls_look(void *ctx, struct http_request *req);
 void nodes_list(void *ctx, struct http_request *req); /* bridge/nodes.c */
 void nodes_get(void *ctx, struct http_request *req);
 void nodes_put(void *ctx, struct http_request *req);
@@ -87,8 +143,28 @@ void status_readyz(void *ctx, struct http_request *req);
 MUST_USE bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret);
 /* timeout, Prefer, Grpc-Timeout; false and answered. */
 MUST_USE bool calls_deadline(struct gateway *g, struct http_request *req, struct exchange *x);
-/* object: a json_t, taken; NULL answers 500. */
-void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object);
+
+/* ---- bridge/calls.c: what a verb does, step by step ---- */
+
+/* The target is known: it is asked. Ends the exchange if that fails. */
+void calls_perform(struct gateway *g, struct exchange *x);
+/* The request ends with this error before anything was asked. */
+void calls_fail(struct gateway *g, struct exchange *x, enum err e);
+/* For node_request: how a call, cast, send, exit ended. */
+void calls_done(void *ctx, uint64_t id, const struct node_result *r);
+
+/* ---- bridge/from.c ---- */
+/* The process with that id is to be seen as the one that asks. False and answered. */
+MUST_USE bool from_set(struct gateway *g, struct exchange *x, struct slice id);
+
+/* ---- bridge/rpc.c ---- */
+void rpc_perform(struct gateway *g, struct exchange *x);
+
+/* ---- bridge/inspect.c ---- */
+/* GET of a process. */
+void inspect_perform(struct gateway *g, struct exchange *x);
+/* Asks where {name, node} of the target is; it becomes that pid, and calls_perform goes on. */
+void inspect_whereis(struct gateway *g, struct exchange *x);
 
 extern const struct http_route gateway_routes[];
 extern const size_t gateway_route_count;

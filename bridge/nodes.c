@@ -4,31 +4,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "base/mem.h"
 #include "bridge/internal.h"
 #include "etf/write.h"
 #include "http/duration.h"
-
-void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object)
-{
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    struct http_response response = {.status = status, .content_type = "application/json"};
-    struct wr w;
-
-    json_decref(object);
-    wr_init(&w, SIZE_MAX);
-    if (text)
-        wr_str(&w, text);
-    wr_u8(&w, '\n');
-    free(text);
-    if (!text || !wr_ok(&w)) {
-        errors_answer(g, http_id, ERR_NOMEM, (struct slice){0});
-    } else {
-        response.body = wr_take(&w, &response.body_len);
-        http_answer(g->http, http_id, &response);
-    }
-    wr_fini(&w);
-}
 
 static json_t *describe(const struct node_peer *p)
 {
@@ -46,6 +24,16 @@ static json_t *describe(const struct node_peer *p)
         json_object_set_new(o, "up_ms", json_integer((json_int_t)p->up_ms));
     }
     return o;
+}
+
+bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret)
+{
+    struct target t = {0};
+
+    if (!target_set_node(g, http_request_id(req), &t, http_request_segment(req, 0), "node"))
+        return false;
+    *ret = t.node;
+    return true;
 }
 
 void nodes_list(void *ctx, struct http_request *req)
@@ -106,7 +94,7 @@ static struct exchange *begin(struct gateway *g, struct http_request *req)
     if (!x)
         return NULL;
     if (!nodes_segment(g, req, &name) || !calls_deadline(g, req, x)) {
-        mem_free(exchange_take(g, x->id));
+        exchange_end(g, x->id);
         return NULL;
     }
     snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(name));
@@ -121,7 +109,7 @@ static void connect_then(struct gateway *g, struct exchange *x, node_done_fn *ne
 
     if (e != ERR_NONE) {
         errors_answer(g, x->http_id, e, slice_of_str(x->node));
-        mem_free(exchange_take(g, x->id));
+        exchange_end(g, x->id);
     } else if (x->op == 0) {
         next(g, x->id, &connected);
     }
@@ -137,7 +125,7 @@ static bool ended_badly(struct gateway *g, uint64_t id, const struct node_result
     x = exchange_take(g, id);
     if (x)
         errors_answer_result(g, x, r);
-    mem_free(x);
+    exchange_free(x);
     return true;
 }
 
@@ -151,7 +139,7 @@ static void put_done(void *ctx, uint64_t id, const struct node_result *r)
     x = exchange_take(g, id);
     if (x)
         answer_peer(g, x->http_id, slice_of_str(x->node));
-    mem_free(x);
+    exchange_free(x);
 }
 
 void nodes_put(void *ctx, struct http_request *req)
@@ -178,7 +166,7 @@ static void ping_done(void *ctx, uint64_t id, const struct node_result *r)
         answer_object(g, x->http_id, 200,
                       json_pack("{s:b, s:I}", "pong", etf_read_atom_is(&rd, "yes"), "rtt_us",
                                 (json_int_t)(loop_now_us() - x->started_us)));
-    mem_free(x);
+    exchange_free(x);
 }
 
 /* net_adm:ping/1: {is_auth, Node} asked of its net_kernel. The time is that of the question, not of
@@ -207,7 +195,7 @@ static void ping_connected(void *ctx, uint64_t id, const struct node_result *r)
                          id, &x->op);
     if (e != ERR_NONE) {
         errors_answer(g, x->http_id, e, slice_of_str(x->node));
-        mem_free(exchange_take(g, id));
+        exchange_end(g, id);
     }
 }
 

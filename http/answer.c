@@ -62,10 +62,10 @@ static struct http_response problem_response(const struct http_request *r, const
                                 .content_type = http_media_name(HTTP_MEDIA_PROBLEM)};
     struct wr w;
 
-    wr_init(&w, PROBLEM_MAX + p->reason.len);
+    wr_init(&w, PROBLEM_MAX + p->reason.len + p->stacktrace.len);
     http_problem_write(&w, p, slice_of(r->trace, r->trace_len));
     if (!wr_ok(&w)) {
-        shorter.reason = (struct slice){0};
+        shorter.reason = shorter.stacktrace = (struct slice){0};
         wr_reset(&w);
         http_problem_write(&w, &shorter, slice_of(r->trace, r->trace_len));
     }

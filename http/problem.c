@@ -139,6 +139,10 @@ void http_problem_write(struct wr *w, const struct http_problem *p, struct slice
         wr_str(w, ",\"reason\":");
         wr_slice(w, p->reason); /* JSON already */
     }
+    if (p->stacktrace.len) {
+        wr_str(w, ",\"stacktrace\":");
+        wr_slice(w, p->stacktrace); /* JSON already */
+    }
     if (p->parameter)
         write_text(w, "parameter", slice_of_str(p->parameter));
     write_place(w, p);

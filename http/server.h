@@ -173,6 +173,7 @@ struct http_problem {
     bool was_sent;
     struct slice reason; /* JSON text of a term */
     struct slice klass;  /* "exit", "error", "throw": JSON member "class" */
+    struct slice stacktrace; /* JSON text of a term */
     /* errors[0]: where the input is wrong */
     const char *pointer;   /* JSON Pointer; NULL: none */
     unsigned line, column; /* from 1; 0: none */

@@ -1,0 +1,111 @@
+/*
+ * answers: what came of a request, for the client: a term, an object, or nothing but a status.
+ */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "bridge/internal.h"
+
+enum { APPLIED_MAX = 32 };
+
+/* Preference-Applied, if there is one to say. */
+static void add_applied(const struct exchange *x, struct http_response *response, struct http_header *header,
+                        char text[APPLIED_MAX])
+{
+    if (!x->applied_s)
+        return;
+    snprintf(text, APPLIED_MAX, "wait=%llu", (unsigned long long)x->applied_s);
+    *header = (struct http_header){.name = "Preference-Applied", .value = text};
+    response->headers = header;
+    response->header_count = 1;
+}
+
+static void answer_empty(struct gateway *g, const struct exchange *x, unsigned status)
+{
+    struct http_response response = {.status = status};
+    struct http_header header;
+    char applied[APPLIED_MAX];
+
+    add_applied(x, &response, &header, applied);
+    http_answer(g->http, x->http_id, &response);
+}
+
+void answer_accepted(struct gateway *g, const struct exchange *x)
+{
+    answer_empty(g, x, 202);
+}
+
+void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
+                 const struct etf_atoms *atoms)
+{
+    struct http_response response = {.status = status, .content_type = http_media_name(x->out)};
+    struct http_problem too_large = {
+        .code = "reply-too-large",
+        .detail = "the reply is larger than --max-reply allows; the callee has done what it was asked",
+        .was_sent = true};
+    struct http_header header;
+    char applied[APPLIED_MAX];
+    struct wr w;
+    enum err e;
+
+    wr_init(&w, g->config.max_reply);
+    e = body_write(&w, x->out, term, atoms, &x->options);
+    if (e == ERR_NONE && x->out != HTTP_MEDIA_ETF) {
+        wr_u8(&w, '\n'); /* for people at a terminal: JSON and Erlang read past it */
+        e = w.err;
+    }
+    if (e == ERR_TOO_LARGE) {
+        http_answer_problem(g->http, x->http_id, &too_large);
+    } else if (e != ERR_NONE) {
+        errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
+    } else {
+        add_applied(x, &response, &header, applied);
+        response.body = wr_take(&w, &response.body_len);
+        http_answer(g->http, x->http_id, &response);
+    }
+    wr_fini(&w);
+}
+
+/* {ok, V} is V, {error, R} is 422 with R, ok is 204; anything else stays as it is. */
+void answer_reply(struct gateway *g, const struct exchange *x, struct slice term,
+                  const struct etf_atoms *atoms)
+{
+    struct etf_rd rd = etf_rd_of(term, atoms);
+    struct slice inner;
+
+    if (x->is_unwrapped && etf_read_atom_is(&rd, "ok")) {
+        answer_empty(g, x, 204);
+        return;
+    }
+    if (x->is_unwrapped && etf_read_tuple_is(&rd, 2)) {
+        bool is_ok = etf_read_atom_is(&rd, "ok");
+
+        if ((is_ok || etf_read_atom_is(&rd, "error")) && etf_skip(&rd, &inner)) {
+            answer_term(g, x, is_ok ? 200 : 422, inner, atoms);
+            return;
+        }
+    }
+    answer_term(g, x, 200, term, atoms);
+}
+
+void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    struct http_response response = {.status = status, .content_type = "application/json"};
+    struct wr w;
+
+    json_decref(object);
+    wr_init(&w, SIZE_MAX);
+    if (text)
+        wr_str(&w, text);
+    wr_u8(&w, '\n');
+    free(text);
+    if (!text || !wr_ok(&w)) {
+        errors_answer(g, http_id, ERR_NOMEM, (struct slice){0});
+    } else {
+        response.body = wr_take(&w, &response.body_len);
+        http_answer(g->http, http_id, &response);
+    }
+    wr_fini(&w);
+}

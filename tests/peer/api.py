@@ -1,0 +1,270 @@
+"""Every request/response endpoint against every release: who is asked, in each way of naming it, and what each verb does.
+
+The table at the end has a row for each endpoint. A new endpoint is one more @each("METHOD /path") function. The releases
+are hidden from each other: 23 and 27 or 29 would not have each other.
+"""
+
+import matrix
+from matrix import each
+from peers import ERL, ETF, JSON, RELEASES, TYPED, Gateway, Peer, check, equal, eventually, problem, segment
+
+GATE = Gateway(args=["--max-reply", str(1 << 20)])
+HTTP = GATE.http
+AT_FIRST = GATE.self()
+PEERS = {r: Peer(r, f"a{r}@localhost", GATE.epmd_port, GATE.cookie, kernel={"start_pg": "true"}) for r in RELEASES}
+for _peer in PEERS.values():
+    _peer.ready()
+    _peer.eval("logger:set_primary_config(level, none), testpeer:serve(srv)")
+
+
+def name(release):
+    return PEERS[release].node
+
+
+def node_path(release):
+    return f"/v1/nodes/{segment(name(release))}"
+
+
+def process_path(release, process="srv"):
+    return f"{node_path(release)}/processes/{segment(process)}"
+
+
+def rpc_path(release, module, function):
+    return f"{node_path(release)}/rpc/{segment(module)}/{segment(function)}"
+
+
+def ask(method, path, body=None, accept=ERL, type=ERL, **headers):
+    """Asks; terms go and come in Erlang syntax unless told otherwise."""
+    headers = {"Accept": accept, **({"Content-Type": type} if body is not None else {}), **headers}
+    return HTTP.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def answers(method, path, body, wanted, status=200, **more):
+    response = ask(method, path, body, **more)
+    equal((response.status, response.text.strip()), (status, wanted), f"{method} {path}")
+    return response
+
+
+def accepted(path, body, **more):
+    response = ask("POST", path, body, **more)
+    equal((response.status, response.body), (202, b""), f"POST {path}: {response}")
+    return response
+
+
+def seen(release):
+    return ask("POST", process_path(release) + "/call", "seen").text.strip()
+
+
+def forget(release):
+    answers("POST", process_path(release) + "/call", "forget", "ok")
+
+
+def pid_of(release, process="srv"):
+    """As text, as it stands in paths."""
+    return ask("POST", process_path(release, process) + "/call", "whoami", accept=TYPED).json["$pid"]
+
+
+def mortal(release, process="mortal"):
+    """A server that may be killed; gives the text of its pid."""
+    PEERS[release].eval(f"case whereis({process}) of undefined -> testpeer:serve({process}); P -> P end")
+    return pid_of(release, process)
+
+
+def is_gone(release, process="mortal"):
+    return PEERS[release].eval(f"whereis({process})") == "undefined"
+
+
+# ---- rpc
+
+
+@each("POST /v1/nodes/{node}/rpc/{module}/{function}")
+def test_rpc(release):
+    answers("POST", rpc_path(release, "lists", "seq"), "[1, 5]", "[1,2,3,4,5]")
+    answers("POST", rpc_path(release, "erlang", "node"), "[]", name(release))
+    answers("POST", rpc_path(release, "erlang", "+"), "[1, 2]", "3")
+    answers("POST", rpc_path(release, "testpeer", "echo"), '[{"a": 1}]', '#{<<"a">> => 1}', type=JSON)
+    response = ask("POST", rpc_path(release, "testpeer", "echo"), b"\x83l\x00\x00\x00\x01w\x01xj", type=ETF, accept=JSON)
+    equal((response.status, response.json), (200, "x"), "ETF in, JSON out")
+    answers("POST", rpc_path(release, "testpeer", "echo") + "?unwrap=ok", "[{ok, v}]", "v")
+    answers("POST", rpc_path(release, "testpeer", "echo") + "?unwrap=ok", "[{error, e}]", "e", 422)
+    # Every name in the path may be an Erlang term.
+    answers("POST", f"{node_path(release)}/rpc/{segment(chr(39) + 'lists' + chr(39))}/seq?syntax=erlang", "[1, 2]", "[1,2]")
+
+
+@each("rpc: what the function raises: 502 callee-exit")
+def test_rpc_that_fails(release):
+    path = rpc_path(release, "testpeer", "fail")
+    body = problem(ask("POST", path, "[{why, 7}]", accept=JSON), 502, "callee-exit", sent=True)
+    equal((body["class"], body["reason"], body["retryable"]), ("error", ["why", 7], False), "class, reason")
+    equal(body["stacktrace"][0][:2], ["testpeer", "fail"], "the frame on top")
+    body = problem(ask("POST", path, "[{why, 7}]", accept=TYPED), 502, "callee-exit")
+    equal(body["reason"], {"$tuple": [{"$atom": "why"}, 7]}, "typed reason")
+    body = problem(ask("POST", rpc_path(release, "testpeer", "leave"), "[gone]", accept=JSON), 502, "callee-exit", sent=True)
+    equal((body["class"], body["reason"]), ("exit", "gone"), "exit")
+    body = problem(ask("POST", rpc_path(release, "testpeer", "crash_deep"), "[]", accept=JSON), 502, "callee-exit")
+    equal((body["class"], body["reason"]), ("error", "badarith"), "deep")
+    check(len(body["stacktrace"]) > 1, "stacktrace", body)
+    if release != "23":  # rex gives a thrown term as the value, as rpc:call/4 does
+        body = problem(ask("POST", rpc_path(release, "erlang", "throw"), "[ball]", accept=JSON), 502, "callee-exit")
+        equal((body["class"], body["reason"]), ("throw", "ball"), "throw")
+    body = problem(ask("POST", rpc_path(release, "testpeer", "slow") + "?timeout=100", "[2000]"), 504, "timeout", sent=True)
+    equal(body["retryable"], False, "retryable")
+
+
+@each("rpc: an unknown function: 404 undef")
+def test_rpc_of_an_unknown_function(release):
+    for module, function, args in (("nomodule", "f", "[]"), ("lists", "nofunction", "[1]"), ("lists", "seq", "[1, 2, 3, 4]"),
+                                   ("lists", "nofunction", "[a, \"bc\"]")):
+        body = problem(ask("POST", rpc_path(release, module, function), args, accept=JSON), 404, "undef", sent=True)
+        equal((body["reason"], body["stacktrace"][0][:2]), ("undef", [module, function]), "reason and frame")
+    # One that the function calls is the function's own failure.
+    for module, function, args in (("erlang", "apply", "[nomodule, f, []]"), ("testpeer", "fail", "[undef]")):
+        body = problem(ask("POST", rpc_path(release, module, function), args, accept=JSON), 502, "callee-exit", sent=True)
+        equal(body["reason"], "undef", "reason")
+
+
+@each("POST …/rpc/{module}/{function}/cast")
+def test_rpc_cast(release):
+    forget(release)
+    accepted(rpc_path(release, "testpeer", "note") + "/cast", "[srv, {by, cast}]")
+    eventually(lambda: seen(release) == "[{cast,{by,cast}}]", "the function has run")
+    accepted(rpc_path(release, "nomodule", "f") + "/cast", "[]")
+
+
+# ---- exit
+
+
+@each("POST …/processes/{name}/exit")
+def test_exit_by_name(release):
+    mortal(release)
+    peer = PEERS[release]
+    caught = peer.start_eval("M = monitor(process, mortal), put(m, M), receive {'DOWN', M, _, _, R} -> R end")
+    eventually(lambda: peer.eval("{monitored_by, L} = process_info(whereis(mortal), monitored_by), length(L)") == "1", "it is watched")
+    accepted(process_path(release, "mortal") + "/exit", '{because, [1, <<"é"/utf8>>]}')
+    equal(caught(), '{because,[1,<<"é"/utf8>>]}', "reason")
+    problem(ask("POST", process_path(release, "mortal") + "/exit", "x"), 404, "noproc", sent=True)
+
+
+@each("POST /v1/pids/{pid}/exit")
+def test_exit_by_pid(release):
+    pid = mortal(release)
+    accepted(f"/v1/pids/{segment(pid)}/exit", "normal")  # is ignored by one that does not trap exits
+    answers("POST", process_path(release, "mortal") + "/call", "{echo, still}", "still")
+    accepted(f"/v1/pids/{segment(pid)}/exit", "kill")
+    eventually(lambda: is_gone(release), "it is killed")
+    accepted(f"/v1/pids/{segment(pid)}/exit", "kill")  # to nobody: exit/2 has no answer
+
+
+# ---- Looking at a process
+
+
+INFO = {"pid", "registered_name", "status", "current_function", "initial_call", "message_queue_len", "memory", "reductions", "links",
+        "monitors", "trap_exit"}
+
+
+@each("GET …/processes/{name}")
+def test_looking_by_name(release):
+    response = ask("GET", process_path(release), accept=JSON)
+    equal((response.status, response.type), (200, JSON), f"GET: {response}")
+    info = response.json
+    equal(set(info), INFO, "members")
+    equal(info["pid"], {"$pid": pid_of(release)}, "pid")
+    equal((info["registered_name"], info["status"], info["current_function"][:2], info["trap_exit"], info["message_queue_len"]),
+          ("srv", "waiting", ["gen_server", "loop"], False, 0), "info")
+    check(info["memory"] > 500 and info["reductions"] > 0, info)
+    equal(ask("GET", process_path(release), accept=TYPED).json["status"], {"$atom": "waiting"}, "typed")
+    problem(ask("GET", process_path(release, "nobody")), 404, "noproc", sent=True)
+    equal(ask("GET", process_path(release, "'srv'") + "?syntax=erlang", accept=JSON).json["registered_name"], "srv", "?syntax=erlang")
+
+
+@each("GET /v1/pids/{pid}")
+def test_looking_by_pid(release):
+    pid = pid_of(release)
+    answer = ask("GET", f"/v1/pids/{segment(pid)}", accept=JSON)
+    equal((answer.status, answer.json["registered_name"]), (200, "srv"), f"GET: {answer}")
+    nameless = PEERS[release].eval("P = spawn(fun() -> register(n1, self()), timer:sleep(100), unregister(n1), receive stop -> ok end end),"
+                                   "link(P), unlink(P), {raw, term_to_binary(P)}", kind=bytes)
+    text = ask("POST", process_path(release) + "/call", b"\x83h\x02w\x04echo" + nameless[1:], type=ETF, accept=TYPED).json["$pid"]
+    eventually(lambda: ask("GET", f"/v1/pids/{segment(text)}", accept=JSON).json["registered_name"] is None, "no name is null")
+    dead = mortal(release)
+    accepted(f"/v1/pids/{segment(dead)}/exit", "kill")
+    eventually(lambda: is_gone(release), "it is killed")
+    problem(ask("GET", f"/v1/pids/{segment(dead)}"), 404, "noproc", sent=True)
+
+
+# ---- Options that all have
+
+
+@each("Preference-Applied; the smallest deadline wins")
+def test_preferences(release):
+    for path, body in ((process_path(release) + "/call", "{echo, 1}"), (process_path(release) + "/cast", "1"), (process_path(release) + "/send", "1"),
+                       (rpc_path(release, "testpeer", "echo"), "[1]"), (rpc_path(release, "testpeer", "echo") + "/cast", "[1]"),
+                       (process_path(release), None)):
+        response = ask("POST" if body else "GET", path, body, Prefer="wait=3")
+        check(response.status in (200, 202), path, response)
+        equal(response.header("preference-applied"), "wait=3", path)
+    for headers in ({"Prefer": "wait=1"}, {"Grpc-Timeout": "100m"}, {"Prefer": "wait=100", "Grpc-Timeout": "100m"}):
+        problem(ask("POST", rpc_path(release, "testpeer", "slow") + "?timeout=3000", "[2500]", **headers), 504, "timeout", sent=True)
+
+
+@each("a reply over --max-reply: 502, and the link stays")
+def test_a_reply_that_is_too_large(release):
+    problem(ask("POST", process_path(release) + "/call", "{bytes, 2000000}"), 502, "reply-too-large", sent=True)
+    problem(ask("POST", rpc_path(release, "binary", "copy"), "[<<\"x\">>, 2000000]"), 502, "reply-too-large", sent=True)
+    answers("POST", process_path(release) + "/call", "{echo, fine}", "fine")
+
+
+def test_parameters():
+    release = "27"
+    good = f"/v1/nodes/{segment(name(release))}"
+    for method, path, body, parameter in (
+            ("POST", f"{good}/rpc/lists/seq?timeout=0", "[]", "timeout"), ("POST", f"{good}/rpc/lists/seq?nope=1", "[]", "nope"),
+            ("POST", f"{good}/rpc/lists/seq?syntax=json", "[]", "syntax"), ("POST", f"{good}/rpc/{segment('1')}/seq?syntax=erlang", "[]", "module"),
+            ("POST", f"{good}/rpc/lists/{segment('[x')}?syntax=erlang", "[]", "function"), ("POST", f"/v1/nodes/nohost/rpc/lists/seq", "[]", "node"),
+            ("POST", f"{good}/rpc/{'m' * 256}/f", "[]", "module"), ("POST", f"{good}/rpc/m/{'f' * 256}", "[]", "function"),
+            ("GET", f"{good}/processes/srv?unwrap=ok", None, "unwrap"), ("GET", "/v1/pids/nonsense", None, "pid"),
+            ("GET", f"/v1/pids/{segment(name(release))}:268435456:0:1", None, "pid"),
+            ("POST", f"{good}/processes/srv/exit?timeout=1&timeout=2", "x", "timeout")):
+        equal(problem(ask(method, path, body), 400, "bad-parameter", sent=False)["parameter"], parameter, path)
+    for body in ("a", "{}", "[a|b]", "1"):
+        problem(ask("POST", f"{good}/rpc/lists/seq", body), 400, "bad-term", sent=False)
+    problem(ask("POST", f"{good}/rpc/lists/seq", '{"a": 1}', type=JSON), 400, "bad-term", sent=False)
+    problem(ask("GET", f"{good}/processes/srv", "x"), 400, "bad-parameter", sent=False)
+
+
+def test_the_gateway_itself():
+    me = f"/v1/nodes/{segment(GATE.node)}"
+    problem(ask("POST", f"{me}/rpc/lists/seq", "[1, 2]"), 404, "undef")
+    problem(ask("POST", f"{me}/processes/nobody/exit", "x"), 404, "noproc", sent=False)
+    problem(ask("GET", f"{me}/processes/nobody"), 404, "noproc", sent=False)
+    problem(ask("GET", f"{me}/processes/net_kernel"), 422, "unsupported-by-peer", sent=False)
+    accepted(f"{me}/processes/net_kernel/exit", "kill")  # its own processes are immune
+    equal(HTTP.get(f"/v1/nodes/{segment(name('27'))}/ping").status, 200, "ping after that")
+
+
+def test_what_an_old_node_cannot_take():
+    """A pid in the path, or in an exit's reason, that OTP 23 does not know costs the link: nothing is sent."""
+    old = process_path("23")
+    creation = GATE.node_info(name("23"))["creation"]
+    for method, path, body in (("POST", f"/v1/pids/{name('23')}:32768:0:{creation}/call", "x"),
+                               ("POST", f"/v1/pids/{name('23')}:1:8192:{creation}/send", "x"),
+                               ("POST", f"/v1/pids/{name('23')}:32768:0:{creation}/exit", "x"),
+                               ("GET", f"/v1/pids/{name('23')}:32768:0:{creation}", None),
+                               ("POST", f"/v1/pids/{segment(pid_of('23'))}/exit", "#Port<a@b:68719476736:5>"),
+                               ("POST", f"{rpc_path('23', 'testpeer', 'echo')}", "[#Ref<a@b:5:1.2.3.4>]")):
+        problem(ask(method, path, body), 422, "unsupported-by-peer", sent=False)
+    answers("POST", old + "/call", "{echo, fine}", "fine")
+
+
+def test_nothing_is_left():
+    me = GATE.self()
+    equal((me["calls"], me["processes"]), (0, AT_FIRST["processes"]), f"counts: {me}")
+    for release in RELEASES:
+        check(GATE.is_connected(name(release)), name(release), "is not connected")
+    GATE.stop()
+
+
+at_end = matrix.print_table
+if __name__ == "__main__":
+    import peers
+    peers.main(globals())
