@@ -12,7 +12,11 @@
 #include "epmd/server.h"
 #include "node/internal.h"
 
-enum { DEFAULT_PORT = 4369, CREATION_FLOOR = 4 };
+enum {
+    DEFAULT_PORT = 4369,
+    CREATION_FLOOR = 4,
+    RACES_MAX = 2, /* at the start, for the EPMD's port: then it is something else that has it */
+};
 
 struct node_epmd {
     enum node_epmd_mode mode;
@@ -24,6 +28,7 @@ struct node_epmd {
     struct epmd_queries *queries; /* owned */
     struct places places;         /* where nodes are dialled without it, or when it does not know them */
     bool was_registered;
+    unsigned races; /* lost */
 };
 
 static void free_list(char **list)
@@ -150,29 +155,24 @@ static enum err start_client(struct node *n)
     return epmd_client_new(n->loop, &config, &n->epmd->client);
 }
 
-/* The EPMD is not there, and we may be it. */
+/*
+ * The EPMD is not there, and we may be it. Unless we can, the client goes on asking: somebody else was faster
+ * on the port, which is for whoever starts at the same time the usual end, or it is not ours to have.
+ */
 static void take_over(struct node *n)
 {
     struct node_epmd *e = n->epmd;
     uint32_t creation = 0;
     const char *text = NULL;
-    enum err err;
+    enum err err = embed(n, &creation, &text);
 
-    epmd_client_free(e->client);
-    e->client = NULL;
-    err = embed(n, &creation, &text);
     if (err == ERR_NONE) {
+        epmd_client_free(e->client);
+        e->client = NULL;
         node_registered(n, creation);
-        return;
-    }
-    if (n->creation == 0) {
+    } else if (n->creation == 0 && (err != ERR_NAME_TAKEN || ++e->races > RACES_MAX)) {
         node_start_failed(n, err, text);
-        return;
     }
-    /* Somebody else was faster on the port, or it is not ours to have: ask again. */
-    err = start_client(n);
-    if (err != ERR_NONE)
-        LOG(LOG_ERROR, "epmd-lost", LOG_STR("error", err_name(err)));
 }
 
 static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation, enum err why)

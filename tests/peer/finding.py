@@ -1,7 +1,10 @@
 """How nodes find each other: by EPMD, without it, and when it is lost."""
 
 import hashlib
+import os
+import pathlib
 import socket
+import subprocess
 import threading
 import time
 
@@ -40,6 +43,11 @@ def registered(port):
     except OSError:
         return None
     return {line.split()[1] for line in answer[4:].decode().splitlines()}
+
+
+def cpu_seconds(gate):
+    fields = pathlib.Path(f"/proc/{gate.proc.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # ---- Without EPMD
@@ -248,6 +256,96 @@ def test_two_gateways_of_which_one_takes_the_place_of_EPMD():
     eventually(lambda: second.self()["embedded_epmd"], "the other takes over", 5)
     eventually(lambda: registered(epmd.port) == {second.node.split("@")[0]}, "registered", 5)
     second.stop()
+
+
+def test_gateways_that_start_at_once_share_one_EPMD():
+    """None is there, each would be it: one is, and the others register with it."""
+    for _ in range(3):
+        port, cookie = peers.free_port(), peers.fresh_cookie()
+        gates = [Gateway(f"g{i}@localhost", cookie, epmd="auto", epmd_port=port, wait=False) for i in range(5)]
+        eventually(lambda: all(g.is_ready() for g in gates), "all are ready", 15)
+        equal(sorted(g.self()["embedded_epmd"] for g in gates), [False] * 4 + [True], "who is EPMD")
+        equal(registered(port), {f"g{i}" for i in range(5)}, "registered")
+        for gate in gates:
+            gate.stop()
+
+
+def test_the_port_of_EPMD_is_taken_while_the_gateway_starts():
+    """By one that does not answer yet: the gateway asks again. By something else for good: it says so."""
+    for is_epmd in (True, False):
+        port = peers.free_port()
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", port))  # connections are refused, and nobody else can listen
+        gate = Gateway(epmd="auto", epmd_port=port, wait=False)
+        if is_epmd:
+            time.sleep(0.7)  # it has found the port taken once
+            check(gate.is_alive(), "the gateway ended:", gate.stderr())
+            bound.close()
+            epmd = Epmd(port)
+            eventually(gate.is_ready, "ready", 10)
+            equal(registered(port), {"erlgate"}, "registered")
+            gate.stop()
+            epmd.stop()
+        else:
+            check(gate.proc.wait(15 * peers.SLOWER) != 0, "exit code")
+            check("the EPMD port is in use by something else" in gate.stderr(), gate.stderr())
+            bound.close()
+
+
+def test_an_EPMD_that_comes_back():
+    """A gateway that may not be EPMD itself (external), or cannot (its address is not to be had), waits for it."""
+    epmd = Epmd()
+    gates = [Gateway("a@localhost", epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port),
+             Gateway("b@localhost", epmd="auto", epmd_port=epmd.port, args=["--epmd-listen", "192.0.2.1"])]
+    creations = [g.self()["creation"] for g in gates]
+    for _ in range(2):
+        equal(registered(epmd.port), {"a", "b"}, "registered")
+        end(epmd.proc)
+        for gate in gates:
+            eventually(lambda: log_lines(gate, "epmd-lost"), "it is noticed")
+            eventually(lambda: not gate.is_ready(), "not ready")
+        equal([g.self()["embedded_epmd"] for g in gates], [False, False], "who is EPMD")
+        time.sleep(1.5)  # one has tried to be the EPMD by now
+        before = [cpu_seconds(g) for g in gates]
+        time.sleep(1)
+        for gate, used in zip(gates, before):
+            used = cpu_seconds(gate) - used
+            check(used < 0.2, f"{gate.node} used {used} s of processor time in a second of waiting")
+        epmd.start()
+        for gate in gates:
+            eventually(gate.is_ready, "ready again", 8)
+        equal([g.self()["creation"] for g in gates], creations, "creations")
+    for gate in gates:
+        gate.stop()
+    epmd.stop()
+
+
+def test_an_EPMD_that_is_restarted_gets_its_port_back():
+    """It is back before the gateway takes its place, as after `systemctl restart epmd`."""
+    epmd = Epmd()
+    gate = Gateway(epmd="auto", epmd_port=epmd.port)
+    for _ in range(3):
+        end(epmd.proc)
+        epmd.start()
+        eventually(lambda: registered(epmd.port) == {"erlgate"}, "registered again", 5)
+        equal(gate.self()["embedded_epmd"], False, "embedded")
+        check(epmd.proc.poll() is None, "the EPMD ended")
+    gate.stop()
+    epmd.stop()
+
+
+def test_an_EPMD_that_is_started_when_the_gateway_is_one():
+    """`erl -sname x` starts one each time: it finds the port taken and ends well, and -kill is refused."""
+    gate = Gateway(epmd="auto")
+    check(gate.self()["embedded_epmd"], "embedded")
+    env = {**os.environ, "ERL_EPMD_PORT": str(gate.epmd_port)}
+    for args in ((), ("-address", "127.0.0.1"), ("-daemon",)):
+        done = subprocess.run([peers.BIN / "erlgate-epmd", *args], env=env, capture_output=True, timeout=10 * peers.SLOWER, check=False)
+        equal((done.returncode, done.stdout, done.stderr), (0, b"", b""), f"another EPMD {args}")
+    done = subprocess.run([peers.BIN / "erlgate-epmd", "-kill"], env=env, capture_output=True, timeout=10 * peers.SLOWER, check=False)
+    equal((done.returncode, done.stdout), (1, b"Killing not allowed - living nodes in database.\n"), "-kill")
+    equal(registered(gate.epmd_port), {"erlgate"}, "registered")
+    gate.stop()
 
 
 peers.main(globals())
