@@ -114,7 +114,8 @@ static const struct meaning function_unknown = {"undef", false,
 static void write_term(struct wr *w, const struct exchange *x, struct slice term,
                        const struct etf_atoms *atoms, struct slice *ret)
 {
-    enum http_media media = x->out == HTTP_MEDIA_TYPED_JSON ? HTTP_MEDIA_TYPED_JSON : HTTP_MEDIA_JSON;
+    /* Who asked for a representation that loses nothing gets the reason so, too. */
+    enum http_media media = x->out == HTTP_MEDIA_JSON ? HTTP_MEDIA_JSON : HTTP_MEDIA_TYPED_JSON;
     struct transcode_options options = x->options;
 
     /* A stack trace is full of file names, and is there to be read. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "src/cli.h"
 #include "src/options.h"
 #include "src/serve.h"
 #include "src/term_cmd.h"
@@ -20,7 +21,10 @@ static const struct {
 } commands[] = {
     {"serve", serve_command, "join a cluster and serve it over HTTP"},
     {"term", term_command, "convert terms between ETF, JSON and Erlang syntax"},
-    {"version", version_command, "print the version"},
+#define X(name, command, ask, help) {#name, cli_##name##_command, help},
+    CLI_COMMANDS(X)
+#undef X
+        {"version", version_command, "print the version"},
     {"help", help_command, "print this; `erlgate help COMMAND` is `erlgate COMMAND --help`"},
 };
 
@@ -57,7 +61,9 @@ static int help_command(int argc, char **argv)
            "Usage: erlgate COMMAND [OPTION]...\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
-    printf("\nThe name server by itself is another program: `erlgate-epmd --help`. To begin:\n\n"
+    printf("\nThose from call to watch ask a gateway that runs, at --url, else $ERLGATE_URL, else "
+           "http://127.0.0.1:4370.\n"
+           "The name server by itself is another program: `erlgate-epmd --help`. To begin:\n\n"
            "  erlgate serve --name gate@localhost --cookie-file ~/.erlang.cookie\n");
     return 0;
 }

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 ERLGATE = os.path.join(os.environ["ERLGATE_BIN"], "erlgate")
+CLIENTS = ("call", "cast", "send", "exit", "rpc", "nodes", "names", "ping", "watch")
 
 
 def run(*args, env=None, stdin=""):
@@ -25,10 +26,18 @@ def free_port():
 
 class Help(unittest.TestCase):
     def test_each_command_explains_itself(self):
-        for args in (["--help"], ["help"], ["serve", "--help"], ["help", "serve"], ["term", "--help"]):
+        for args in (["--help"], ["help"], ["serve", "--help"], ["help", "serve"], ["term", "--help"],
+                     *([c, "--help"] for c in CLIENTS), *(["help", c] for c in CLIENTS)):
             status, out, err = run(*args)
             self.assertEqual((status, err), (0, ""), args)
             self.assertIn("Usage", out, args)
+
+    def test_each_client_shows_examples_and_its_exit_statuses(self):
+        for command in CLIENTS:
+            out = run(command, "--help")[1]
+            self.assertIn(f"Usage: erlgate {command}", out)
+            self.assertIn(f"$ erlgate {command}", out)
+            self.assertRegex(out, r"(?m)^  4  the node cannot be reached")
 
     def test_the_version_is_one_line(self):
         status, out, _ = run("version")
@@ -42,6 +51,7 @@ class Help(unittest.TestCase):
 
     def test_a_misspelt_command_or_option_gets_a_suggestion(self):
         self.assertIn("did you mean 'serve'", run("sevre")[2])
+        self.assertIn("did you mean 'watch'", run("wtach")[2])
         status, _, err = run("serve", "--lisen", "127.0.0.1:0")
         self.assertEqual(status, 2)
         self.assertIn("did you mean 'listen'", err)

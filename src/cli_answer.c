@@ -1,0 +1,181 @@
+#include "src/cli_answer.h"
+
+#include <stdio.h>
+
+#include "bridge/transcode.h"
+#include "etf/syntax.h"
+#include "src/cli_json.h"
+
+const char cli_problem_type[] = "application/problem+json";
+
+enum { REASON_SHOWN = 1200 }; /* bytes of a reason; what is longer is cut: it is one line */
+
+void cli_erlang_of_json(struct slice json, struct wr *w)
+{
+    struct transcode_options options = {0};
+    struct wr term, text;
+    struct etf_rd r;
+    bool ok;
+
+    wr_init(&term, SIZE_MAX);
+    wr_init(&text, SIZE_MAX);
+    ok = transcode_json_to_etf(json, &options, &term, NULL, NULL) == ERR_NONE;
+    r = etf_rd_of(wr_written(&term), NULL);
+    ok = ok && etf_print(&text, &r) == ERR_NONE;
+    wr_slice(w, ok ? wr_written(&text) : json);
+    wr_fini(&term);
+    wr_fini(&text);
+}
+
+/* ---- problems ---- */
+
+bool cli_answer_code(const struct cli_answer *answer, struct wr *w)
+{
+    struct slice value;
+
+    return strcmp(answer->type, cli_problem_type) == 0 &&
+           cli_json_member(wr_written(&answer->body), "code", &value) && cli_json_string(value, w);
+}
+
+static void say_string(struct slice problem, const char *key, const char *before, const char *otherwise)
+{
+    struct slice value;
+    struct wr text;
+
+    wr_init(&text, SIZE_MAX);
+    if (cli_json_member(problem, key, &value) && cli_json_string(value, &text)) {
+        fputs(before, stderr);
+        cli_say_text(wr_written(&text));
+    } else if (otherwise) {
+        fprintf(stderr, "%s%s", before, otherwise);
+    }
+    wr_fini(&text);
+}
+
+/* errors[0]: "TERM:1:6: ", or "TERM, byte 12: " where it has no lines. */
+static void say_place(struct slice problem, const char *place)
+{
+    struct slice errors, first, line = {0}, column = {0};
+    struct json_rd r;
+
+    if (!cli_json_member(problem, "errors", &errors))
+        return;
+    json_rd_init(&r, errors, JSON_DEPTH_MAX);
+    if (json_next(&r) == JSON_ARRAY && cli_json_element(&r, &first) &&
+        cli_json_member(first, "line", &line) && cli_json_member(first, "column", &column))
+        fprintf(stderr, "%s:%.*s:%.*s: ", place, SLICE_FMT(line), SLICE_FMT(column));
+    json_rd_fini(&r);
+}
+
+static void say_term(struct slice problem, const char *key, const char *before, enum cli_format format)
+{
+    struct slice value, shown;
+    struct wr text;
+
+    if (!cli_json_member(problem, key, &value))
+        return;
+    wr_init(&text, SIZE_MAX);
+    if (format == CLI_ERL)
+        cli_erlang_of_json(value, &text);
+    else
+        wr_slice(&text, value);
+    shown = wr_written(&text);
+    fputs(before, stderr);
+    cli_say_text(shown.len > REASON_SHOWN ? slice_of(shown.ptr, REASON_SHOWN) : shown);
+    if (shown.len > REASON_SHOWN)
+        fputs("...", stderr);
+    wr_fini(&text);
+}
+
+/* What a function raised has a class. */
+static const char *before_reason(struct slice problem)
+{
+    struct slice klass;
+
+    if (!cli_json_member(problem, "class", &klass))
+        return "; reason: ";
+    return slice_eq_str(klass, "\"error\"")   ? "; error: "
+           : slice_eq_str(klass, "\"throw\"") ? "; throw: "
+                                              : "; reason: ";
+}
+
+static enum cli_status say_problem(const struct cli_args *a, const struct cli_answer *answer,
+                                   struct slice code, const char *place)
+{
+    struct slice problem = wr_written(&answer->body);
+    const char *hint = cli_status_hint(code);
+
+    fputs("erlgate: ", stderr);
+    cli_say_text(code);
+    fputs(": ", stderr);
+    say_place(problem, place);
+    say_string(problem, "detail", "", "no more is said");
+    say_string(problem, "parameter", "; parameter: ", NULL);
+    say_term(problem, "reason", before_reason(problem), a->format);
+    fprintf(stderr, "%s%s\n", hint ? "; " : "", hint ? hint : "");
+    return cli_status_of(code, answer->status);
+}
+
+/* ---- what is no answer of a gateway ---- */
+
+static enum cli_status judge_stranger(const struct cli_http *h, const struct cli_answer *answer)
+{
+    fprintf(stderr, "erlgate: what answers at %s is no erlgate: it says %ld", cli_http_url(h),
+            answer->status);
+    if (answer->type[0]) {
+        fputs(", ", stderr);
+        cli_say_text(slice_of_str(answer->type));
+    }
+    fputs(answer->status >= 300 && answer->status < 400
+              ? "; redirects are not followed: give --url or $ERLGATE_URL the address that it redirects to\n"
+              : "; --url or $ERLGATE_URL says where the gateway is\n",
+          stderr);
+    return CLI_NO_GATEWAY;
+}
+
+static enum cli_status judge_end(const struct cli_http *h, const struct cli_answer *answer)
+{
+    const char *url = cli_http_url(h);
+
+    switch (answer->end) {
+    case CLI_HTTP_NOT_REACHED:
+        return cli_say(CLI_NO_GATEWAY,
+                       "the gateway cannot be reached at %s: %s; does it run (`erlgate serve`)? --url or "
+                       "$ERLGATE_URL says where it is",
+                       url, answer->why);
+    case CLI_HTTP_NO_ANSWER:
+        return cli_say(CLI_NO_GATEWAY, "the answer from %s %s: %s", url,
+                       answer->status ? "breaks off" : "is none", answer->why);
+    case CLI_HTTP_LATE:
+        return cli_say(CLI_TIMEOUT, "%s at %s does not answer%s",
+                       answer->status ? "the gateway" : "what listens", url,
+                       answer->status ? " any more" : " in time; is it a gateway, and well?");
+    case CLI_HTTP_NO_MEMORY: return cli_say(CLI_FAILED, "out of memory");
+    default: return CLI_FAILED; /* said already */
+    }
+}
+
+enum cli_status cli_answer_judge(const struct cli_http *h, const struct cli_args *a,
+                                 const struct cli_answer *answer, const char *wanted, const char *place)
+{
+    enum cli_status status;
+    struct wr code;
+
+    if (answer->end != CLI_HTTP_DONE)
+        return judge_end(h, answer);
+    if (answer->status == 202 || answer->status == 204 ||
+        (answer->status == 200 && (!wanted || strcmp(answer->type, wanted) == 0)))
+        return CLI_OK;
+    wr_init(&code, SIZE_MAX);
+    status = cli_answer_code(answer, &code) ? say_problem(a, answer, wr_written(&code), place)
+                                            : judge_stranger(h, answer);
+    wr_fini(&code);
+    return status;
+}
+
+enum cli_status cli_ask(struct cli_http *h, const struct cli_args *a, const struct cli_request *request,
+                        struct cli_answer *ret)
+{
+    cli_http_ask(h, request, ret);
+    return cli_answer_judge(h, a, ret, request->accept, "");
+}

@@ -1,0 +1,182 @@
+"""The commands that ask a gateway (erlgate call and its kin), against a real one and real nodes of each release."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import matrix
+import peers
+from matrix import each
+from peers import BIN, RELEASES, Gateway, Peer, check, equal, eventually, free_port
+
+GATE = Gateway()
+PEERS = {r: Peer(r, f"a{r}@localhost", GATE.epmd_port, GATE.cookie) for r in RELEASES}
+for _peer in PEERS.values():
+    _peer.ready()
+    _peer.eval("testpeer:serve(srv)")
+
+OK, NO, USAGE, NO_GATEWAY, NO_NODE, TIMEOUT, DENIED, BUSY, FAILED = range(9)
+
+
+def environment(port=None):
+    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "ERLGATE_URL": f"http://127.0.0.1:{port or GATE.port}"}
+
+
+def run(*args, stdin="", port=None):
+    p = subprocess.run([BIN / "erlgate", *args], input=stdin, capture_output=True, text=True, timeout=60 * peers.SLOWER,
+                       env=environment(port), check=False)
+    return p.returncode, p.stdout, p.stderr
+
+
+def says(out, *args, stdin=""):
+    """Ends well, and that is its output."""
+    equal(run(*args, stdin=stdin), (OK, out, ""), f"erlgate {' '.join(args)}")
+
+
+def fails(status, text, *args, port=None):
+    """Ends with that status, no output, and one line that holds text."""
+    got, out, err = run(*args, port=port)
+    equal((got, out), (status, ""), f"erlgate {' '.join(args)}: {err}")
+    equal(err.count("\n"), 1, f"lines of {err!r}")
+    check(text in err, f"{text!r} in {err!r}")
+    return err
+
+
+def name(release):
+    return PEERS[release].node
+
+
+def forget(release):
+    says("ok\n", "call", name(release), "srv", "forget")
+
+
+# ---- call, cast, send
+
+
+@each("erlgate call")
+def test_call_in_erlang_syntax_and_json(release):
+    node = name(release)
+    for term in ("ok", "{a,[1,2.5,<<\"x\">>],#{k => \"v\"}}", "<<\"é\"/utf8>>", "123456789012345678901234567890", "-1"):
+        says(f"{term}\n", "call", node, "srv", "{echo, %s}" % term)
+    says('["a",{"b":1}]\n', "call", node, "srv", '{"$tuple": [{"$atom": "echo"}, ["a", {"b": 1}]]}', "--json")
+    says('{"$tuple":[{"$atom":"ok"},"x"]}\n', "call", node, "srv", '{"$erl": "{echo, {ok, <<\\"x\\">>}}"}', "--typed")
+    says("{from,\"stdin\"}\n", "call", node, "srv", "-", stdin='{echo,\n {from, "stdin"}}.\n')
+
+
+@each("erlgate call PID")
+def test_a_pid_that_was_printed_can_be_called(release):
+    _, pid, _ = run("call", name(release), "srv", "whoami")
+    check(re.fullmatch(r"#Pid<.*>\n", pid), pid)
+    says(pid, "call", pid.strip(), "whoami")
+    says(pid, "call", pid.strip()[5:-1], "whoami")
+    says(pid, "call", name(release), pid.strip(), "whoami")
+
+
+@each("erlgate cast, send")
+def test_cast_and_send_arrive(release):
+    node = name(release)
+    forget(release)
+    says("", "cast", node, "srv", "{c, 1}")
+    says("", "send", node, "srv", "{s, 2}")
+    says("", "send", node, "srv", '{"$atom": "j"}', "--json")
+    eventually(lambda: run("call", node, "srv", "seen")[1] == "[{cast,{c,1}},{info,{s,2}},{info,j}]\n", "all three arrive")
+
+
+@each("odd names")
+def test_names_of_any_kind(release):
+    node = name(release)
+    for text in ("my/server", "two words", "Elixir.My.Server", "100%", "it's", "..", "-", "--json", "é"):
+        atom = "'" + text.replace("'", "\\'") + "'"
+        PEERS[release].eval(f"testpeer:serve({atom})")
+        says("yes\n", "call", node, "--", text, "{echo, yes}")
+        says("yes\n", "call", node, atom, "{echo, yes}")
+
+
+@each("--unwrap")
+def test_unwrap(release):
+    node = name(release)
+    says("[1]\n", "call", node, "srv", "{echo, {ok, [1]}}", "--unwrap")
+    says("", "call", node, "srv", "{echo, ok}", "--unwrap")
+    says("other\n", "call", node, "srv", "{echo, other}", "--unwrap")
+    fails(NO, "erlgate: error: {not_found,1}\n", "call", node, "srv", "{echo, {error, {not_found, 1}}}", "--unwrap")
+    fails(NO, 'erlgate: error: ["not_found",1]\n', "call", node, "srv", '{"$erl": "{echo, {error, {not_found, 1}}}"}',
+          "--json", "--unwrap")
+
+
+# ---- what goes wrong
+
+
+@each("exit statuses")
+def test_a_script_can_tell_what_went_wrong(release):
+    node = name(release)
+    fails(NO, "noproc", "call", node, "nobody", "x")
+    fails(NO, "reason: {boom,<<\"why\">>}", "call", node, "srv", '{leave, {boom, <<"why">>}}')
+    PEERS[release].eval("testpeer:serve(srv)")
+    fails(TIMEOUT, "--timeout", "call", node, "srv", "never", "--timeout", "100ms")
+    fails(USAGE, "bad-term: TERM:1:6: ", "call", node, "srv", "{echo")
+    fails(USAGE, "bad-term: TERM:2:2: ", "call", node, "srv", "{echo,\n }")
+    fails(USAGE, "bad-term", "call", node, "srv", "")
+    fails(USAGE, "bad-term: TERM:1:", "call", node, "srv", '{"$atom": 1}', "--json")
+
+
+def test_a_node_that_is_not_there():
+    fails(NO_NODE, "no-connection", "call", "nobody@localhost", "srv", "x")
+    fails(NO_NODE, "no-connection", "ping", "nobody@localhost")
+    other = Peer("27", "other@localhost", GATE.epmd_port, "another-cookie").ready()
+    fails(NO_NODE, "auth-failed", "ping", other.node)
+    other.stop()
+
+
+def test_a_gateway_that_is_not_there():
+    fails(NO_GATEWAY, "erlgate serve", "ping", name("27"), port=free_port())
+    # A server that speaks something else: the name server.
+    fails(NO_GATEWAY, "127.0.0.1", "nodes", port=GATE.epmd_port)
+
+
+def test_the_atom_budget_is_a_limit():
+    poor = Gateway(node="poor@localhost", cookie=GATE.cookie, epmd=f"localhost:{GATE.epmd_port}", args=["--atom-budget", "3"])
+    fails(DENIED, "atom-budget-exceeded", "call", name("27"), "srv", "[a1, a2, a3, a4, a5]", port=poor.port)
+    poor.stop()
+
+
+# ---- nodes, ping
+
+
+@each("erlgate ping, nodes")
+def test_ping_and_nodes(release):
+    status, out, err = run("ping", name(release))
+    equal((status, err), (OK, ""), "ping")
+    check(re.fullmatch(r"pong \d+\.\d{3} ms\n", out), out)
+    _, out, _ = run("nodes")
+    check(any(line.split()[:2] == [name(release), "connected"] for line in out.splitlines()), out)
+    _, out, _ = run("nodes", "--json")
+    check(any(n["node"] == name(release) for n in json.loads(out)["nodes"]), out)
+
+
+# ---- how it ends
+
+
+def test_ctrl_c_ends_a_call_and_the_gateway_forgets_it():
+    p = peers.spawn([BIN / "erlgate", "call", name("27"), "srv", "never", "--timeout", "60s"], env=environment(),
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    eventually(lambda: GATE.self()["calls"] == 1, "the call is under way")
+    equal(peers.end(p, signal.SIGINT), -signal.SIGINT, "status")
+    eventually(lambda: GATE.self()["calls"] == 0, "the gateway has given it up")
+
+
+def test_a_large_reply_goes_through_a_pipe():
+    # The first bytes are enough for who reads, and the whole has its length.
+    command = f"{BIN}/erlgate call {name('27')} srv '{{bytes, 20000000}}' --timeout 60s | wc -c"
+    p = subprocess.run(["sh", "-c", command], env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    equal(p.stdout.strip(), str(20000000 + len('<<"">>\n')), f"bytes {p.stderr}")
+
+
+def at_end():
+    GATE.stop()
+    matrix.print_table()
+
+
+if __name__ == "__main__":
+    peers.main(globals())
