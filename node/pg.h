@@ -2,9 +2,9 @@
  * pg: OTP's process groups: a scope of this node exchanges its members with the scopes of the same name at
  * other nodes.
  *
- * A scope is a process registered under the scope's name, as OTP's. It speaks the messages of OTP 23 to 28,
- * which OTP 29 understands and answers in. A hidden node is not looked for by the others; so the scope itself
- * looks for theirs, when a node connects and every few seconds where none has answered.
+ * A scope is a process registered under the scope's name, as OTP's. With scopes of OTP 29 it speaks their
+ * messages, with others those of OTP 23 to 28. A hidden node is not looked for by the others; so the scope
+ * itself looks for theirs, when a node connects and every few seconds where none has answered.
  *
  * Groups are terms, compared by =:=. The view is eventually consistent, as pg's is. Terms and threads:
  * node/spawn.h.

@@ -74,8 +74,9 @@ struct pg_owner *pg_owner_add(struct pg_view *v, const struct etf_pid *pid, bool
         o->pid.node.text.ptr = o->text;
         if (map_put(&v->owners, pid_key(buf, pid), o) != ERR_NONE) {
             mem_free(o);
-            o = NULL;
+            return NULL;
         }
+        v->other_owners += !is_local;
     }
     return o;
 }
@@ -148,7 +149,7 @@ static struct pg_member *member_new(struct pg_view *v, struct pg_owner *o, struc
     return m;
 }
 
-/* The one it is, or a new one that is in no times yet. NULL: no memory. */
+/* The one it is, or a new one that is in no times yet. NULL: no memory, or too many. */
 static struct pg_member *member_of(struct pg_view *v, struct pg_owner *o, struct slice group,
                                    const struct etf_pid *pid)
 {
@@ -156,7 +157,7 @@ static struct pg_member *member_of(struct pg_view *v, struct pg_owner *o, struct
     struct pg_member *m = g ? find(v, o, g, pid) : NULL;
 
     if (g && !m) {
-        m = member_new(v, o, g, pid);
+        m = v->members.count < PG_MAX_MEMBERS ? member_new(v, o, g, pid) : NULL;
         if (!m)
             drop_if_empty(v, g);
     }
@@ -206,7 +207,7 @@ enum err pg_join(struct pg_view *v, struct pg_owner *o, struct slice group, cons
     struct pg_member *m = member_of(v, o, group, pid);
 
     if (!m)
-        return ERR_NOMEM;
+        return v->members.count < PG_MAX_MEMBERS ? ERR_NOMEM : ERR_OVERLOADED;
     set_times(v, m, m->times + 1);
     return ERR_NONE;
 }
@@ -228,6 +229,7 @@ void pg_owner_drop(struct pg_view *v, struct pg_owner *o)
     while (o->members)
         set_times(v, o->members, 0);
     map_remove(&v->owners, pid_key(buf, &o->pid));
+    v->other_owners -= !o->is_local;
     mem_free(o);
 }
 
@@ -244,7 +246,7 @@ enum err pg_sync_fresh(struct pg_view *v, struct pg_owner *o, struct slice group
     struct pg_member *m = member_of(v, o, group, pid);
 
     if (!m)
-        return ERR_NOMEM;
+        return v->members.count < PG_MAX_MEMBERS ? ERR_NOMEM : ERR_OVERLOADED;
     m->fresh++;
     return ERR_NONE;
 }

@@ -10,6 +10,8 @@
 #include "base/map.h"
 #include "etf/term.h"
 
+enum { PG_MAX_MEMBERS = 1 << 20 }; /* of one scope; more are not let in: ERR_OVERLOADED */
+
 struct pg_group;
 
 /* A pid in a group, some times. */
@@ -32,6 +34,7 @@ struct pg_group {
 
 struct pg_owner {
     bool is_local;
+    uint32_t version;   /* of the messages that the other scope takes (pg_msg.h) */
     struct etf_pid pid; /* the member itself, or the other scope; its node's text stands in text */
     uint64_t monitor;
     struct pg_member *members;
@@ -39,9 +42,10 @@ struct pg_owner {
 };
 
 struct pg_view {
-    struct map groups;  /* struct pg_group by name; owned */
-    struct map owners;  /* struct pg_owner by pid; owned */
-    struct map members; /* struct pg_member; owned */
+    struct map groups;   /* struct pg_group by name; owned */
+    struct map owners;   /* struct pg_owner by pid; owned */
+    struct map members;  /* struct pg_member; owned */
+    size_t other_owners; /* those that are not local */
     /* Told of each change: times > 0 joined, < 0 left. */
     void (*changed)(void *ctx, const struct pg_group *g, const struct etf_pid *pid, int64_t times);
     void *ctx;

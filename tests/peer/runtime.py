@@ -75,6 +75,7 @@ for function_, what_, *args_ in (
     ("local", "signals within the C node"),
     ("global", "global names, both ways"),
     ("pg", "pg: join, leave, members, a scope that starts anew"),
+    ("pg_versions", "pg: the messages of OTP 29, and those before"),
 ):
     _add(function_, what_, *args_, seconds=20)
 

@@ -529,6 +529,8 @@ static void command(struct node_self self, const struct node_from *from, struct 
     } else if (strcmp(verb, "members") == 0 && text_of(&r, word)) {
         node_pg_members(node, slice_of_str(word), read_term(&r, &scratch), each_member, &a->term);
         etf_write_nil(&a->term);
+    } else if (strcmp(verb, "scope") == 0 && text_of(&r, word)) {
+        a->err = node_pg_start(node, slice_of_str(word));
     } else if (strcmp(verb, "global") == 0) {
         uint32_t tag = wait_for(from);
         uint64_t op;

@@ -532,6 +532,45 @@ pg(C) ->
     true = testpeer:reached(fun() -> pg:get_members(again) =:= [Q] end, 10000),
     end_it(C, Q).
 
+%% What is said to a scope, as the scope hears it: OTP 29 is spoken to in its own version, older ones, which would end,
+%% in theirs; and to who speaks either, in that. What is no message of pg's costs nothing.
+pg_versions(C) ->
+    register(said, self()),
+    ok = ask(C, {scope, said}),
+    S = receive {discover, C0} when node(C0) =:= C -> 0 = pg_version(), C0; {discover, C0, 1} -> 1 = pg_version(), C0 after 5000 -> none end,
+    P = spawned(C),
+    Q = spawned(C),
+    ok = as(C, P, {join, said, g}),
+    S ! {discover, self()},
+    expect({'$gen_cast', {sync, S, [{g, [P]}]}}),
+    expect({discover, S}),
+    ok = as(C, Q, {join, said, g}),
+    expect({join, S, g, Q}),
+    ok = as(C, Q, {leave, said, g}),
+    expect({leave, S, Q, [g]}),
+    S ! {discover, self(), 1},
+    expect({'$gen_cast', {local_data, S, 1, #{g => [P]}}}),
+    ok = as(C, Q, {join, said, g}),
+    expect({update, S, [{g, [Q], []}]}),
+    ok = as(C, Q, {leave, said, g}),
+    expect({update, S, [{g, [], [Q]}]}),
+    gen_server:cast(S, {local_data, self(), 1, #{h => [self(), self()], {i} => [self()]}}),
+    true = testpeer:reached(fun() -> ask(C, {members, said, h}) =:= [self(), self()] end, 5000),
+    S ! {update, self(), [{h, [], [self()]}, {{i}, [], [self()]}]},
+    true = testpeer:reached(fun() -> ask(C, {members, said, {i}}) =:= [] end, 5000),
+    is(ask(C, {members, said, h}), [self()]),
+    [S ! X || X <- [x, {}, {discover, x}, {discover, self(), x}, {update, self(), x}, {update, self(), [{h, [], x}]},
+                    {sync, self(), [{h, [x]}]}, {'$gen_cast', {local_data, self(), 1, [x]}}, {join, self(), h, x}]],
+    is(ask(C, {members, said, h}), [self()]),
+    end_it(C, P),
+    expect({update, S, [{g, [], [P]}]}),
+    end_it(C, Q),
+    unregister(said),
+    ok.
+
+pg_version() ->
+    case list_to_integer(erlang:system_info(otp_release)) >= 29 of true -> 1; false -> 0 end.
+
 %% ---- global
 
 global(C) ->

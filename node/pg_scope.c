@@ -1,0 +1,405 @@
+#include "node/pg_scope.h"
+
+#include "base/mem.h"
+#include "etf/write.h"
+#include "node/actor.h"
+#include "node/internal.h"
+
+enum {
+    FIRST_LOOK_MS = 200, /* after a node has come, or its scope has ended: it may be starting right now */
+    LOOK_MS = 5000,      /* as long as there is none */
+    MAX_PEERS = 4096,    /* scopes of other nodes */
+};
+
+/* A connected node, and whether its scope is known. */
+struct pg_node {
+    struct pg_node *next;
+    bool is_known;
+    struct slice name; /* stands in text */
+    uint8_t text[];
+};
+
+/* ---- messages out ---- */
+
+/* To another scope, by pid or by name, if its node is connected; nothing here connects nodes. */
+static void send(const struct pg_scope *s, const struct node_dest *to, struct slice node, const struct wr *w)
+{
+    struct link *l = link_find(s->self.node, node);
+    struct actor *a = actor_get(s->self);
+    struct slice term = wr_written(w);
+    uint32_t uses = 0;
+    enum err e = w->err;
+
+    if (!a || !l || l->state != LINK_UP)
+        return;
+    if (e == ERR_NONE)
+        e = spawn_check_term(term, &uses);
+    if (e == ERR_NONE)
+        e = actor_send(a, to, &term, 1, uses);
+    if (e != ERR_NONE)
+        LOG(LOG_WARN, "message-lost", LOG_SLICE("node", node), LOG_SLICE("scope", s->name),
+            LOG_STR("error", err_name(e)));
+}
+
+static void send_to_peer(const struct pg_scope *s, const struct pg_owner *peer, const struct wr *w)
+{
+    struct node_dest to = {.kind = NODE_DEST_PID, .pid = peer->pid};
+
+    send(s, &to, peer->pid.node.text, w);
+}
+
+/* The same to every other scope, in the version that each speaks: of[version]. */
+static void broadcast(const struct pg_scope *s, const struct wr of[PG_VERSION + 1])
+{
+    size_t cursor = 0;
+    struct pg_owner *o;
+
+    while ((o = map_next(&s->view.owners, &cursor, NULL)))
+        if (!o->is_local)
+            send_to_peer(s, o, &of[o->version]);
+}
+
+/* A scope of OTP 25 ends when it gets what is for 29; so, before one has said what it speaks, it is asked in
+ * the version that its node's release is known to take. */
+static uint32_t version_of_node(const struct pg_scope *s, struct slice node)
+{
+    const struct link *l = link_find(s->self.node, node);
+
+    return l && l->state == LINK_UP && (dist_conn_peer_flags(l->conn) & DIST_FLAG_NATIVE_RECORDS) ? PG_VERSION
+                                                                                                  : 0;
+}
+
+static void discover_node(const struct pg_scope *s, struct slice node)
+{
+    struct node_dest to = {.kind = NODE_DEST_NAME, .name = s->name, .node = node};
+    struct etf_pid self = node_pid(s->self);
+    struct wr w;
+
+    wr_init(&w, SIZE_MAX);
+    pg_msg_write_discover(&w, &self, version_of_node(s, node));
+    send(s, &to, node, &w);
+    wr_fini(&w);
+}
+
+void pg_scope_announce(struct pg_scope *s, bool is_join, const struct etf_pid *pid, struct slice group)
+{
+    struct etf_pid self = node_pid(s->self);
+    struct wr of[PG_VERSION + 1];
+
+    for (uint32_t v = 0; v <= PG_VERSION; v++) {
+        wr_init(&of[v], SIZE_MAX);
+        pg_msg_write_change(&of[v], &self, v, is_join, group, pid);
+    }
+    broadcast(s, of);
+    for (uint32_t v = 0; v <= PG_VERSION; v++)
+        wr_fini(&of[v]);
+}
+
+static void leave_all(const struct pg_scope *s, const struct pg_owner *o)
+{
+    struct etf_pid self = node_pid(s->self);
+    struct wr of[PG_VERSION + 1];
+
+    for (uint32_t v = 0; v <= PG_VERSION; v++) {
+        wr_init(&of[v], SIZE_MAX);
+        pg_msg_write_leave_all(&of[v], &self, v, o);
+    }
+    broadcast(s, of);
+    for (uint32_t v = 0; v <= PG_VERSION; v++)
+        wr_fini(&of[v]);
+}
+
+/* ---- nodes ---- */
+
+static struct pg_node *find_node(const struct pg_scope *s, struct slice name)
+{
+    struct pg_node *at = s->nodes;
+
+    while (at && !slice_eq(at->name, name))
+        at = at->next;
+    return at;
+}
+
+static void look_in(const struct pg_scope *s, uint64_t ms)
+{
+    if (node_set_timeout(s->self, ms) != ERR_NONE)
+        LOG(LOG_WARN, "no-timer", LOG_SLICE("scope", s->name));
+}
+
+static void add_node(struct pg_scope *s, struct slice name)
+{
+    struct pg_node *at = find_node(s, name);
+
+    if (!at) {
+        at = mem_alloc(sizeof *at + name.len);
+        if (!at)
+            return;
+        *at = (struct pg_node){.next = s->nodes, .name = {.ptr = at->text, .len = name.len}};
+        memcpy(at->text, name.ptr, name.len);
+        s->nodes = at;
+    }
+    if (at->is_known)
+        return;
+    discover_node(s, name);
+    look_in(s, FIRST_LOOK_MS);
+}
+
+static void nodeup(struct node_self self, void *state, struct slice name)
+{
+    (void)self;
+    add_node(state, name);
+}
+
+static void nodedown(struct node_self self, void *state, struct slice name)
+{
+    struct pg_scope *s = state;
+    struct pg_node *gone = find_node(s, name);
+
+    (void)self;
+    for (struct pg_node **at = &s->nodes; gone && *at; at = &(*at)->next) {
+        if (*at == gone) {
+            *at = gone->next;
+            mem_free(gone);
+            break;
+        }
+    }
+}
+
+static void timeout(struct node_self self, void *state)
+{
+    struct pg_scope *s = state;
+    bool is_one_missing = false;
+
+    (void)self;
+    for (struct pg_node *at = s->nodes; at; at = at->next) {
+        if (!at->is_known) {
+            is_one_missing = true;
+            discover_node(s, at->name);
+        }
+    }
+    if (is_one_missing)
+        look_in(s, LOOK_MS);
+}
+
+/* ---- peers ---- */
+
+static void set_known(struct pg_scope *s, struct slice node, bool is_known)
+{
+    struct pg_node *at = find_node(s, node);
+
+    if (at)
+        at->is_known = is_known;
+}
+
+static struct pg_owner *peer_get(const struct pg_scope *s, const struct etf_pid *pid)
+{
+    struct pg_owner *o = pg_owner_get(&s->view, pid);
+
+    return o && !o->is_local ? o : NULL;
+}
+
+/* Known from now on. NULL: it is none, or there is no memory. */
+static struct pg_owner *peer_add(struct pg_scope *s, const struct etf_pid *pid)
+{
+    struct node_dest what = {.kind = NODE_DEST_PID, .pid = *pid};
+    struct pg_owner *o;
+
+    if (etf_atom_eq(pid->node, route_own_node(s->self.node)))
+        return NULL;
+    o = s->view.other_owners < MAX_PEERS ? pg_owner_add(&s->view, pid, false) : NULL;
+    if (!o)
+        return NULL;
+    if (node_monitor(s->self, &what, &o->monitor) != ERR_NONE) {
+        pg_owner_drop(&s->view, o);
+        return NULL;
+    }
+    set_known(s, o->pid.node.text, true);
+    return o;
+}
+
+static void discovered(struct pg_scope *s, struct pg_owner *peer, bool is_new)
+{
+    struct etf_pid self = node_pid(s->self);
+    struct wr w;
+
+    wr_init(&w, SIZE_MAX);
+    pg_msg_write_sync(&w, &self, peer->version, &s->view);
+    send_to_peer(s, peer, &w);
+    if (is_new) {
+        wr_reset(&w);
+        pg_msg_write_discover(&w, &self, peer->version);
+        send_to_peer(s, peer, &w);
+    }
+    wr_fini(&w);
+}
+
+struct change {
+    struct pg_scope *s;
+    struct pg_owner *peer;
+    enum err err;
+};
+
+static void fresh(void *ctx, struct slice group, const struct etf_pid *pid, bool is_add)
+{
+    struct change *c = ctx;
+
+    (void)is_add;
+    if (c->err == ERR_NONE)
+        c->err = pg_sync_fresh(&c->s->view, c->peer, group, pid);
+}
+
+static void change(void *ctx, struct slice group, const struct etf_pid *pid, bool is_add)
+{
+    struct change *c = ctx;
+
+    if (!is_add)
+        (void)pg_leave(&c->s->view, c->peer, group, pid);
+    else if (c->err == ERR_NONE)
+        c->err = pg_join(&c->s->view, c->peer, group, pid);
+}
+
+static void changed(struct pg_scope *s, struct pg_owner *peer, const struct pg_msg *m)
+{
+    struct change c = {.s = s, .peer = peer};
+    enum err e;
+
+    if (m->verb == PG_SYNC) {
+        pg_sync_begin(peer);
+        e = pg_msg_each(m, fresh, &c);
+        pg_sync_end(&s->view, peer);
+    } else {
+        e = pg_msg_each(m, change, &c);
+    }
+    if (e != ERR_NONE || c.err != ERR_NONE)
+        LOG(LOG_WARN, "member-lost", LOG_SLICE("scope", s->name), LOG_SLICE("node", peer->pid.node.text),
+            LOG_STR("error", err_name(e != ERR_NONE ? e : c.err)));
+}
+
+static void message(struct node_self self, void *state, struct etf_rd term)
+{
+    struct pg_scope *s = state;
+    struct pg_owner *peer;
+    struct pg_msg m;
+    bool is_new;
+
+    (void)self;
+    if (!pg_msg_read(term, &m)) {
+        LOG(LOG_WARN, "message-dropped", LOG_SLICE("scope", s->name), LOG_STR("why", "it is none of pg's"));
+        return;
+    }
+    peer = peer_get(s, &m.peer);
+    is_new = !peer && m.verb != PG_CHANGE;
+    if (is_new)
+        peer = peer_add(s, &m.peer);
+    /* A change of who is not known: it was lost and has come back, and will say all it has. */
+    if (!peer)
+        return;
+    if (m.verb != PG_CHANGE)
+        peer->version = m.version;
+    if (m.verb == PG_DISCOVER)
+        discovered(s, peer, is_new);
+    else
+        changed(s, peer, &m);
+}
+
+/* ---- ends ---- */
+
+static void down(struct node_self self, void *state, uint64_t monitor, const struct node_dest *what,
+                 struct etf_rd reason)
+{
+    struct pg_scope *s = state;
+    struct pg_owner *o = what->kind == NODE_DEST_PID ? pg_owner_get(&s->view, &what->pid) : NULL;
+    bool is_local;
+
+    (void)self;
+    if (pg_watch_down(s, monitor) || !o || o->monitor != monitor)
+        return;
+    is_local = o->is_local;
+    if (is_local)
+        leave_all(s, o);
+    pg_owner_drop(&s->view, o);
+    if (is_local || etf_read_atom_is(&reason, "noconnection"))
+        return;
+    /* Its node is still there: it may start anew, and will not look for a hidden node. */
+    set_known(s, what->pid.node.text, false);
+    if (find_node(s, what->pid.node.text))
+        look_in(s, FIRST_LOOK_MS);
+}
+
+static void ended(struct node_self self, void *state, struct etf_rd reason)
+{
+    struct pg_scope *s = state;
+
+    (void)self;
+    (void)reason;
+    pg_watch_end(s);
+    while (s->nodes) {
+        struct pg_node *next = s->nodes->next;
+
+        mem_free(s->nodes);
+        s->nodes = next;
+    }
+    pg_view_fini(&s->view);
+    mem_free(s);
+}
+
+static const struct node_process_ops ops = {
+    .kind = "pg",
+    .message = message,
+    .down = down,
+    .timeout = timeout,
+    .nodeup = nodeup,
+    .nodedown = nodedown,
+    .ended = ended,
+};
+
+/* ---- from here ---- */
+
+struct pg_scope *pg_scope_get(struct node *n, struct slice name)
+{
+    struct actor *a = actor_of(process_whereis(n, name));
+
+    return a && a->ops == &ops ? a->state : NULL;
+}
+
+enum err pg_scope_start(struct node *n, struct slice name)
+{
+    struct pg_scope *s = mem_zalloc(sizeof *s + name.len);
+    size_t cursor = 0;
+    struct node_peer peer;
+    enum err e;
+
+    if (!s)
+        return ERR_NOMEM;
+    memcpy(s->text, name.ptr, name.len);
+    s->name = slice_of(s->text, name.len);
+    pg_view_init(&s->view, n->hash_seed);
+    s->view.changed = pg_watch_changed;
+    s->view.ctx = s;
+    e = node_spawn(n, &ops, s, &s->self);
+    if (e != ERR_NONE) {
+        mem_free(s);
+        return e;
+    }
+    e = node_register(s->self, name);
+    if (e == ERR_NONE)
+        e = node_monitor_nodes(s->self, true);
+    if (e != ERR_NONE) {
+        node_exit_self(s->self, process_reason_normal);
+        return e;
+    }
+    while (node_next_peer(n, &cursor, &peer))
+        if (peer.is_up)
+            add_node(s, peer.name);
+    return ERR_NONE;
+}
+
+enum err pg_scope_canonical(struct slice group, struct wr *ret)
+{
+    struct etf_rd r = etf_rd_of(group, NULL);
+    uint32_t uses = 0;
+    enum err e = spawn_check_term(group, &uses);
+
+    wr_init(ret, SIZE_MAX);
+    return e != ERR_NONE ? e : etf_copy(ret, &r);
+}

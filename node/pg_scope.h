@@ -1,0 +1,41 @@
+/*
+ * pg_scope: one scope of this node: a process that exchanges its members with the scopes of the same name at
+ * other nodes.
+ *
+ * Made by pg_scope_start; ends with its process. pg.c is what programs call, pg_watch.c who is told of
+ * changes, pg_view.h who is in which group, pg_msg.h what is said between scopes.
+ */
+#ifndef ERLGATE_NODE_PG_SCOPE_H
+#define ERLGATE_NODE_PG_SCOPE_H
+
+#include "node/pg_msg.h"
+#include "node/pg_view.h"
+#include "node/spawn.h"
+
+struct pg_node;
+struct pg_subscriber;
+
+struct pg_scope {
+    struct node_self self;
+    struct slice name; /* stands in text */
+    struct pg_view view;
+    struct pg_node *nodes;             /* owned: those connected */
+    struct pg_subscriber *subscribers; /* owned: pg_watch.c */
+    uint8_t text[];
+};
+
+/* NULL: there is none of that name. Borrowed until its process ends. */
+struct pg_scope *pg_scope_get(struct node *n, struct slice name);
+MUST_USE enum err pg_scope_start(struct node *n, struct slice name);
+/* Every other scope is told that the process of this node has joined the group, or left it. */
+void pg_scope_announce(struct pg_scope *s, bool is_join, const struct etf_pid *pid, struct slice group);
+/* The group's name as the view has it, in ret, which is yours to end whatever comes of it. */
+MUST_USE enum err pg_scope_canonical(struct slice group, struct wr *ret);
+
+/* pg_watch.c */
+void pg_watch_changed(void *scope, const struct pg_group *g, const struct etf_pid *pid, int64_t times);
+/* A monitor of the scope has fired: true when it was that of a subscriber, who is gone now. */
+bool pg_watch_down(struct pg_scope *s, uint64_t monitor);
+void pg_watch_end(struct pg_scope *s);
+
+#endif
