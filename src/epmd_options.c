@@ -77,7 +77,7 @@ static void options_of_environment(struct epmd_options *o)
     *o = (struct epmd_options){.port = EPMD_PORT_NO, .packet_timeout = 60};
     o->addresses = getenv("ERL_EPMD_ADDRESS");
     o->is_relaxed = getenv("ERL_EPMD_RELAXED_COMMAND_CHECK");
-    if (port)
+    if (port && *port)
         o->port = number(port, UINT16_MAX);
 }
 

@@ -121,6 +121,11 @@ def test_the_environment():
     held, _ = server.register(b"kv")
     code, out, _ = run(OURS, "-names", env=environment(ERL_EPMD_PORT=str(port)))
     equal((code, out), (0, b"epmd: up and running on port %d with data:\nname kv at port 1042\n" % port), "ERL_EPMD_PORT")
+    # Empty is not set; what is no port is told, and not taken for another.
+    equal(run(OURS, "-port", port, "-names", env=environment(ERL_EPMD_PORT=""))[:2], (0, out), "an empty ERL_EPMD_PORT")
+    for wrong in ("x", "0", "65536", "43 69"):
+        equal(run(OURS, "-names", env=environment(ERL_EPMD_PORT=wrong)),
+              (1, b"", b"epmd: ERL_EPMD_PORT is not a port number\n"), f"ERL_EPMD_PORT={wrong}")
     held.close()
     server.stop()
     proc = peers.spawn([OURS], env=environment(ERL_EPMD_PORT=str(port), ERL_EPMD_ADDRESS="127.0.0.2, 127.0.0.1"))
@@ -145,6 +150,34 @@ def test_all_addresses_is_the_default():
         except OSError as error:
             check(host == "::1" and not os.path.exists("/proc/net/if_inet6"), f"{host}: {error}")
     equal(peers.end(proc, signal.SIGTERM), 0, "exit code")
+
+
+def test_daemons_of_either_make_look_alike():
+    """Started, asked and ended by either program."""
+    programs = [OURS, *[p for _, p in otp_epmds()]]
+    for server in programs:
+        for asker in programs:
+            port = peers.free_port()
+            equal(run(server, "-port", port, "-address", "127.0.0.1", "-daemon"), (0, b"", b""), f"{server} -daemon")
+            peers.eventually(lambda: peers.accepts(port), "it listens")
+            what = f"{asker} asks {server}"
+            equal(run(asker, "-port", port, "-names"), (0, b"epmd: up and running on port %d with data:\n" % port, b""), what)
+            equal(run(asker, "-port", port, "-started"), (0, b"", b""), what)
+            equal(run(asker, "-port", port, "-daemon"), (0, b"", b""), f"{what}: another daemon")
+            equal(run(asker, "-port", port, "-kill"), (0, b"Killed\n", b""), what)
+            peers.eventually(lambda: not peers.accepts(port), "it has ended")
+
+
+def test_the_first_word_of_debug():
+    """-d says first, on standard error, that it runs; then, with a time, what happens, each line as a terminal wants it."""
+    for program in [OURS, *[p for _, p in otp_epmds()]]:
+        server = Server(program, "-d")
+        server.ask(b"n")
+        lines = (server.dir / "stderr").read_bytes().split(b"\r\n")
+        check(re.fullmatch(rb"epmd: \w{3} \w{3} .\d \d\d:\d\d:\d\d \d{4}: epmd running - daemon = 0", lines[0]), program, lines[0])
+        check(any(b"** got" in l and b"NAMES_REQ" in l for l in lines), program, lines)
+        equal(lines[-1], b"", "the last line is whole")
+        server.stop()
 
 
 def test_a_daemon_listens_when_its_first_process_ends():

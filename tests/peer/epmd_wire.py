@@ -228,7 +228,23 @@ def test_over_IPv6():
             peers.eventually(lambda srv=server: srv.names() == [], "the name is gone")
 
 
-def test_a_thousand_names():
+def test_a_thousand_names_at_once():
+    """All connect, all say who they are, and then all listen."""
+    server = Server(OURS)
+    held = [server.connect() for _ in range(1000)]
+    for i, s in enumerate(held):
+        s.sendall(frame(alive2(b"node%d" % i, 1000 + i)))
+    for i, s in enumerate(held):
+        equal(s.recv(6)[:2], b"v\0", f"registration {i}")
+    equal(server.names(), sorted(b"node%d" % i for i in range(1000)), "names")
+    equal(server.ask(b"znode999")[2:4], struct.pack(">H", 1999), "a lookup")
+    for s in held:
+        s.close()
+    peers.eventually(lambda: server.names() == [], "all names are gone")
+    server.stop()
+
+
+def test_a_thousand_names_again_and_again():
     server = Server(OURS)
     for _ in range(3):
         held = []
