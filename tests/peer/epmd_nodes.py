@@ -1,9 +1,10 @@
 """OTP nodes with erlgate-epmd as their EPMD: they register, find each other, and come back when it does."""
 
+import socket
 import time
 
 import peers
-from epmd_rig import OURS, RELEASES, run
+from epmd_rig import OURS, RELEASES, alive2, frame, run
 from peers import Epmd, Peer, check, equal, eventually, fresh_cookie
 
 # OTP 23 does not look for an EPMD that was lost within the time of a test.
@@ -54,6 +55,38 @@ def test_nodes_of_all_releases_register_and_find_each_other():
         everybody.remove(f"n{release}")
         for other in list(nodes.values())[len(nodes) - len(everybody):][:1]:
             eventually(lambda o=other, e=everybody: names(o) == e, f"OTP {release} is gone")
+    epmd.stop()
+
+
+def test_names_of_full_length_and_of_other_alphabets():
+    """A node's whole name has at most 255 characters, and erl takes Latin letters only; others register as this test does."""
+    epmd, cookie = Epmd(), fresh_cookie()
+    names_held = {"grüß": 2001, "узел": 2002, "\U0001f608" * 255: 2003, "n" * 255: 2004}
+    held = []
+    for name, port in names_held.items():
+        s = socket.create_connection(("127.0.0.1", epmd.port), timeout=10)
+        s.sendall(frame(alive2(name.encode(), port)))
+        equal(s.recv(6)[:2], b"v\0", f"registration of {name[:8]}…")
+        held.append(s)
+    for wrong in ("n" * 256, "n\0n", "n\0", "\U0001f608" * 256):
+        with socket.create_connection(("127.0.0.1", epmd.port), timeout=10) as s:
+            s.sendall(frame(alive2(wrong.encode())))
+            check(s.recv(6)[:2] != b"v\0", "a name that is none was registered")
+    for release in RELEASES:
+        long = start(release, "n" * 245, epmd, cookie).ready()
+        other = start(release, "other", epmd, cookie).ready()
+        equal(other.eval(f"net_adm:ping('{long.node}')"), "pong", f"OTP {release} pings a node with a name of 255 characters")
+        for name, port in names_held.items():
+            asked = list(name.encode())  # erl_epmd sends what it is given, a byte each
+            value = other.eval(f'case erl_epmd:port_please({asked}, "localhost") of {{port, P, _}} -> P; O -> O end')
+            equal(value, str(port), f"OTP {release} looks {name[:8]}… up")
+        listed = other.eval('{ok, L} = net_adm:names("localhost"), lists:sort([P || {_, P} <- L, P < 2005, P > 2000])')
+        equal(listed, "[2001,2002,2003,2004]", f"what OTP {release} has listed")
+        long.stop()
+        other.stop()
+        eventually(lambda: registered(epmd) == len(held), "the nodes are gone")
+    for s in held:
+        s.close()
     epmd.stop()
 
 
