@@ -18,17 +18,11 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
         LOG(LOG_WARN, "response-header-left-out", LOG_STR("name", name));
 }
 
-static struct MHD_Response *make(const struct http_request *r, const struct http_response *in)
+void http_response_dress(struct MHD_Response *out, const struct http_request *r,
+                         const struct http_response *in)
 {
-    struct MHD_Response *out =
-        MHD_create_response_from_buffer_with_free_callback(in->body_len, in->body, mem_free);
     bool has_caching = false;
 
-    if (!out) {
-        mem_free(in->body);
-        LOG(LOG_ERROR, "no-memory-for-response");
-        return NULL;
-    }
     for (size_t i = 0; i < in->header_count; i++) {
         has_caching = has_caching || strcmp(in->headers[i].name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
         add_header(out, in->headers[i].name, in->headers[i].value);
@@ -44,6 +38,19 @@ static struct MHD_Response *make(const struct http_request *r, const struct http
         add_header(out, "traceparent", r->traceparent);
     if (r->server->is_quiescing)
         add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+static struct MHD_Response *make(const struct http_request *r, const struct http_response *in)
+{
+    struct MHD_Response *out =
+        MHD_create_response_from_buffer_with_free_callback(in->body_len, in->body, mem_free);
+
+    if (!out) {
+        mem_free(in->body);
+        LOG(LOG_ERROR, "no-memory-for-response");
+        return NULL;
+    }
+    http_response_dress(out, r, in);
     return out;
 }
 
@@ -134,8 +141,7 @@ void http_request_cut_off(struct http_request *r)
     wr_fini(&body);
 }
 
-/* The id is gone from the table: what has been put into r is sent, or the connection closed. */
-static void finish(struct http_request *r)
+void http_request_finish(struct http_request *r)
 {
     struct http_server *s = r->server;
     bool was_waiting = r->phase == PHASE_WAITING;
@@ -158,7 +164,7 @@ void http_answer(struct http_server *s, uint64_t id, const struct http_response 
         return;
     }
     http_request_respond(r, response);
-    finish(r);
+    http_request_finish(r);
 }
 
 void http_answer_problem(struct http_server *s, uint64_t id, const struct http_problem *p)
@@ -168,7 +174,17 @@ void http_answer_problem(struct http_server *s, uint64_t id, const struct http_p
     if (!r)
         return;
     http_request_refuse(r, p);
-    finish(r);
+    http_request_finish(r);
+}
+
+void http_answer_overloaded(struct http_server *s, uint64_t id, const char *what)
+{
+    http_answer_problem(
+        s, id,
+        &(struct http_problem){.code = "overloaded",
+                               .detail = what ? what : "Too many streams are open (max_streams).",
+                               .is_retryable = true,
+                               .retry_after_s = HTTP_OVERLOAD_RETRY_S});
 }
 
 void http_request_depart(struct http_server *s, uint64_t id)
@@ -179,7 +195,7 @@ void http_request_depart(struct http_server *s, uint64_t id)
     if (!r)
         return;
     tag = r->tag;
-    finish(r); /* without a response */
+    http_request_finish(r); /* without a response */
     if (s->config.gone)
         s->config.gone(s->config.ctx, id, tag);
 }

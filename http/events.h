@@ -47,8 +47,13 @@
  * gateway; events are counted from 1. A comment after heartbeat ms in which nothing was written; with
  * `ping=event` an event `ping` with data {} and without an id. As NDJSON a line {"event":…,"id":…,"data":…}
  * each; the heartbeat is the line {"event":"ping","data":{}}, whatever `ping` says, for each line is to be
- * JSON. `gap` {"lost":N} has the id of the last event that is lost; {"lost":null}: an id that means nothing
- * here. `bye` {} has a `retry` (as NDJSON a member beside data) and the id of the last event that was sent.
+ * JSON, and the first line is such a one, with a member `retry`. `gap` {"lost":N} has the id of the last
+ * event that is lost; {"lost":null}: an id that means nothing here. `bye` {} has a `retry` (as NDJSON a
+ * member beside data) and the id of the last event that was sent: the response ends though the stream may go
+ * on, because the gateway stops or another reader took over.
+ *
+ * Without an id a reader is given what no reader has been given before. Nothing is acknowledged: what was on
+ * its way when a connection broke is had again by its id alone.
  */
 #ifndef ERLGATE_HTTP_EVENTS_H
 #define ERLGATE_HTTP_EVENTS_H
@@ -111,8 +116,9 @@ void http_stream_drop(struct http_server *s, uint64_t stream);
 
 /*
  * Makes the request the stream's reader: 200, and events. 204 when the stream has ended and this client has
- * all of it; 410 gone when there is no such stream. To HEAD it answers the same without reading. False: the
- * request was gone already (its client left), and nothing has happened.
+ * all of it; 410 gone when there is no such stream (one that has ended is there as long as it lingers). To
+ * HEAD it answers the same without reading. False: the request was gone already (its client left), and
+ * nothing has happened.
  */
 bool http_stream_attach(struct http_server *s, uint64_t request, uint64_t stream,
                         const struct http_reading *reading);

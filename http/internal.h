@@ -6,6 +6,7 @@
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
  *   sweep.c    clients that left, requests that never arrive
+ *   streams.h  what belongs to event streams
  */
 #ifndef ERLGATE_HTTP_INTERNAL_H
 #define ERLGATE_HTTP_INTERNAL_H
@@ -16,8 +17,11 @@
 #include "base/idtab.h"
 #include "base/wr.h"
 #include "http/guard.h"
+#include "http/link.h"
+#include "http/query.h"
 #include "http/router.h"
 #include "http/server.h"
+#include "http/streams.h"
 #include "http/target.h"
 
 enum {
@@ -26,45 +30,10 @@ enum {
     TRACEPARENT_LEN = 55,
     METHOD_MAX = 16,
     ENTROPY_LEN = 64 * TRACE_RANDOM_BYTES,
+    HTTP_OVERLOAD_RETRY_S = 1,
 };
 
 #define HTTP_TOO_LARGE_DETAIL "The body may have at most %zu bytes (max_body)."
-
-/* ---- a ring of things in the order in which they are due; the head is no thing ---- */
-
-struct http_link {
-    struct http_link *prev, *next; /* both NULL: in no ring */
-};
-
-#define LINK_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
-
-static inline void ring_init(struct http_link *head)
-{
-    head->prev = head->next = head;
-}
-
-static inline bool ring_is_empty(const struct http_link *head)
-{
-    return head->next == head;
-}
-
-static inline void ring_remove(struct http_link *l)
-{
-    if (!l->next)
-        return;
-    l->prev->next = l->next;
-    l->next->prev = l->prev;
-    l->prev = l->next = NULL;
-}
-
-static inline void ring_append(struct http_link *head, struct http_link *l)
-{
-    ring_remove(l);
-    l->prev = head->prev;
-    l->next = head;
-    head->prev->next = l;
-    head->prev = l;
-}
 
 /* One TCP connection. Made and freed as libmicrohttpd says. */
 struct http_conn {
@@ -78,8 +47,8 @@ struct http_conn {
 
 /*
  *   HEAD ──→ BODY ──→ HANDLING ──→ ANSWERED ──→ SENDING
- *     └────────┴── refused ──┐  └→ WAITING ─┘      ↑
- *                            └─────────────────────┘
+ *     └────────┴── refused ──┐  └→ WAITING ─┘      ↑   ↕
+ *                            └─────────────────────┘ RESTING
  */
 enum http_phase {
     PHASE_HEAD,     /* the first line is there */
@@ -88,6 +57,7 @@ enum http_phase {
     PHASE_WAITING,  /* suspended */
     PHASE_ANSWERED, /* its id is gone; response NULL: the connection is to be closed */
     PHASE_SENDING,  /* libmicrohttpd has the response */
+    PHASE_RESTING,  /* suspended again: it reads a stream that has nothing to say */
 };
 
 struct http_request {
@@ -95,7 +65,7 @@ struct http_request {
     struct MHD_Connection *mhd; /* borrowed */
     struct http_conn *conn;     /* borrowed */
     enum http_phase phase;
-    struct http_link waiting; /* in http_server.waiting, by checked_ms; the free list too */
+    struct http_link waiting; /* in http_server.waiting, by checked_ms; the free list too; streams.ready */
     uint64_t checked_ms;
     uint64_t id, tag;
     const struct http_route *route; /* borrowed */
@@ -103,7 +73,8 @@ struct http_request {
     struct wr raw_target; /* what target's slices point into */
     struct wr body;       /* until its handler has returned */
     bool is_body_too_large;
-    bool is_head;
+    bool is_head, is_1_0;
+    struct http_reader reader;     /* if it reads a stream */
     struct MHD_Response *response; /* ours until it is queued */
     unsigned status;
     const char *code; /* static: the problem it was answered with; NULL: none */
@@ -139,6 +110,7 @@ struct http_server {
     bool has_resumed; /* some connection waits for MHD_run to find it resumed */
     bool is_quiescing;
     bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
+    struct http_streams streams;
     uint16_t port;
     size_t entropy_left;
     uint8_t entropy[ENTROPY_LEN]; /* so that not each request asks the kernel */
@@ -173,6 +145,11 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 /* In the midst of a body that is too large, where libmicrohttpd takes no response: says so on the bare
  * socket. The connection must be closed then. */
 void http_request_cut_off(struct http_request *r);
+/* The id is gone from the table: what has been put into r is sent, or the connection closed. */
+void http_request_finish(struct http_request *r);
+/* The headers that all answers have. */
+void http_response_dress(struct MHD_Response *out, const struct http_request *r,
+                         const struct http_response *in);
 /* Removes a suspended request whose client has left, tells its owner, and has the connection closed. */
 void http_request_depart(struct http_server *s, uint64_t id);
 
@@ -185,5 +162,7 @@ void http_sweep_arm(struct http_server *s);
 /* ---- server.c ---- */
 
 void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a request, from now on */
+/* Bytes of the server's reserve of randomness. */
+void http_random(struct http_server *s, void *out, size_t len); /* len <= ENTROPY_LEN */
 
 #endif

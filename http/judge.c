@@ -4,7 +4,7 @@
 #include "http/internal.h"
 #include "http/text.h"
 
-enum { DETAIL_MAX = 320, OVERLOAD_RETRY_S = 1, SHOWN_NAME_MAX = 100 };
+enum { DETAIL_MAX = 320, SHOWN_NAME_MAX = 100 };
 
 /* ---- gathering ---- */
 
@@ -57,14 +57,9 @@ static bool is_visible(struct slice s)
 static void make_trace(struct http_server *s, char out[TRACE_RANDOM_BYTES * 2 + 1])
 {
     static const char digits[] = "0123456789abcdef";
-    const uint8_t *random;
+    uint8_t random[TRACE_RANDOM_BYTES];
 
-    if (s->entropy_left < TRACE_RANDOM_BYTES) {
-        loop_random(s->entropy, sizeof s->entropy);
-        s->entropy_left = sizeof s->entropy;
-    }
-    s->entropy_left -= TRACE_RANDOM_BYTES;
-    random = s->entropy + s->entropy_left;
+    http_random(s, random, sizeof random);
     for (size_t i = 0; i < TRACE_RANDOM_BYTES; i++) {
         *out++ = digits[random[i] >> 4];
         *out++ = digits[random[i] & 15];
@@ -121,7 +116,7 @@ bool http_request_refuse_overloaded(struct http_request *r, const char *detail)
     http_request_refuse(r, &(struct http_problem){.code = "overloaded",
                                                   .detail = detail,
                                                   .is_retryable = true,
-                                                  .retry_after_s = OVERLOAD_RETRY_S});
+                                                  .retry_after_s = HTTP_OVERLOAD_RETRY_S});
     return false;
 }
 
@@ -292,6 +287,7 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
     *head = (struct http_head){.is_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0,
                                .authority = r->target.authority};
     *ret_must_close = false;
+    r->is_1_0 = head->is_1_0;
     gather(r, method, version, head);
     set_trace(r, head);
     /* The guard comes first: who is refused by it learns nothing else. */

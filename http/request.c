@@ -99,7 +99,8 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->id = r->tag = 0;
     r->route = NULL;
     r->match = (struct http_match){0};
-    r->is_body_too_large = r->is_head = false;
+    r->is_body_too_large = r->is_head = r->is_1_0 = false;
+    r->reader = (struct http_reader){0};
     r->response = NULL;
     r->status = 0;
     r->code = NULL;
@@ -243,7 +244,8 @@ enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const c
     case PHASE_ANSWERED: return send_response(r);
     case PHASE_HANDLING:
     case PHASE_WAITING:
-    case PHASE_SENDING: break;
+    case PHASE_SENDING:
+    case PHASE_RESTING: break;
     }
     return MHD_NO;
 }
@@ -287,7 +289,9 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
     *context = NULL;
     /* Only when libmicrohttpd is stopped with requests suspended, which http_server_stop does not let happen.
      */
-    CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING);
+    CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);
+    if (r->reader.is_open)
+        http_reader_close(r);
     s->sending -= r->phase == PHASE_ANSWERED || r->phase == PHASE_SENDING;
     if (r->response)
         MHD_destroy_response(r->response);

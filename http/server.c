@@ -25,11 +25,41 @@ static const struct http_config defaults = {
     .host = "127.0.0.1",
     .max_body = (size_t)8 << 20,
     .max_headers = (size_t)32 << 10,
-    .max_connections = 10000,
+    .max_connections = 20000,
     .max_in_flight = 100000,
     .idle_ms = 30000,
     .gone_ms = 1000,
+    .streams = {.max_streams = 16384,
+                .max_events = 1024,
+                .max_bytes = (size_t)1 << 20,
+                .max_age_ms = 300000,
+                .max_total_bytes = (uint64_t)256 << 20,
+                .heartbeat_ms = 15000,
+                .min_heartbeat_ms = 1000,
+                .max_heartbeat_ms = 300000,
+                .linger_ms = 30000,
+                .max_linger_ms = 600000,
+                .retry_ms = 2000},
 };
+
+static struct http_stream_limits limits_with_defaults(const struct http_stream_limits *in)
+{
+    const struct http_stream_limits *d = &defaults.streams;
+    struct http_stream_limits c = *in;
+
+    c.max_streams = c.max_streams ? c.max_streams : d->max_streams;
+    c.max_events = c.max_events ? c.max_events : d->max_events;
+    c.max_bytes = c.max_bytes ? c.max_bytes : d->max_bytes;
+    c.max_age_ms = c.max_age_ms ? c.max_age_ms : d->max_age_ms;
+    c.max_total_bytes = c.max_total_bytes ? c.max_total_bytes : d->max_total_bytes;
+    c.heartbeat_ms = c.heartbeat_ms ? c.heartbeat_ms : d->heartbeat_ms;
+    c.min_heartbeat_ms = c.min_heartbeat_ms ? c.min_heartbeat_ms : d->min_heartbeat_ms;
+    c.max_heartbeat_ms = c.max_heartbeat_ms ? c.max_heartbeat_ms : d->max_heartbeat_ms;
+    c.linger_ms = c.linger_ms ? c.linger_ms : d->linger_ms;
+    c.max_linger_ms = c.max_linger_ms ? c.max_linger_ms : d->max_linger_ms;
+    c.retry_ms = c.retry_ms ? c.retry_ms : d->retry_ms;
+    return c;
+}
 
 static struct http_config with_defaults(const struct http_config *in)
 {
@@ -44,6 +74,7 @@ static struct http_config with_defaults(const struct http_config *in)
     c.max_in_flight = c.max_in_flight ? c.max_in_flight : defaults.max_in_flight;
     c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
     c.gone_ms = c.gone_ms ? c.gone_ms : defaults.gone_ms;
+    c.streams = limits_with_defaults(&c.streams);
     return c;
 }
 
@@ -168,6 +199,16 @@ static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
 }
 
+void http_random(struct http_server *s, void *out, size_t len)
+{
+    if (s->entropy_left < len) {
+        loop_random(s->entropy, sizeof s->entropy);
+        s->entropy_left = sizeof s->entropy;
+    }
+    s->entropy_left -= len;
+    memcpy(out, s->entropy + s->entropy_left, len);
+}
+
 /* ---- running libmicrohttpd ---- */
 
 static void run(struct http_server *s)
@@ -221,6 +262,7 @@ static void before_wait(void *ctx)
 {
     struct http_server *s = ctx;
     uint64_t delay_ms = UINT64_MAX;
+    bool is_more = http_readers_resume(s);
 
     if (s->has_resumed)
         run(s);
@@ -229,7 +271,7 @@ static void before_wait(void *ctx)
     for (int n = 0; n < MAX_RUNS_A_TURN && (delay_ms = timeout_of(s)) == 0; n++)
         run(s);
     s->has_run = false;
-    arm(s, delay_ms);
+    arm(s, is_more ? 0 : delay_ms);
     http_sweep_arm(s);
 }
 
@@ -302,6 +344,7 @@ static void server_free(struct http_server *s)
     loop_timer_free(s->sweep_timer);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
+    http_streams_fini(s);
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
     http_router_free(s->router);
@@ -328,7 +371,9 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
     ring_init(&s->arriving);
     ring_init(&s->waiting);
     ring_init(&s->free_requests);
-    e = http_router_new(s->config.routes, s->config.route_count, &s->router);
+    e = http_streams_init(s);
+    if (e == ERR_NONE)
+        e = http_router_new(s->config.routes, s->config.route_count, &s->router);
     if (e == ERR_NONE)
         e = listen_on(&s->config, &fd, &s->port);
     if (e != ERR_NONE)
@@ -409,10 +454,13 @@ static void drain(struct http_server *s)
 
     run(s);
     while (s->sending > 0 && loop_now_us() < deadline_us) {
-        if (timeout_of(s) > 0)
+        if (!http_readers_resume(s) && timeout_of(s) > 0)
             poll(&fd, 1, DRAIN_STEP_MS);
         run(s);
     }
+    while (http_readers_resume(s))
+        ;
+    run(s);
 }
 
 void http_server_stop(struct http_server *s)
@@ -422,6 +470,7 @@ void http_server_stop(struct http_server *s)
     CHECK(!s->is_running);
     http_server_quiesce(s);
     answer_all(s);
+    http_streams_say_bye(s);
     drain(s);
     server_free(s);
 }

@@ -65,18 +65,17 @@ struct http_done {
 struct http_stream_limits {
     unsigned max_streams; /* at once, without those that have ended; 16,384 */
     /* A stream keeps the last of its events as long as these are no more than */
-    unsigned max_events;       /* 1,024 */
-    size_t max_bytes;          /* of data; 1 MiB. A larger event is lost */
-    uint64_t max_age_ms;       /* 300,000 */
-    uint64_t max_total_bytes;  /* of all streams; 256 MiB. Beyond, each keeps at most its share of it */
-    uint64_t heartbeat_ms;     /* unless the client says otherwise; 15,000 */
+    unsigned max_events;      /* 1,024 */
+    size_t max_bytes;         /* of data; 1 MiB. A larger event is lost */
+    uint64_t max_age_ms;      /* 300,000 */
+    uint64_t max_total_bytes; /* of all streams, about; 256 MiB. Beyond, each keeps at most its share of it */
+    uint64_t heartbeat_ms;    /* unless the client says otherwise; 15,000 */
     uint64_t min_heartbeat_ms; /* that a client may choose; 1,000 */
     uint64_t max_heartbeat_ms; /* 300,000 */
     uint64_t linger_ms;        /* unless the client says otherwise; 30,000 */
     uint64_t max_linger_ms;    /* that a client may choose, from 0; 600,000 */
     uint64_t retry_ms; /* after which a client that lost its connection shall come back, give or take a half;
                           2,000 */
-    uint64_t stall_ms; /* a reader whose end takes nothing for so long is cut off; 120,000 */
 };
 
 struct http_config {
@@ -88,10 +87,11 @@ struct http_config {
     uint64_t max_bodies; /* bytes of all bodies that are being read at once; 0: 256 MiB, or 4 * max_body if
                             that is more. Beyond, those over 16 KiB: 503 overloaded */
     size_t max_headers;  /* bytes of request line and headers; 0: 32 KiB */
-    unsigned max_connections; /* 0: 10,000 */
+    unsigned max_connections; /* 0: 20,000 */
     unsigned max_in_flight;   /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
     uint64_t idle_ms; /* a connection on which nothing moves, rounded up to s; 0: 30,000. A head must be there
-                         within twice that, and a body keep coming with 1 KiB/s on average */
+                         within twice that, and a body keep coming with 1 KiB/s on average. A stream may be
+                         silent for as long as it likes; a client that takes nothing of it is cut off */
     const struct http_route *routes; /* borrowed for the server's life */
     size_t route_count;
     void *ctx; /* handed to handlers and to gone */

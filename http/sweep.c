@@ -20,6 +20,7 @@ static bool look_at_waiting(struct http_server *s, uint64_t now_ms)
 {
     struct pollfd fds[BATCH];
     uint64_t ids[BATCH];
+    struct http_request *readers[BATCH]; /* of streams: they have no id any more */
     nfds_t n = 0;
 
     while (n < BATCH && !ring_is_empty(&s->waiting)) {
@@ -30,12 +31,17 @@ static bool look_at_waiting(struct http_server *s, uint64_t now_ms)
         r->checked_ms = now_ms;
         ring_append(&s->waiting, &r->waiting);
         fds[n] = (struct pollfd){.fd = r->conn->fd, .events = POLLRDHUP};
+        readers[n] = r->phase == PHASE_RESTING ? r : NULL;
         ids[n++] = r->id;
     }
     if (n == 0 || poll(fds, n, 0) <= 0)
         return n == BATCH;
     for (nfds_t i = 0; i < n; i++) {
-        if (fds[i].revents)
+        if (!fds[i].revents)
+            continue;
+        if (readers[i])
+            http_reader_cut(readers[i]); /* it is there until libmicrohttpd runs */
+        else
             http_request_depart(s, ids[i]); /* by id: an owner that is told may answer others */
     }
     return n == BATCH;

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wr.h"
+#include "http/events.h"
 #include "http/server.h"
 
 enum { PATIENCE_MS = 20000, HELD_MAX = 4096 };
@@ -34,7 +35,11 @@ struct harness {
     uint64_t gone_id, gone_tag;
     size_t gone_count, done_count, handled_count;
     unsigned last_status;
-    uint64_t last_bytes_in;
+    uint64_t last_bytes_in, last_bytes_out, last_duration_us;
+    uint64_t stream;             /* made last */
+    struct http_reading reading; /* of the request held last */
+    uint64_t stream_gone_id, stream_gone_tag;
+    size_t stream_gone_count, attached_count;
 };
 
 static struct harness h;
@@ -98,6 +103,57 @@ static inline void handle_nothing(void *ctx, struct http_request *req)
                 &(struct http_response){.status = 204, .headers = headers, .header_count = 2});
 }
 
+/* A stream for each request that does not resume one. */
+static inline void handle_monitor(void *ctx, struct http_request *req)
+{
+    struct http_reading reading;
+
+    (void)ctx;
+    if (!http_reading_of(h.server, req, &reading) ||
+        http_stream_resume(h.server, req, SLICE("monitor"), &reading))
+        return;
+    if (http_request_is_head(req)) {
+        http_stream_answer_head(h.server, http_request_id(req), &reading);
+        return;
+    }
+    h.stream = http_stream_new(h.server, &(struct http_stream_config){.key = SLICE("monitor"), .tag = 88});
+    if (!h.stream) {
+        http_answer_overloaded(h.server, http_request_id(req), NULL);
+        return;
+    }
+    h.attached_count++;
+    assert_true(http_stream_attach(h.server, http_request_id(req), h.stream, &reading));
+}
+
+/* The stream that was made last. */
+static inline void handle_mailbox(void *ctx, struct http_request *req)
+{
+    struct http_reading reading;
+
+    (void)ctx;
+    if (http_reading_of(h.server, req, &reading) &&
+        http_stream_attach(h.server, http_request_id(req), h.stream, &reading))
+        h.attached_count++;
+}
+
+/* A stream that is attached later. */
+static inline void handle_later(void *ctx, struct http_request *req)
+{
+    if (http_reading_of(h.server, req, &h.reading))
+        handle_hold(ctx, req);
+}
+
+static inline void note_stream_gone(void *ctx, uint64_t stream, uint64_t tag)
+{
+    assert_ptr_equal(ctx, &h);
+    h.stream_gone_id = stream;
+    h.stream_gone_tag = tag;
+    h.stream_gone_count++;
+    assert_int_equal(http_stream_emit(h.server, stream, "late", SLICE("{}")), ERR_NOT_FOUND);
+    http_stream_drop(h.server, stream);
+}
+
+static const char *const reading_query[] = {HTTP_READING_QUERY, NULL};
 static const char *const echo_query[] = {"a", "many*", NULL};
 static const struct http_route routes[] = {
     {.method = "GET", .pattern = "/echo/{x}", .query = echo_query, .handle = handle_echo},
@@ -108,6 +164,9 @@ static const struct http_route routes[] = {
      .handle = handle_echo},
     {.method = "GET", .pattern = "/hold", .handle = handle_hold},
     {.method = "POST", .pattern = "/hold", .body = HTTP_BODY_TERM, .handle = handle_hold},
+    {.method = "GET", .pattern = "/monitor", .query = reading_query, .handle = handle_monitor},
+    {.method = "GET", .pattern = "/mailbox", .query = reading_query, .handle = handle_mailbox},
+    {.method = "GET", .pattern = "/later", .query = reading_query, .handle = handle_later},
     {.method = "GET", .pattern = "/problem", .handle = handle_problem},
     {.method = "PUT", .pattern = "/nothing", .body = HTTP_BODY_TERM, .handle = handle_nothing},
 };
@@ -129,6 +188,8 @@ static inline void note_done(void *ctx, const struct http_done *done)
     h.done_count++;
     h.last_status = done->status;
     h.last_bytes_in = done->bytes_in;
+    h.last_bytes_out = done->bytes_out;
+    h.last_duration_us = done->duration_us;
 }
 
 /* ---- life ---- */
@@ -157,6 +218,9 @@ static inline void start(const struct http_config *extra)
     c.ctx = &h;
     c.gone = note_gone;
     c.done = note_done;
+    c.stream_gone = note_stream_gone;
+    if (!c.streams.min_heartbeat_ms)
+        c.streams.min_heartbeat_ms = 1;
     if (!c.gone_ms)
         c.gone_ms = 20;
     assert_int_equal(http_server_start(h.loop, &c, &h.server), ERR_NONE);
