@@ -163,7 +163,8 @@ def test_daemons_of_either_make_look_alike():
             what = f"{asker} asks {server}"
             equal(run(asker, "-port", port, "-names"), (0, b"epmd: up and running on port %d with data:\n" % port, b""), what)
             equal(run(asker, "-port", port, "-started"), (0, b"", b""), what)
-            equal(run(asker, "-port", port, "-daemon"), (0, b"", b""), f"{what}: another daemon")
+            if asker == OURS:  # OTP's returns before it has tried the port, which might be free again by then
+                equal(run(asker, "-port", port, "-daemon"), (0, b"", b""), f"{what}: another daemon")
             equal(run(asker, "-port", port, "-kill"), (0, b"Killed\n", b""), what)
             peers.eventually(lambda: not peers.accepts(port), "it has ended")
 
