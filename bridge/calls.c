@@ -19,7 +19,8 @@ bool calls_deadline(struct gateway *g, struct http_request *req, struct exchange
     struct http_wait wait;
     const char *parameter = NULL;
 
-    in.has_timeout = http_request_query(req, "timeout", &in.timeout);
+    in.timeout = x->timeout;
+    in.has_timeout = x->timeout.len > 0 || http_request_query(req, "timeout", &in.timeout);
     in.has_prefer = http_request_header(req, "Prefer", &in.prefer);
     in.has_grpc = http_request_header(req, "Grpc-Timeout", &in.grpc);
     if (http_wait_choose(&in, &wait, &parameter) != ERR_NONE) {
@@ -85,12 +86,17 @@ static bool read_arity(struct gateway *g, struct exchange *x)
 /* Reads the whole request into x and g->term; false and answered. */
 static bool prepare(struct gateway *g, struct http_request *req, struct exchange *x)
 {
-    if (!target_of_path(g, req, &x->target) || !body_options(g, req, &x->options) ||
-        !calls_deadline(g, req, x) || !read_from(g, req, x))
+    bool names_in_body = http_request_route(req)->operation == TARGET_BODY;
+
+    if (!body_options(g, req, &x->options))
+        return false;
+    if (!(names_in_body ? envelope_read(g, req, x) : target_of_path(g, req, &x->target)))
+        return false;
+    if (!calls_deadline(g, req, x) || !read_from(g, req, x))
         return false;
     if (has_reply(x->verb) && (!body_accept(g, req, &x->out) || !read_unwrap(g, req, x)))
         return false;
-    if (x->verb != VERB_LOOK && !body_read(g, req, &x->options, &x->uses))
+    if (!names_in_body && x->verb != VERB_LOOK && !body_read(g, req, &x->options, &x->uses))
         return false;
     return x->target.kind != TARGET_FUNCTION || read_arity(g, x);
 }

@@ -47,6 +47,7 @@ struct exchange {
     void (*cancel)(struct gateway *g, struct exchange *x);
     uint64_t started_us;
     uint64_t deadline_ms, deadline_at_us;
+    struct slice timeout; /* in the body: ms; borrowed until the handler returns; empty: it says none */
     enum verb verb;
     struct target target; /* kept, once something must be found out before it can be asked */
     uint8_t *term;        /* owned: likewise, what is to be sent; NULL: it is in g->term */
@@ -152,6 +153,11 @@ void calls_perform(struct gateway *g, struct exchange *x);
 void calls_fail(struct gateway *g, struct exchange *x, enum err e);
 /* For node_request: how a call, cast, send, exit ended. */
 void calls_done(void *ctx, uint64_t id, const struct node_result *r);
+
+/* ---- bridge/envelope.c ---- */
+/* The body that names its target: x->target, x->timeout, x->from, and the request in g->term; x->options is
+ * set. False and answered. */
+MUST_USE bool envelope_read(struct gateway *g, struct http_request *req, struct exchange *x);
 
 /* ---- bridge/from.c ---- */
 /* The process with that id is to be seen as the one that asks. False and answered. */

@@ -222,3 +222,68 @@ enum json_event json_skip(struct json_rd *r, struct slice *ret_text)
         *ret_text = slice_of(start, (size_t)(r->pos - start));
     return first;
 }
+
+/* Behind the string that begins at p, or the end. */
+static const uint8_t *pass_string(const uint8_t *p, const uint8_t *end)
+{
+    for (p++; p < end && *p != '"'; p++) {
+        if (*p == '\\' && p + 1 < end)
+            p++;
+    }
+    return p < end ? p + 1 : end;
+}
+
+/* Behind the value that begins at p: what brackets and quotes say. */
+static const uint8_t *pass_value(const uint8_t *p, const uint8_t *end)
+{
+    size_t depth = 0;
+
+    while (p < end) {
+        switch (*p) {
+        case '"':
+            p = pass_string(p, end);
+            if (depth == 0)
+                return p;
+            continue;
+        case '{':
+        case '[': depth++; break;
+        case '}':
+        case ']':
+            if (depth == 0)
+                return p;
+            if (--depth == 0)
+                return p + 1;
+            break;
+        case ' ':
+        case '\n':
+        case '\r':
+        case '\t':
+        case ',':
+            if (depth == 0)
+                return p;
+            break;
+        default: break;
+        }
+        p++;
+    }
+    return end;
+}
+
+bool json_pass(struct json_rd *r, struct slice *ret_text)
+{
+    const uint8_t *start;
+
+    if (r->expect == EXPECT_NEVER)
+        return false;
+    r->text = (struct slice){0};
+    start = json_skip_space(r->pos, r->end);
+    r->pos = pass_value(start, r->end);
+    if (r->expect != EXPECT_VALUE || r->pos == start) {
+        (void)malformed(r, r->pos == r->end ? NULL : "a value must stand here");
+        return false;
+    }
+    r->value = start;
+    *ret_text = slice_of(start, (size_t)(r->pos - start));
+    value_ended(r);
+    return true;
+}

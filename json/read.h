@@ -49,6 +49,10 @@ enum json_event json_next(struct json_rd *r);
  * stands, checked. JSON_FAILED, or the event that the value began with; JSON_ARRAY_END where there was none.
  */
 enum json_event json_skip(struct json_rd *r, struct slice *ret_text);
+/* Passes over the value that comes next (after JSON_KEY), but only looks for its end: whoever reads the text
+ * that it gives checks it. Where nothing can be a value's beginning, or nothing follows, false; why:
+ * r->fault. A value that has no end goes to that of the input. Depth does not count. */
+bool json_pass(struct json_rd *r, struct slice *ret_text);
 /* Bytes from the start of the input, behind the last event. */
 static inline size_t json_rd_offset(const struct json_rd *r)
 {

@@ -4,9 +4,11 @@ The table at the end has a row for each endpoint. A new endpoint is one more @ea
 are hidden from each other: 23 and 27 or 29 would not have each other.
 """
 
+import json
+
 import matrix
 from matrix import each
-from peers import ERL, ETF, JSON, RELEASES, TYPED, Gateway, Peer, check, equal, eventually, problem, segment
+from peers import ERL, ETF, JSON, RELEASES, TYPED, Failed, Gateway, Peer, check, equal, eventually, problem, segment
 
 GATE = Gateway(args=["--max-reply", str(1 << 20)])
 HTTP = GATE.http
@@ -190,6 +192,113 @@ def test_looking_by_pid(release):
     accepted(f"/v1/pids/{segment(dead)}/exit", "kill")
     eventually(lambda: is_gone(release), "it is killed")
     problem(ask("GET", f"/v1/pids/{segment(dead)}"), 404, "noproc", sent=True)
+
+
+# ---- All names in the body
+
+
+def to_name(release, process="srv"):
+    return {"node": name(release), "name": process}
+
+
+def envelope(to, request, **more):
+    return json.dumps({"to": to, "request": request, **more})
+
+
+def says(verb, body, wanted, status=200, query=""):
+    answers("POST", f"/v1/{verb}{query}", body, wanted, status, type=JSON)
+
+
+@each("POST /v1/call")
+def test_call_by_body(release):
+    says("call", envelope(to_name(release), {"$erl": "{echo, {a, <<\"b\">>}}"}), '{a,<<"b">>}')
+    says("call", envelope({"pid": pid_of(release)}, {"$tuple": [{"$atom": "echo"}, {"k": [1.5, None]}]}), '#{<<"k">> => [1.5,null]}')
+    says("call", envelope(to_name(release), {"$erl": "{echo, {ok, 1}}"}, timeout=2000), "1", query="?unwrap=ok")
+    says("call", f'{{"request" : {{"$atom":"whoami"}} , "to": {{"name":"s\\u0072v", "node": "{name(release)}"}} }}', f"#Pid<{pid_of(release)}>")
+    problem(ask("POST", "/v1/call", envelope(to_name(release, "nobody"), 1), type=JSON), 404, "noproc", sent=True)
+    problem(ask("POST", "/v1/call", envelope(to_name(release), {"$atom": "never"}, timeout=150), type=JSON), 504, "timeout", sent=True)
+    for process in ("my/server", "100%", "with space", "it's", "Elixir.My.Server", "日本"):
+        PEERS[release].eval("N = binary_to_atom(<<" + ",".join(map(str, process.encode())) + ">>, utf8), testpeer:serve(N)")
+        says("call", envelope(to_name(release, process), {"$erl": "{echo, here}"}), "here")
+        quoted = "'" + process.replace("'", "\\'") + "'"
+        answers("POST", process_path(release, quoted) + "/call?syntax=erlang", "{echo, here}", "here")
+        answers("POST", process_path(release, process) + "/call", "{echo, here}", "here")
+
+
+@each("POST /v1/cast, /v1/send")
+def test_cast_and_send_by_body(release):
+    forget(release)
+    accepted("/v1/cast", envelope(to_name(release), {"a": 1}), type=JSON)
+    accepted("/v1/send", envelope({"pid": pid_of(release)}, "text"), type=JSON)
+    equal(seen(release), '[{cast,#{<<"a">> => 1}},{info,<<"text">>}]')
+
+
+@each("POST /v1/exit")
+def test_exit_by_body(release):
+    for to in (to_name(release, "mortal"), {"pid": mortal(release)}):
+        mortal(release)
+        accepted("/v1/exit", envelope({"pid": mortal(release)} if "pid" in to else to, {"$atom": "kill"}), type=JSON)
+        eventually(lambda: is_gone(release), "it is killed")
+
+
+@each("POST /v1/rpc, /v1/rpc/cast")
+def test_rpc_by_body(release):
+    function = {"node": name(release), "module": "lists", "function": "reverse"}
+    says("rpc", envelope(function, [[1, 2, {"$atom": "a"}]]), "[a,2,1]")
+    problem(ask("POST", "/v1/rpc", envelope({**function, "function": "nope"}, []), type=JSON), 404, "undef", sent=True)
+    forget(release)
+    accepted("/v1/rpc/cast", envelope({**function, "module": "testpeer", "function": "note"}, [{"$atom": "srv"}, 7]), type=JSON)
+    eventually(lambda: seen(release) == "[{cast,7}]", "the function has run")
+
+
+def test_bodies_that_are_wrong():
+    to = f'{{"node": "{name("27")}", "name": "srv"}}'
+    for verb, body, code, wanted in (
+            ("call", "", "bad-term", {}), ("call", "[]", "bad-parameter", {"pointer": "", "line": 1, "column": 1}),
+            ("call", "{}", "bad-parameter", {"pointer": ""}), ("call", '{"request": 1}', "bad-parameter", {"pointer": ""}),
+            ("call", f'{{"to": {to}}}', "bad-parameter", {"pointer": ""}),
+            ("call", f'{{"to": {to}, "request": 1, "more": 2}}', "bad-parameter", {"pointer": "", "column": len(to) + 24}),
+            ("call", f'{{"to": {to}, "request": 1, "request": 2}}', "bad-parameter", {"pointer": "/request", "column": len(to) + 24}),
+            ("call", '{"to": {"node": "a@b", "node": "a@b"}, "request": 1}', "bad-parameter", {"pointer": "/to/node", "column": 24}),
+            ("call", '{"to": {"node": "a@b", "nome": "x"}, "request": 1}', "bad-parameter", {"pointer": "/to", "column": 24}),
+            ("call", '{"to": {"node": "a@b"}, "request": 1}', "bad-parameter", {"pointer": "/to", "column": 8}),
+            ("call", '{"to": {"node": "a@b", "name": "x", "pid": "a@b:1:0:1"}, "request": 1}', "bad-parameter", {"pointer": "/to"}),
+            ("call", '{"to": {"node": "a@b", "module": "m", "function": "f"}, "request": []}', "bad-parameter", {"pointer": "/to"}),
+            ("rpc", f'{{"to": {to}, "request": []}}', "bad-parameter", {"pointer": "/to"}),
+            ("call", '{"to": 5, "request": 1}', "bad-parameter", {"pointer": "/to", "column": 8}),
+            ("call", '{"to": {"node": 5, "name": "x"}, "request": 1}', "bad-parameter", {"pointer": "/to/node", "column": 17}),
+            ("call", '{"to": {"scope": "a", "group": "x", "mode": "some"}, "request": 1}', "bad-parameter", None),
+            ("call", '{"to": {"node": "nohost", "name": "x"}, "request": 1}', "bad-parameter", None),
+            ("call", '{"to": {"pid": "x"}, "request": 1}', "bad-parameter", None),
+            ("call", f'{{"to": {to}, "request": 1, "timeout": 0}}', "bad-parameter", None),
+            ("call", f'{{"to": {to}, "request": 1, "timeout": 1.5}}', "bad-parameter", None),
+            ("call", f'{{"to": {to}, "request": 1, "timeout": "5"}}', "bad-parameter", {"pointer": "/timeout"}),
+            ("call?timeout=5", f'{{"to": {to}, "request": 1, "timeout": 5}}', "bad-parameter", {"pointer": "/timeout"}),
+            ("call", f'{{"to": {to}, "request": 1, "from": 5}}', "bad-parameter", {"pointer": "/from"}),
+            # In the request: the place is that in the whole body.
+            ("call", f'{{"to": {to},\n "request": [1, {{"$nope": 2}}]}}', "bad-term", {"pointer": "/request/1/$nope", "line": 2, "column": 18}),
+            ("call", f'{{"to": {to},\n "request": [1, tru]}}', "bad-term", {"pointer": "/request/1", "line": 2, "column": 17}),
+            ("call", f'{{"to": {to},\n "request": [1, 2}}', "bad-term", {"line": 2, "column": 18}),
+            ("call", f'{{"to": {to}, "request": [1', "bad-term", {"pointer": "/request/0"}),
+            ("call", f'{{"to": {to}, "request": , "timeout": 1}}', "bad-term", {}), ("call", f'{{"to": {to}, "request": 1 2}}', "bad-term", {}),
+            ("call", f'{{"to": {to}, "request": 1}} x', "bad-term", {}), ("call", f'{{"to": {to}, "request": "\\ud800"}}', "bad-term", {"pointer": "/request"}),
+            ("call", '{"to": {"global": {"$tuple": [1, {"$nope": 1}]}}, "request": 1}', "bad-term", {"pointer": "/to/global/$tuple/1/$nope"})):
+        response = ask("POST", f"/v1/{verb}", body, type=JSON)
+        try:
+            found = problem(response, 400, code, sent=False)
+            for member, value in (wanted or {}).items():
+                equal(found["errors"][0].get(member), value, member)
+            check(code == "bad-term" or found["parameter"], "no parameter")
+        except (Failed, KeyError) as error:
+            raise Failed(f"{body}: {error!r}; {response}") from None
+    deep = f'{{"to": {to}, "request": {"[" * 100_000}'
+    equal(problem(ask("POST", "/v1/call", deep, type=JSON), 413, "too-deep", sent=False)["errors"][0]["pointer"][:11], "/request/0/", "pointer")
+    tuples = '{"$tuple": [' * 500 + "]}" * 500
+    body = ask("POST", "/v1/call", f'{{"to": {to}, "request": {{"$tuple": [{{"$atom": "echo"}}, {tuples}]}}}}', type=JSON)
+    equal((body.status, body.text.strip()), (200, "{" * 500 + "}" * 500), "500 tuples")
+    for type in (ERL, ETF):
+        problem(ask("POST", "/v1/call", "{}", type=type), 415, "unsupported-media-type", sent=False)
+    equal(ask("POST", "/v1/call", envelope(to_name("27"), {"$erl": "{echo, 1}"}), type="application/x-www-form-urlencoded").status, 200, "curl's type")
 
 
 # ---- Options that all have

@@ -214,6 +214,52 @@ static void a_value_can_be_skipped_and_its_text_kept(void **state)
     json_rd_fini(&r);
 }
 
+/* {"k": text: what json_pass gives for the value, and the letter of the event behind it. */
+static void assert_passed(const char *text, const char *want, enum json_event behind)
+{
+    struct slice value;
+    struct json_rd r;
+
+    json_rd_init(&r, slice_of_str(text), 0);
+    assert_int_equal(json_next(&r), JSON_OBJECT);
+    assert_int_equal(json_next(&r), JSON_KEY);
+    assert_int_equal(json_pass(&r, &value), want != NULL);
+    if (want)
+        assert_true(slice_eq_str(value, want));
+    assert_int_equal(json_next(&r), behind);
+    json_rd_fini(&r);
+}
+
+static void a_value_can_be_passed_without_a_look_inside(void **state)
+{
+    (void)state;
+    assert_passed("{\"k\": [1, {\"a\": \"]}\\\"\\\\\"}] , \"l\": 1}", "[1, {\"a\": \"]}\\\"\\\\\"}]",
+                  JSON_KEY);
+    assert_passed("{\"k\":12}", "12", JSON_OBJECT_END);
+    assert_passed("{\"k\":\"a\\\"b\"\n}", "\"a\\\"b\"", JSON_OBJECT_END);
+    assert_passed("{\"k\":nonsense,\"l\":1}", "nonsense", JSON_KEY);
+    assert_passed("{\"k\": [1}, 2", "[1}", JSON_FAILED);
+    assert_passed("{\"k\": [\"\\", "[\"\\", JSON_FAILED);
+    assert_passed("{\"k\": 1 2}", "1", JSON_FAILED);
+    assert_passed("{\"k\": ,", NULL, JSON_FAILED);
+    assert_passed("{\"k\": }", NULL, JSON_FAILED);
+    assert_passed("{\"k\": ", NULL, JSON_FAILED);
+}
+
+static void passing_needs_a_place_for_a_value(void **state)
+{
+    struct slice value;
+    struct json_rd r;
+
+    (void)state;
+    json_rd_init(&r, SLICE("{\"k\": 1}"), 0);
+    assert_int_equal(json_next(&r), JSON_OBJECT);
+    assert_false(json_pass(&r, &value));
+    assert_false(json_pass(&r, &value));
+    assert_int_equal(json_next(&r), JSON_FAILED);
+    json_rd_fini(&r);
+}
+
 static void want_of_memory_is_told(void **state)
 {
     struct json_rd r;
@@ -239,6 +285,8 @@ int main(void)
         cmocka_unit_test(strings_that_break_the_rules_are_refused),
         cmocka_unit_test(a_text_cut_anywhere_is_refused),
         cmocka_unit_test(a_value_can_be_skipped_and_its_text_kept),
+        cmocka_unit_test(a_value_can_be_passed_without_a_look_inside),
+        cmocka_unit_test(passing_needs_a_place_for_a_value),
         cmocka_unit_test(want_of_memory_is_told),
     };
 
