@@ -37,17 +37,40 @@ bool cli_answer_code(const struct cli_answer *answer, struct wr *w)
            cli_json_member(wr_written(&answer->body), "code", &value) && cli_json_string(value, w);
 }
 
-static void say_string(struct slice problem, const char *key, const char *before, const char *otherwise)
+/* Its advice on the query is for those who write URLs. */
+static struct slice without_advice(struct slice detail)
+{
+    const uint8_t *advice = detail.len ? memmem(detail.ptr, detail.len, "; ?", 3) : NULL;
+
+    if (advice)
+        detail.len = (size_t)(advice - detail.ptr);
+    while (detail.len && (detail.ptr[detail.len - 1] == '.' || detail.ptr[detail.len - 1] == '\n'))
+        detail.len--;
+    return detail;
+}
+
+static void say_detail(struct slice problem)
 {
     struct slice value;
     struct wr text;
 
     wr_init(&text, SIZE_MAX);
-    if (cli_json_member(problem, key, &value) && cli_json_string(value, &text)) {
-        fputs(before, stderr);
+    if (cli_json_member(problem, "detail", &value) && cli_json_string(value, &text))
+        cli_say_text(without_advice(wr_written(&text)));
+    else
+        fputs("no more is said", stderr);
+    wr_fini(&text);
+}
+
+static void say_parameter(struct slice problem)
+{
+    struct slice value;
+    struct wr text;
+
+    wr_init(&text, SIZE_MAX);
+    if (cli_json_member(problem, "parameter", &value) && cli_json_string(value, &text)) {
+        fputs("; parameter: ", stderr);
         cli_say_text(wr_written(&text));
-    } else if (otherwise) {
-        fprintf(stderr, "%s%s", before, otherwise);
     }
     wr_fini(&text);
 }
@@ -109,9 +132,10 @@ static enum cli_status say_problem(const struct cli_args *a, const struct cli_an
     cli_say_text(code);
     fputs(": ", stderr);
     say_place(problem, place);
-    say_string(problem, "detail", "", "no more is said");
-    say_string(problem, "parameter", "; parameter: ", NULL);
-    say_term(problem, "reason", before_reason(problem), a->format);
+    say_detail(problem);
+    say_parameter(problem);
+    if (!slice_eq_str(code, "undef")) /* whose reason is no more than its name */
+        say_term(problem, "reason", before_reason(problem), a->format);
     fprintf(stderr, "%s%s\n", hint ? "; " : "", hint ? hint : "");
     return cli_status_of(code, answer->status);
 }
@@ -145,7 +169,7 @@ static enum cli_status judge_end(const struct cli_http *h, const struct cli_answ
                        url, answer->why);
     case CLI_HTTP_NO_ANSWER:
         return cli_say(CLI_NO_GATEWAY, "the answer from %s %s: %s", url,
-                       answer->status ? "breaks off" : "is none", answer->why);
+                       answer->status ? "is not whole" : "is none", answer->why);
     case CLI_HTTP_LATE:
         return cli_say(CLI_TIMEOUT, "%s at %s does not answer%s",
                        answer->status ? "the gateway" : "what listens", url,

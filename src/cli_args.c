@@ -43,6 +43,9 @@ static const struct row {
      offsetof(struct cli_args, watches_nodes)},
     {"reconnect", "TIME", "how long to try again when the gateway has gone; 0: not at all [60s]", KIND_MS,
      CLI_WATCH, offsetof(struct cli_args, reconnect_ms)},
+    {"ca-file", "FILE",
+     "the CAs that its certificate may be of, for https:// [$ERLGATE_CA_FILE, else the system's]", KIND_TEXT,
+     ALL, offsetof(struct cli_args, ca_file)},
     {"token-file", "FILE", "a file with the token that the gateway wants to see [$ERLGATE_TOKEN_FILE]",
      KIND_TEXT, ALL, offsetof(struct cli_args, token_file)},
     {"help", NULL, "this", KIND_SWITCH, ALL, offsetof(struct cli_args, wants_help)},
@@ -179,6 +182,7 @@ bool cli_args_read(struct cli_args *a, enum cli_command command, const char *nam
                            .timeout_ms = DEFAULT_TIMEOUT_MS,
                            .reconnect_ms = DEFAULT_RECONNECT_MS,
                            .url = from_environment("ERLGATE_URL"),
+                           .ca_file = from_environment("ERLGATE_CA_FILE"),
                            .token_file = from_environment("ERLGATE_TOKEN_FILE")};
     for (int i = 0; i < argc; i++) {
         if (!are_options_over && strcmp(argv[i], "--") == 0) {

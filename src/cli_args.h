@@ -29,7 +29,7 @@ enum { CLI_WORDS_MAX = 4 };
 struct cli_args {
     enum cli_command command;
     const char *name; /* of the command */
-    const char *url, *token_file, *to;
+    const char *url, *ca_file, *token_file, *to;
     uint64_t timeout_ms, reconnect_ms;
     bool is_json, is_typed, unwraps, is_cast, watches_nodes, wants_help;
     enum cli_format format;

@@ -17,6 +17,7 @@
 enum {
     CONNECT_MS = 5000,
     KEPT_MAX = 64 << 20, /* of a body that no sink takes */
+    OTHER_MAX = 1 << 20, /* of what was not asked for: a problem, or another server's page */
     TOKEN_MAX = 8192,
     TURN_MS = 1000, /* at least so often it is seen whether standard output is still read */
 };
@@ -27,6 +28,7 @@ struct cli_http {
     CURL *easy;
     CURLM *multi;
     char *url;           /* owned: without a slash at its end */
+    const char *ca_file; /* borrowed from the arguments; NULL: the system's */
     char *authorization; /* owned: a whole header line, secret; NULL: none */
     char error[CURL_ERROR_SIZE];
 };
@@ -172,6 +174,7 @@ static enum cli_status set_up(struct cli_http *h, const struct cli_args *a)
 {
     enum cli_status status = read_url(h, a->url ? a->url : DEFAULT_URL);
 
+    h->ca_file = a->ca_file;
     if (status == CLI_OK && a->token_file)
         status = read_token(h, a->token_file);
     if (status != CLI_OK)
@@ -322,6 +325,8 @@ static size_t take_body(char *part, size_t size, size_t count, void *ctx)
     keep_head(t);
     put_off(t);
     if (!t->is_taken) {
+        if (t->answer->status != 200)
+            t->answer->body.ceiling = OTHER_MAX;
         wr_bytes(&t->answer->body, part, size * count);
         return wr_ok(&t->answer->body) ? size * count : 0;
     }
@@ -411,6 +416,8 @@ static bool prepare(struct turn *t)
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L); /* a process may be called `..` */
     curl_easy_setopt(c, CURLOPT_PROXY, "");
+    if (t->http->ca_file)
+        curl_easy_setopt(c, CURLOPT_CAINFO, t->http->ca_file);
     curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
@@ -428,10 +435,19 @@ static void explain(struct turn *t, CURLcode code)
     long os_error = 0;
 
     curl_easy_getinfo(t->http->easy, CURLINFO_OS_ERRNO, &os_error);
-    if (code == CURLE_COULDNT_CONNECT && os_error)
+    if (a->body.err == ERR_TOO_LARGE || code == CURLE_OUT_OF_MEMORY)
+        snprintf(a->why, sizeof a->why, "it is larger than what a gateway sends");
+    else if (code == CURLE_COULDNT_CONNECT && os_error)
         snprintf(a->why, sizeof a->why, "%s", strerror((int)os_error));
     else
         snprintf(a->why, sizeof a->why, "%s", t->http->error[0] ? t->http->error : curl_easy_strerror(code));
+}
+
+static bool is_connected(const struct turn *t)
+{
+    curl_off_t us = 0;
+
+    return curl_easy_getinfo(t->http->easy, CURLINFO_CONNECT_TIME_T, &us) == CURLE_OK && us > 0;
 }
 
 static enum cli_http_end end_of(struct turn *t, CURLcode code)
@@ -440,7 +456,8 @@ static enum cli_http_end end_of(struct turn *t, CURLcode code)
         return CLI_HTTP_DONE;
     if (t->has_stopped)
         return CLI_HTTP_STOPPED;
-    if (code == CURLE_OUT_OF_MEMORY || t->answer->body.err == ERR_NOMEM)
+    /* libcurl says so, too, of a line that is longer than it takes. */
+    if ((code == CURLE_OUT_OF_MEMORY && !is_connected(t)) || t->answer->body.err == ERR_NOMEM)
         return CLI_HTTP_NO_MEMORY;
     /* Refused in the middle of a large body: the answer is there, and counts. */
     if (code == CURLE_SEND_ERROR && t->has_head && t->answer->status >= 400)
@@ -451,6 +468,7 @@ static enum cli_http_end end_of(struct turn *t, CURLcode code)
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
     case CURLE_PEER_FAILED_VERIFICATION: return CLI_HTTP_NOT_REACHED;
     default: return CLI_HTTP_NO_ANSWER;
     }

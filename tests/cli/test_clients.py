@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -289,6 +290,30 @@ class Told(unittest.TestCase):
         self.told(b"", status=NO_GATEWAY, says="is none")
         self.told(b"\x00\x07\x00\xff" * 50, status=NO_GATEWAY, says="is none")
 
+    def test_a_stranger_that_never_ends_is_left(self):
+        def endless(head):
+            def answer(_, connection):
+                connection.sendall(head)
+                while True:
+                    connection.sendall(b"x" * 65536)
+            return answer
+
+        for head in (b"HTTP/1.1 404 X\r\nContent-Type: application/problem+json\r\n\r\n", b"HTTP/1.1 200 X\r\n\r\n",
+                     b"HTTP/1.1 200 X\r\nX: ", b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n", b"SSH-2.0-"):
+            self.told(endless(head), status=NO_GATEWAY)
+            self.told(endless(head), "nodes", status=NO_GATEWAY)
+            self.told(endless(head), "watch", "a@b", "c", status=NO_GATEWAY)
+
+    def test_the_advice_is_for_the_command_line(self):
+        err = self.told(problem(504, "timeout", "no reply in time; ?timeout= gives it longer, in milliseconds"),
+                        status=TIMEOUT, says="no reply in time; --timeout gives it longer\n")
+        self.assertNotIn("?timeout", err)
+        self.told(problem(404, "undef", "no function.", reason={"$atom": "undef"}), status=NO, says="undef: no function\n")
+        self.told(problem(502, "callee-exit", "failed", reason={"$atom": "badarg"}, **{"class": "error"}), status=NO,
+                  says="failed; error: badarg\n")
+        self.told(problem(400, "bad-parameter", "a name is an atom", parameter="name"), status=USAGE,
+                  says="a name is an atom; parameter: name\n")
+
     def test_redirects_are_not_followed(self):
         with Mock(says(response(202))) as other:
             self.told(response(307, headers=[("Location", other.url + "/")]), status=NO_GATEWAY,
@@ -306,7 +331,7 @@ class Told(unittest.TestCase):
 
     def test_an_answer_that_breaks_off_is_no_answer(self):
         cut = b"HTTP/1.1 200 OK\r\nContent-Type: text/x-erlang\r\nContent-Length: 100\r\n\r\n[1,2"
-        self.told(cut, status=NO_GATEWAY, says="breaks off", out="[1,2\n")
+        self.told(cut, status=NO_GATEWAY, says="is not whole", out="[1,2\n")
         self.told(cut[:40], status=NO_GATEWAY)
         self.told(lambda r, c: response(200, JSON, '{"nodes": [{"node": "a@b"')[:-5], "nodes", status=NO_GATEWAY)
 
@@ -326,6 +351,38 @@ class Told(unittest.TestCase):
         self.told(response(200, JSON, '{"nodes": []}', [("Link", '<http://evil/>; rel="next"')]), "nodes",
                   status=FAILED, says="no sense")
         self.told(response(200, JSON, '{"pong": false, "rtt_us": 1}'), "ping", "a@b", status=NO_NODE, says="pang")
+
+
+class Tls(unittest.TestCase):
+    """Behind a proxy that speaks TLS."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = tempfile.TemporaryDirectory()
+        cls.cert, cls.key = os.path.join(cls.dir.name, "cert.pem"), os.path.join(cls.dir.name, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                        "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", cls.key,
+                        "-out", cls.cert], check=True, capture_output=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.dir.cleanup()
+
+    def test_its_certificate_is_checked(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        with Mock(says(response(200, ERL, "ok\n")), tls=context) as m:
+            url = f"https://localhost:{m.port}"
+            self.assertEqual(run("call", "a@b", "c", "d", "--ca-file", self.cert, url=url), (OK, "ok\n", ""))
+            self.assertEqual(run("call", "a@b", "c", "d", url=url, env={"ERLGATE_CA_FILE": self.cert})[0], OK)
+            self.assertEqual(len(m.requests), 2)
+            for args, why in ((("--url", url), "certificate"),
+                              (("--url", url, "--ca-file", "/nonexistent"), "/nonexistent"),
+                              (("--url", f"https://127.0.0.1:{m.port}", "--ca-file", self.cert), "certificate")):
+                status, out, err = run("call", "a@b", "c", "d", *args)
+                self.assertEqual((status, out), (NO_GATEWAY, ""), err)
+                self.assertIn(why, err)
+            self.assertEqual(len(m.requests), 2)
 
 
 class Output(unittest.TestCase):
@@ -565,6 +622,39 @@ class Watch(unittest.TestCase):
             p.stdout.close()
             self.assertEqual((p.wait(30), p.stderr.read()), (-signal.SIGPIPE, b""))
             quiet.set()
+
+
+class Completion(unittest.TestCase):
+    """docs/erlgate.bash, asked as bash asks it: words, of which the last is begun."""
+
+    SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "erlgate.bash")
+
+    def completed(self, *words, url="http://127.0.0.1:1"):
+        command = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _erlgate; printf "%s\\n" "${COMPREPLY[@]}"'
+        p = subprocess.run(["bash", "--norc", "-c", command, self.SCRIPT, ERLGATE, *words], capture_output=True, text=True,
+                           timeout=30, env=environment(ERLGATE_URL=url), check=False)
+        self.assertEqual(p.stderr, "")
+        return p.stdout.split("\n")[:-1]
+
+    def test_commands_and_options_are_those_of_the_help(self):
+        self.assertEqual(self.completed("wat"), ["watch"])
+        self.assertEqual(self.completed("n"), ["nodes", "names"])
+        self.assertEqual(self.completed("help", "pi"), ["ping"])
+        self.assertEqual(self.completed("call", "--t"), ["--timeout", "--typed", "--to", "--token-file"])
+        self.assertEqual(self.completed("serve", "--atom"), ["--atom-budget"])
+        self.assertEqual(self.completed("call", "--to", "a"), ["any", "all"])
+
+    def test_nodes_and_names_are_asked_of_the_gateway(self):
+        def answer(request, _):
+            if request.path == "/v1/nodes":
+                return response(200, JSON, json.dumps({"nodes": [{"node": "kv@host", "state": "connected"}]}))
+            return response(200, JSON, json.dumps({"names": ["kv", "two words", "logger"]}))
+
+        with Mock(answer) as m:
+            self.assertEqual(self.completed("call", "k", url=m.url), ["kv@host"])
+            self.assertEqual(self.completed("call", "--url", m.url, "k"), ["kv@host"])
+            self.assertEqual(self.completed("watch", "kv@host", "", url=m.url), ["kv", "\\'two\\ words\\'", "logger"])
+        self.assertEqual(self.completed("call", "k"), [""])
 
 
 if __name__ == "__main__":

@@ -84,6 +84,40 @@ def test_cast_and_send_arrive(release):
     eventually(lambda: run("call", node, "srv", "seen")[1] == "[{cast,{c,1}},{info,{s,2}},{info,j}]\n", "all three arrive")
 
 
+@each("erlgate exit")
+def test_exit_ends_a_process_and_says_when_there_is_none(release):
+    node = name(release)
+    PEERS[release].eval("testpeer:serve(victim)")
+    says("", "exit", node, "victim", "kill")
+    eventually(lambda: PEERS[release].eval("whereis(victim)") == "undefined", "it has ended")
+    _, pid, _ = run("rpc", node, "erlang:spawn(timer, sleep, [infinity])")
+    says("", "exit", pid.strip(), "{shutdown, asked}")
+    eventually(lambda: run("rpc", node, f"erlang:is_process_alive({pid.strip()})")[1] == "false\n", "it has ended, too")
+    fails(NO, "noproc", "exit", node, "victim", "kill")
+
+
+@each("erlgate rpc")
+def test_rpc_returns_and_raises(release):
+    node = name(release)
+    says("[1,2,3]\n", "rpc", node, "lists:seq", "[1, 3]")
+    says("[1,2,3]\n", "rpc", node, "lists:seq(1, 3)")
+    says("[1,2,3]\n", "rpc", node, "lists:seq", "[1, 3]", "--json")
+    says(f"{node}\n", "rpc", node, "erlang:node")
+    says("{a,\"x\"}\n", "rpc", node, "erlang:list_to_tuple", "-", stdin='[[a, "x"]]')
+    says("a\n", "rpc", node, "'erlang':'hd'", "[[a]]")
+    says("{x,1}\n", "rpc", node, "maps:find(k, #{k => {x, 1}})", "--unwrap")
+    fails(NO, "; error: badarg", "rpc", node, "erlang:hd", "[[]]")
+    fails(NO, "; throw: {up,1}", "rpc", node, "erlang:throw({up, 1})")
+    fails(NO, "; reason: {left,1}", "rpc", node, "erlang:exit({left, 1})")
+    fails(NO, "undef", "rpc", node, "lists:no_such", "[]")
+    fails(USAGE, "bad-term: ARGS:1:", "rpc", node, "lists:seq", "[1,")
+    fails(USAGE, "array", "rpc", node, "lists:seq", "{}", "--json")
+    fails(TIMEOUT, "timeout", "rpc", node, "timer:sleep(infinity)", "--timeout", "100ms")
+    forget(release)
+    says("", "rpc", node, "gen_server:cast(srv, {by, rpc})", "--cast")
+    eventually(lambda: run("call", node, "srv", "seen")[1] == "[{cast,{by,rpc}}]\n", "the cast arrives")
+
+
 @each("odd names")
 def test_names_of_any_kind(release):
     node = name(release)
