@@ -9,6 +9,17 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(erlgate_flags INTERFACE -O2 -g1 -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
     target_link_options(erlgate_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections)
 endif()
+# Only what is shipped is optimised across files. The libraries hold both kinds of code then, and a test, an example or a
+# benchmark's probe is linked like any program: some eighty of those links would take most of a build.
+if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(erlgate_flags INTERFACE -ffat-lto-objects)
+endif()
+function(erlgate_link_plainly target)
+    if(CMAKE_INTERPROCEDURAL_OPTIMIZATION AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+        target_link_options(${target} PRIVATE -fno-lto)
+    endif()
+endfunction()
 if(ERLGATE_SANITIZE)
     target_compile_options(erlgate_flags INTERFACE
         -fsanitize=${ERLGATE_SANITIZE} -fno-omit-frame-pointer -g -U_FORTIFY_SOURCE)
