@@ -15,6 +15,9 @@
 enum {
     DEFAULT_PORT = 4369,
     CREATION_FLOOR = 4,
+    /* Of the time for connecting, what an EPMD may take that is to say where a node is of which we remember
+     * it. */
+    SHARE_OF_LOOKUP = 4,
     RACES_MAX = 2, /* at the start, for the EPMD's port: then it is something else that has it */
 };
 
@@ -317,7 +320,7 @@ bool epmd_find(struct node *n, struct link *l)
         return true;
     }
     l->lookup = epmd_lookup(n->epmd->queries, epmd_host_for(n, host_of(l)), n->epmd->port, alive,
-                            n->connect_ms, found, n, l->id);
+                            place ? n->connect_ms / SHARE_OF_LOOKUP : n->connect_ms, found, n, l->id);
     return l->lookup != 0;
 }
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import threading
@@ -215,6 +216,31 @@ def test_EPMD_is_lost_and_the_gateway_takes_its_place():
         node.stop()
 
 
+def test_an_EPMD_that_hangs():
+    """It takes connections and says nothing: nodes are dialled where they were, and links and calls do not depend on it."""
+    epmd = Epmd()
+    gate = Gateway(epmd="auto", epmd_port=epmd.port)
+    nodes = [serving(r, gate, kernel={"connect_all": "false"}) for r in ("23", "27")]
+    for node in nodes:
+        reaches(gate, node)
+    epmd.proc.send_signal(signal.SIGSTOP)
+    for node in nodes:
+        reaches(gate, node)
+        disconnect(gate, node)
+        reaches(gate, node)
+        check(log_lines(gate, "epmd-remembered", node.node, "error=timeout"), gate.stderr())
+    problem(call(gate, "nobody@localhost"), 503, "no-connection", sent=False)
+    epmd.proc.send_signal(signal.SIGCONT)
+    for node in nodes:
+        disconnect(gate, node)
+        reaches(gate, node)
+    equal(len(log_lines(gate, "epmd-remembered")), len(nodes), "remembered only while it hung")
+    gate.stop()
+    for node in nodes:
+        node.stop()
+    epmd.stop()
+
+
 def peers_pool():
     import concurrent.futures
     return concurrent.futures.ThreadPoolExecutor(2)
@@ -345,6 +371,29 @@ def test_an_EPMD_that_is_started_when_the_gateway_is_one():
     done = subprocess.run([peers.BIN / "erlgate-epmd", "-kill"], env=env, capture_output=True, timeout=10 * peers.SLOWER, check=False)
     equal((done.returncode, done.stdout), (1, b"Killing not allowed - living nodes in database.\n"), "-kill")
     equal(registered(gate.epmd_port), {"erlgate"}, "registered")
+    gate.stop()
+
+
+def test_a_flood_of_the_embedded_EPMD_leaves_the_gateway_its_descriptors():
+    """Idle connections to EPMD, more than the process may have descriptors: HTTP and links go on."""
+    gate = Gateway(epmd="embedded")
+    gate.stop()
+    gate.argv = ["sh", "-c", 'ulimit -n 400 && exec "$0" "$@"', *gate.argv]
+    gate.start()
+    node = serving("27", gate)
+    flood = [socket.create_connection(("127.0.0.1", gate.epmd_port), timeout=10) for _ in range(1500)]
+    for _ in range(3):
+        reaches(gate, node)
+        disconnect(gate, node)
+    eventually(lambda: registered(gate.epmd_port) == {"erlgate", "a27"}, "EPMD answers")
+    equal(gate.http.request("GET", "/v1/self", fresh=True).status, 200, "a new HTTP connection")
+    check(gate.fds() < 300, f"{gate.fds()} descriptors")
+    before = cpu_seconds(gate)
+    time.sleep(1)
+    check(cpu_seconds(gate) - before < 0.2, "it rests")
+    for s in flood:
+        s.close()
+    node.stop()
     gate.stop()
 
 
