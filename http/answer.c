@@ -8,6 +8,11 @@
 #include "http/negotiate.h"
 #include "http/problem.h"
 
+enum {
+    PACK_OVER = 1024,       /* bytes of a body: less is not worth it */
+    PACK_AT_MOST = 1 << 20, /* some 10 ms of packing */
+    PACK_LEVEL = 1,
+};
 enum { PROBLEM_MAX = 1 << 20, RETRY_TEXT_MAX = 16, PROBLEM_HEADERS_MAX = 16 };
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value)
@@ -54,8 +59,67 @@ static struct MHD_Response *make(const struct http_request *r, const struct http
     return out;
 }
 
+/* ---- gzip ---- */
+
+static bool is_worth_packing(const struct http_response *in)
+{
+    if (!in->content_type || !strstr(in->content_type, "json") || in->body_len <= PACK_OVER)
+        return false;
+    for (size_t i = 0; i < in->header_count; i++) {
+        if (strcmp(in->headers[i].name, MHD_HTTP_HEADER_CONTENT_ENCODING) == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_packing_liked(const struct http_request *r)
+{
+    struct slice accept;
+
+    return http_request_header(r, MHD_HTTP_HEADER_ACCEPT_ENCODING, &accept) && http_gzip_is_liked(accept);
+}
+
+/* Puts the body in gzip if the client likes that and it becomes shorter. */
+static bool pack(struct http_request *r, struct http_response *in)
+{
+    struct http_server *s = r->server;
+    uint8_t *packed;
+    size_t len;
+
+    if (in->body_len > PACK_AT_MOST || !is_packing_liked(r))
+        return false;
+    if (!s->gzip)
+        s->gzip = http_gzip_new(PACK_LEVEL);
+    if (!s->gzip || http_gzip_pack(s->gzip, slice_of(in->body, in->body_len), &packed, &len) != ERR_NONE)
+        return false;
+    mem_free(in->body);
+    in->body = packed;
+    in->body_len = len;
+    return true;
+}
+
+static struct MHD_Response *make_packed(struct http_request *r, struct http_response *in)
+{
+    bool is_packed = pack(r, in);
+    struct MHD_Response *out = make(r, in);
+
+    if (out && is_packed)
+        add_header(out, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    if (out)
+        add_header(out, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    return out;
+}
+
 void http_request_respond(struct http_request *r, const struct http_response *response)
 {
+    struct http_response in = *response;
+
+    if (is_worth_packing(&in)) {
+        r->response = make_packed(r, &in);
+        r->status = in.status;
+        r->bytes_out = r->is_head ? 0 : in.body_len;
+        return;
+    }
     r->status = response->status;
     r->bytes_out = response->content_type && !r->is_head ? response->body_len : 0;
     r->response = make(r, response);

@@ -27,7 +27,7 @@
  *     }
  *     stream = http_stream_new(s, &(struct http_stream_config){.key = key, .tag = watch_id});
  *     if (!stream)
- *         http_answer_overloaded(…);
+ *         http_answer_overloaded(s, http_request_id(req), NULL);
  *     … later, when it is certain that there is something to read (a problem is answered until then, and the
  *       stream dropped):
  *     http_stream_emit(s, stream, "monitor", data);
@@ -130,8 +130,6 @@ MUST_USE bool http_stream_resume(struct http_server *s, struct http_request *req
                                  const struct http_reading *reading);
 /* 200 with a stream's headers and no body: for a HEAD for which no stream is made. */
 void http_stream_answer_head(struct http_server *s, uint64_t request, const struct http_reading *reading);
-/* 503 overloaded with Retry-After. what: "Too many streams are open (max_streams)."; NULL: that. */
-void http_answer_overloaded(struct http_server *s, uint64_t request, const char *what);
 
 struct http_stream_info {
     bool has_reader;

@@ -24,6 +24,12 @@ static bool is_own_site(struct slice site)
     return !site.len || text_eq_nocase(site, "same-origin") || text_eq_nocase(site, "none");
 }
 
+/* No encoding at all, by either way to say so. */
+static bool is_identity(struct slice coding)
+{
+    return !coding.len || text_eq_nocase(coding, "identity");
+}
+
 void http_head_add(struct http_head *head, struct slice name, struct slice value)
 {
     unsigned once = 0;
@@ -59,6 +65,10 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
             if (is_own_site(head->fetch_site))
                 head->fetch_site = value;
         }
+        break;
+    case 16:
+        if (text_eq_nocase(name, "Content-Encoding") && !is_identity(value))
+            head->content_encoding = value;
         break;
     case 17:
         if (text_eq_nocase(name, "Transfer-Encoding"))

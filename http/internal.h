@@ -17,6 +17,7 @@
 #include "base/idtab.h"
 #include "base/wr.h"
 #include "http/guard.h"
+#include "http/gzip.h"
 #include "http/link.h"
 #include "http/query.h"
 #include "http/router.h"
@@ -111,6 +112,7 @@ struct http_server {
     bool is_quiescing;
     bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
     struct http_streams streams;
+    struct http_gzip *gzip; /* owned; NULL until the first body is packed */
     uint16_t port;
     size_t entropy_left;
     uint8_t entropy[ENTROPY_LEN]; /* so that not each request asks the kernel */

@@ -240,10 +240,25 @@ bool http_request_refuse_size(struct http_request *r)
     return refuse(r, "body-too-large", NULL, detail);
 }
 
+static bool refuse_coding(struct http_request *r)
+{
+    const struct http_header understood = {MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity"};
+
+    http_request_refuse(
+        r, &(struct http_problem){.code = "unsupported-media-type",
+                                  .parameter = "header:Content-Encoding",
+                                  .detail = "A body is taken as it is: send it without Content-Encoding.",
+                                  .headers = &understood,
+                                  .header_count = 1});
+    return false;
+}
+
 static bool judge_body(struct http_request *r, const struct http_head *head)
 {
     if (r->route->body == HTTP_BODY_NONE && http_head_has_body(head))
         return refuse(r, "bad-parameter", "header:Content-Length", "This request takes no body.");
+    if (head->content_encoding.len && http_head_has_body(head))
+        return refuse_coding(r);
     if (head->length > r->server->config.max_body)
         return http_request_refuse_size(r);
     return true;

@@ -102,27 +102,6 @@ struct range {
     unsigned q; /* thousandths */
 };
 
-/* qvalue = "0" [ "." 0*3DIGIT ] / "1" [ "." 0*3"0" ] */
-static bool read_q(struct slice text, unsigned *ret)
-{
-    unsigned q = 0, weight = 100;
-
-    if (text.len < 1 || text.len > 5 || (text.ptr[0] != '0' && text.ptr[0] != '1'))
-        return false;
-    if (text.len > 1 && text.ptr[1] != '.')
-        return false;
-    for (size_t i = 2; i < text.len; i++, weight /= 10) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        q += weight * (unsigned)(text.ptr[i] - '0');
-    }
-    q += text.ptr[0] == '1' ? 1000 : 0;
-    if (q > 1000)
-        return false;
-    *ret = q;
-    return true;
-}
-
 static bool read_range(struct slice in, struct range *ret)
 {
     struct slice name, value;
@@ -139,7 +118,7 @@ static bool read_range(struct slice in, struct range *ret)
         if (!name.len)
             return true;
         if (text_eq_nocase(name, "q"))
-            return read_q(value, &ret->q); /* what follows q is an extension of Accept's */
+            return text_read_q(value, &ret->q); /* what follows q is an extension of Accept's */
     }
 }
 

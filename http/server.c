@@ -348,6 +348,7 @@ static void server_free(struct http_server *s)
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
     http_router_free(s->router);
+    http_gzip_free(s->gzip);
     idtab_fini(&s->requests);
     mem_free(s);
 }

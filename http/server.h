@@ -149,8 +149,10 @@ struct http_header {
     const char *value; /* copied */
 };
 
-/* Each answer has Date, Server, X-Request-Id, X-Content-Type-Options: nosniff, and Cache-Control: no-store
- * unless the response has a Cache-Control of its own. */
+/* A body of JSON over 1 KiB goes in gzip to those who ask for that, if it has no Content-Encoding yet; over
+ * 1 MiB it does not, for its packing would hold up all others. Each answer has Date, Server, X-Request-Id,
+ * X-Content-Type-Options: nosniff, and Cache-Control: no-store unless the response has a Cache-Control of its
+ * own. */
 struct http_response {
     unsigned status;
     const char *content_type; /* static; NULL: no body */
@@ -171,8 +173,8 @@ struct http_problem {
     const char *detail; /* what happened this time, and what to do about it */
     bool is_retryable;
     bool was_sent;
-    struct slice reason; /* JSON text of a term */
-    struct slice klass;  /* "exit", "error", "throw": JSON member "class" */
+    struct slice reason;     /* JSON text of a term */
+    struct slice klass;      /* "exit", "error", "throw": JSON member "class" */
     struct slice stacktrace; /* JSON text of a term */
     /* errors[0]: where the input is wrong */
     const char *pointer;   /* JSON Pointer; NULL: none */
@@ -186,5 +188,7 @@ struct http_problem {
 };
 
 void http_answer_problem(struct http_server *s, uint64_t id, const struct http_problem *p);
+/* 503 overloaded with Retry-After. what is too much, as a sentence; NULL: streams. */
+void http_answer_overloaded(struct http_server *s, uint64_t id, const char *what);
 
 #endif

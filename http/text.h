@@ -29,5 +29,7 @@ bool text_take_element(struct slice *in, struct slice *ret);
 
 /* Digits alone; saturates at UINT64_MAX. False for anything else. */
 bool text_read_uint(struct slice s, uint64_t *ret);
+/* A weight of RFC 9110, 12.4.2: 0 to 1 with at most three decimals, as thousandths. */
+bool text_read_q(struct slice s, unsigned *ret);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * harness: a server with a few routes, and clients that speak raw bytes to it, all on one thread: whoever
- * waits for bytes turns the loop meanwhile.
+ * waits for bytes turns the loop meanwhile. A test may define HARNESS_ROUTES, further rows of the table.
  */
 #ifndef ERLGATE_TESTS_UNIT_HTTP_HARNESS_H
 #define ERLGATE_TESTS_UNIT_HTTP_HARNESS_H
@@ -155,8 +155,11 @@ static inline void note_stream_gone(void *ctx, uint64_t stream, uint64_t tag)
 
 static const char *const reading_query[] = {HTTP_READING_QUERY, NULL};
 static const char *const echo_query[] = {"a", "many*", NULL};
+#ifndef HARNESS_ROUTES
+#define HARNESS_ROUTES
+#endif
 static const struct http_route routes[] = {
-    {.method = "GET", .pattern = "/echo/{x}", .query = echo_query, .handle = handle_echo},
+    HARNESS_ROUTES{.method = "GET", .pattern = "/echo/{x}", .query = echo_query, .handle = handle_echo},
     {.method = "POST",
      .pattern = "/echo",
      .query = echo_query,

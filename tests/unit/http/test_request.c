@@ -250,6 +250,25 @@ static void a_body_where_none_belongs_is_refused(void **state)
     assert_int_equal(ask("GET /echo/x HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n")->status, 200);
 }
 
+static void a_body_in_a_coding_is_refused(void **state)
+{
+    struct client c = dial();
+    struct reply *r;
+
+    (void)state;
+    say(&c, "POST /echo HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"
+            "POST /echo HTTP/1.1\r\n" HOST "Content-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc"
+            "POST /echo HTTP/1.1\r\n" HOST "Content-Encoding: identity\r\nContent-Encoding: br\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    r = hear(&c);
+    assert_problem(r, 415, "unsupported-media-type");
+    assert_string_equal(header(r, "Accept-Encoding"), "identity");
+    assert_non_null(strstr(r->body, "\"parameter\":\"header:Content-Encoding\""));
+    assert_string_equal(hear(&c)->body, "POST||abc");
+    assert_problem(hear(&c), 415, "unsupported-media-type");
+    hang_up(&c);
+}
+
 static void paths_and_methods_that_are_not_there(void **state)
 {
     struct reply *r;
@@ -517,6 +536,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(chunks_over_the_limit_are_refused_at_their_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(chunks_without_an_end_are_refused_in_their_midst, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_body_where_none_belongs_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_body_in_a_coding_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(paths_and_methods_that_are_not_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(head_is_served_by_get_without_a_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parameters_that_a_route_does_not_take_are_named, set_up, tear_down),
