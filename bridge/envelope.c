@@ -138,7 +138,7 @@ static bool take_string(struct reading *r, struct slice *ret)
 static bool take_text(struct reading *r, enum target_memory m, struct slice *ret)
 {
     struct wr *memory = &r->x->target.memory[m];
-    struct slice text;
+    struct slice text = {0};
 
     if (!take_string(r, &text))
         return false;
@@ -154,7 +154,7 @@ static bool take_text(struct reading *r, enum target_memory m, struct slice *ret
 static bool take_term(struct reading *r, struct wr *w, uint32_t *ret_uses)
 {
     struct transcode_fault f = {.fault = {.text = ""}};
-    struct slice text;
+    struct slice text = {0};
     enum err e;
 
     if (!json_pass(&r->json, &text))
@@ -168,7 +168,7 @@ static bool take_term(struct reading *r, struct wr *w, uint32_t *ret_uses)
 
 static bool read_node(struct reading *r)
 {
-    struct slice text;
+    struct slice text = {0};
 
     return take_text(r, TARGET_MEMORY_NODE, &text) &&
            target_set_node(r->g, r->x->http_id, &r->x->target, text, r->name);
@@ -177,7 +177,7 @@ static bool read_node(struct reading *r)
 /* A registered name, a scope, a module. */
 static bool read_name(struct reading *r)
 {
-    struct slice text;
+    struct slice text = {0};
 
     return take_text(r, TARGET_MEMORY_NAME, &text) &&
            target_set_atom(r->g, r->x->http_id, &r->x->target.name, text, r->name);
@@ -185,7 +185,7 @@ static bool read_name(struct reading *r)
 
 static bool read_function(struct reading *r)
 {
-    struct slice text;
+    struct slice text = {0};
 
     return take_text(r, TARGET_MEMORY_TERM, &text) &&
            target_set_atom(r->g, r->x->http_id, &r->x->target.function, text, r->name);
@@ -194,14 +194,14 @@ static bool read_function(struct reading *r)
 static bool read_pid(struct reading *r)
 {
     struct target *t = &r->x->target;
-    struct slice text;
+    struct slice text = {0};
 
     return take_text(r, TARGET_MEMORY_NAME, &text) && target_set_pid(r->g, r->x->http_id, t, text, r->name);
 }
 
 static bool read_mode(struct reading *r)
 {
-    struct slice text;
+    struct slice text = {0};
 
     return take_string(r, &text) && target_set_mode(r->g, r->x->http_id, &r->x->target, text, r->name);
 }
@@ -211,7 +211,7 @@ static bool read_term(struct reading *r)
 {
     struct target *t = &r->x->target;
     struct wr *memory = &t->memory[TARGET_MEMORY_TERM];
-    struct slice text, atom;
+    struct slice text = {0}, atom;
     uint32_t uses;
     const uint8_t *at = json_skip_space(r->json.pos, r->json.end);
 
@@ -251,7 +251,7 @@ static bool read_timeout(struct reading *r)
 
 static bool read_from(struct reading *r)
 {
-    struct slice text, in_query;
+    struct slice text = {0}, in_query;
 
     if (!take_string(r, &text))
         return false;
