@@ -33,6 +33,8 @@ static const struct row {
      TERMS, offsetof(struct cli_args, is_typed)},
     {"json", NULL, "JSON, as the gateway answers it", KIND_SWITCH, ALL & ~TERMS,
      offsetof(struct cli_args, is_json)},
+    {"typed", NULL, "likewise, with typed terms, which lose nothing", KIND_SWITCH, CLI_WATCH,
+     offsetof(struct cli_args, is_typed)},
     {"unwrap", NULL, "{ok, V} prints V, ok prints nothing, {error, R} is status 1 with R on standard error",
      KIND_SWITCH, REPLIES, offsetof(struct cli_args, unwraps)},
     {"to", "any|all", "which members of a group [any for call, all for the others]", KIND_WHO,

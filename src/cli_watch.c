@@ -278,9 +278,11 @@ static enum next read_stream(struct watch *w, enum cli_status *ret_status)
 
 /* ---- what is watched ---- */
 
-static void write_query(struct wr *path, bool is_erlang)
+/* Erlang syntax is made here, of what loses nothing. */
+static void write_query(struct wr *path, const struct cli_args *a, bool is_erlang)
 {
-    wr_printf(path, "/monitor?heartbeat=%d%s", HEARTBEAT_MS, is_erlang ? "&syntax=erlang" : "");
+    wr_printf(path, "/monitor?heartbeat=%d&terms=%s%s", HEARTBEAT_MS,
+              a->format == CLI_JSON ? "plain" : "typed", is_erlang ? "&syntax=erlang" : "");
     wr_u8(path, '\0');
 }
 
@@ -292,7 +294,7 @@ static bool read_process(const struct cli_args *a, struct wr *path, bool *ret_si
     if (ok && a->word_count > t.words)
         ok = cli_args_refuse(a, "'%s' is too much", a->words[t.words]);
     wr_slice(path, wr_written(&t.path));
-    write_query(path, t.is_erlang);
+    write_query(path, a, t.is_erlang);
     *ret_single = !t.is_group;
     cli_target_fini(&t);
     return ok;
@@ -303,14 +305,14 @@ static bool read_watched(const struct cli_args *a, struct wr *path, bool *ret_si
     *ret_single = false;
     if (a->watches_nodes) {
         wr_str(path, "/v1/nodes");
-        write_query(path, false);
+        write_query(path, a, false);
         return a->word_count == 0 ||
                cli_args_refuse(a, "'%s' is too much: --nodes are all nodes", a->words[0]);
     }
     if (a->word_count == 1 && cli_target_is_node(a->words[0])) {
         bool ok = cli_target_node(path, a, a->words[0]);
 
-        write_query(path, false);
+        write_query(path, a, false);
         return ok;
     }
     return read_process(a, path, ret_single);

@@ -34,6 +34,18 @@ struct server {
 /* ---- down, in the order of the house: not ready, no more requests, calls to their deadline, links, loop
  * empty ---- */
 
+/* Our handlers go: a signal that comes now comes too late, and must not end us where we stand. */
+static void hold_signals(void)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+}
+
 static void stop(struct server *s)
 {
     if (s->state == STOPPED)
@@ -44,6 +56,7 @@ static void stop(struct server *s)
     node_stop(s->node);
     loop_hook_free(s->hook);
     loop_timer_free(s->limit);
+    hold_signals();
     for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
         loop_signal_free(s->signals[i]);
     loop_stop(s->loop);

@@ -514,6 +514,10 @@ class Watch(unittest.TestCase):
                            (("--nodes",), "/v1/nodes/monitor")):
             lines, _, requests = self.lines(done, *args)
             self.assertEqual((lines, requests[0].path, requests[0].method), ([], path, "GET"))
+            self.assertEqual(requests[0].query["terms"], "typed")
+        for option, terms in (("--json", "plain"), ("--typed", "typed")):
+            self.assertEqual(self.lines(done, "a@b", option)[2][0].query["terms"], terms)
+        self.assertEqual(self.lines(done, "global:{a, 1}")[2][0].query["syntax"], "erlang")
 
     def test_nodes_go_on_until_ctrl_c_and_that_is_status_0(self):
         for sig in (signal.SIGINT, signal.SIGTERM):
