@@ -91,8 +91,15 @@ void answer_reply(struct gateway *g, const struct exchange *x, struct slice term
 
 void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object)
 {
+    answer_object_with(g, http_id, status, object, NULL, 0);
+}
+
+void answer_object_with(struct gateway *g, uint64_t http_id, unsigned status, void *object,
+                        const struct http_header *headers, size_t count)
+{
     char *text = object ? json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    struct http_response response = {.status = status, .content_type = "application/json"};
+    struct http_response response = {
+        .status = status, .content_type = "application/json", .headers = headers, .header_count = count};
     struct wr w;
 
     json_decref(object);

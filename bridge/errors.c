@@ -42,6 +42,8 @@ static const struct meaning meanings[ERR_COUNT_] = {
                          "node() there says what it is called; its log may say why"},
     [ERR_AUTH] = {"auth-failed", false, "node '%s' has another cookie",
                   "erlang:get_cookie() there says which; start the gateway with that one (--cookie-file)"},
+    [ERR_NAME_TAKEN] = {"name-taken", false,
+                        "a process of this gateway has that name, which is to be a scope's", NULL},
     [ERR_NODEDOWN] = {"nodedown", false,
                       "the link to node '%s' was lost; the callee may have had the request", NULL},
     [ERR_NOPROC] = {"noproc", true,

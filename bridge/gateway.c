@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "bridge/inbox.h"
 #include "bridge/internal.h"
 
 enum {
@@ -10,6 +11,8 @@ enum {
     MAX_BODY = 8 << 20,
     MAX_REPLY = 64 << 20,
     MAX_DIGITS = 10000,
+    MAX_PROCESSES = 10000,
+    MAX_TIES = 1000,
 };
 
 /* The query parameters of each kind of route: those of terms, of names in the path, of groups. */
@@ -18,21 +21,24 @@ enum {
 #define CALL_QUERY  "timeout", "unwrap", "from", BODY_QUERY
 #define SEND_QUERY  "timeout", "from", BODY_QUERY
 #define RPC_QUERY   "timeout", "unwrap", BODY_QUERY, NAME_QUERY
+#define WATCH_QUERY "timeout", INBOX_STYLE_QUERY, HTTP_READING_QUERY
 #define QUERY(...)  ((const char *const[]){__VA_ARGS__, NULL})
 
 static const char *const timeout_query[] = {"timeout", NULL};
 static const char *const verbose_query[] = {"verbose", NULL};
 
 /* What can be done to a process, however it is named. */
-#define PROCESS(path, target, ...)                                                                  \
-    {"GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target},   \
-        {"POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target}, \
-        {"POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target}, \
-        {"POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target}, \
-    {                                                                                               \
-        "POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target    \
+#define PROCESS(path, target, ...)                                                                       \
+    {"GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target},        \
+        {"GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, target}, \
+        {"POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target},      \
+        {"POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target},      \
+        {"POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target},      \
+    {                                                                                                    \
+        "POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target         \
     }
-#define RPC "/v1/nodes/{node}/rpc/{module}/{function}"
+#define PROCESS_PATH "/v1/processes/{id}"
+#define RPC          "/v1/nodes/{node}/rpc/{module}/{function}"
 
 const struct http_route gateway_routes[] = {
     PROCESS("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
@@ -46,6 +52,21 @@ const struct http_route gateway_routes[] = {
     {"POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, TARGET_FUNCTION},
     {"POST", RPC "/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY, NAME_QUERY), calls_rpc_cast,
      TARGET_FUNCTION},
+    {"GET", "/v1/nodes/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODES},
+    {"GET", "/v1/nodes/{node}/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODE},
+    {"GET", "/v1/events", HTTP_BODY_NONE, QUERY("monitor*", WATCH_QUERY), monitors_many, 0},
+    {"POST", "/v1/processes", HTTP_BODY_TERM, QUERY(INBOX_STYLE_QUERY), processes_make, 0},
+    {"GET", "/v1/processes", HTTP_BODY_NONE, QUERY("limit", "cursor"), processes_list, 0},
+    {"GET", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_look, 0},
+    {"DELETE", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_end, 0},
+    {"GET", PROCESS_PATH "/events", HTTP_BODY_NONE, QUERY(HTTP_READING_QUERY), processes_events, 0},
+    {"POST", PROCESS_PATH "/monitors", HTTP_BODY_TERM, NULL, holdings_monitor, 0},
+    {"DELETE", PROCESS_PATH "/monitors/{monitor}", HTTP_BODY_NONE, NULL, holdings_demonitor, 0},
+    {"POST", PROCESS_PATH "/links", HTTP_BODY_TERM, NULL, holdings_link, 0},
+    {"DELETE", PROCESS_PATH "/links/{link}", HTTP_BODY_NONE, NULL, holdings_unlink, 0},
+    {"POST", PROCESS_PATH "/groups", HTTP_BODY_TERM, NULL, holdings_join, 0},
+    {"DELETE", PROCESS_PATH "/groups/{group}", HTTP_BODY_NONE, NULL, holdings_leave, 0},
+    {"POST", PROCESS_PATH "/replies/{call}", HTTP_BODY_TERM, QUERY(BODY_QUERY), holdings_reply, 0},
     {"GET", "/v1/nodes", HTTP_BODY_NONE, NULL, nodes_list, 0},
     {"GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0},
     {"PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0},
@@ -78,6 +99,11 @@ static void gone(void *ctx, uint64_t http_id, uint64_t tag)
     exchange_free(x);
 }
 
+static void stream_gone(void *ctx, uint64_t stream, uint64_t tag)
+{
+    inbox_stream_gone(ctx, stream, tag);
+}
+
 /* What a node of the cluster has costs it nothing when HTTP names it too. */
 static void learn(void *ctx, struct slice utf8)
 {
@@ -98,6 +124,10 @@ static void fill_defaults(struct gateway_config *c)
         c->max_depth = ETF_DEFAULT_MAX_DEPTH;
     if (!c->max_digits)
         c->max_digits = MAX_DIGITS;
+    if (!c->max_processes)
+        c->max_processes = MAX_PROCESSES;
+    if (!c->max_ties)
+        c->max_ties = MAX_TIES;
 }
 
 enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret)
@@ -111,6 +141,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .route_count = gateway_route_count,
         .ctx = g,
         .gone = gone,
+        .stream_gone = stream_gone,
     };
     enum err e;
 
@@ -125,11 +156,14 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     loop_random(&g->seed, sizeof g->seed);
     atoms_init(&g->atoms, config->atom_budget, g->seed);
     idtab_init(&g->exchanges);
+    idtab_init(&g->inboxes);
+    idtab_init(&g->ties);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
     wr_init(&g->term, 16 * g->config.max_body);
     wr_init(&g->scratch, g->config.max_body);
     node_on_atom(g->node, learn, &g->atoms);
-    e = http_server_start(l, &http, &g->http);
+    g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
+    e = g->inbox_timer ? http_server_start(l, &http, &g->http) : ERR_NOMEM;
     if (e != ERR_NONE) {
         gateway_stop(g);
         return e;
@@ -165,9 +199,13 @@ void gateway_stop(struct gateway *g)
         call_off(g, x);
         exchange_end(g, x->id);
     }
+    inboxes_stop(g);
+    loop_timer_free(g->inbox_timer);
     node_on_atom(g->node, NULL, NULL);
     http_server_stop(g->http);
-    CHECK(g->exchanges.count == 0);
+    CHECK(g->exchanges.count == 0 && g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);
+    idtab_fini(&g->inboxes);
+    idtab_fini(&g->ties);
     idtab_fini(&g->exchanges);
     atoms_fini(&g->atoms);
     wr_fini(&g->term);

@@ -23,6 +23,8 @@ struct gateway_config {
     size_t max_reply;            /* bytes of a response body; 0: 64 MiB */
     uint32_t max_depth;          /* of terms; 0: 512 */
     uint32_t max_digits;         /* of integers; 0: 10,000 */
+    size_t max_processes;        /* that HTTP clients may have made at once; 0: 10,000 */
+    uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
     size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */
     const char *version;         /* static */
 };

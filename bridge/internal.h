@@ -18,8 +18,11 @@ struct gateway {
     struct gateway_config config; /* with the defaults filled in */
     struct atoms atoms;
     struct idtab exchanges;
-    struct wr term, scratch; /* used within one handler; kept for their memory */
-    uint64_t seed;           /* of hashes over what clients send */
+    struct idtab inboxes, ties; /* struct inbox, struct tie */
+    size_t kept_inboxes;
+    struct loop_timer *inbox_timer; /* looks after those that are kept, while there are any */
+    struct wr term, scratch;        /* used within one handler; kept for their memory */
+    uint64_t seed;                  /* of hashes over what clients send */
     uint64_t started_us;
     bool is_quiet;
 };
@@ -122,6 +125,9 @@ void answer_reply(struct gateway *g, const struct exchange *x, struct slice term
 void answer_accepted(struct gateway *g, const struct exchange *x);
 /* object: a json_t, taken; NULL answers 500. */
 void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object);
+/* headers: copied. */
+void answer_object_with(struct gateway *g, uint64_t http_id, unsigned status, void *object,
+                        const struct http_header *headers, size_t count);
 
 /* ---- handlers ---- */
 void calls_call(void *ctx, struct http_request *req); /* bridge/calls.c */
@@ -136,6 +142,20 @@ void nodes_get(void *ctx, struct http_request *req);
 void nodes_put(void *ctx, struct http_request *req);
 void nodes_delete(void *ctx, struct http_request *req);
 void nodes_ping(void *ctx, struct http_request *req);
+void monitors_one(void *ctx, struct http_request *req); /* bridge/monitors.c */
+void monitors_many(void *ctx, struct http_request *req);
+void processes_make(void *ctx, struct http_request *req); /* bridge/processes.c */
+void processes_list(void *ctx, struct http_request *req);
+void processes_look(void *ctx, struct http_request *req);
+void processes_end(void *ctx, struct http_request *req);
+void processes_events(void *ctx, struct http_request *req);
+void holdings_monitor(void *ctx, struct http_request *req); /* bridge/holdings.c */
+void holdings_link(void *ctx, struct http_request *req);
+void holdings_join(void *ctx, struct http_request *req);
+void holdings_demonitor(void *ctx, struct http_request *req);
+void holdings_unlink(void *ctx, struct http_request *req);
+void holdings_leave(void *ctx, struct http_request *req);
+void holdings_reply(void *ctx, struct http_request *req);
 void status_self(void *ctx, struct http_request *req); /* bridge/status.c */
 void status_livez(void *ctx, struct http_request *req);
 void status_readyz(void *ctx, struct http_request *req);

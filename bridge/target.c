@@ -1,9 +1,13 @@
 #include "bridge/target.h"
 
+#include "base/check.h"
 #include "base/utf8.h"
 #include "bridge/internal.h"
 #include "etf/syntax.h"
 #include "etf/write.h"
+#include "http/target.h"
+
+enum { PATH_SEGMENTS = 4 };
 
 void target_init(struct target *t, enum target_kind kind)
 {
@@ -130,21 +134,19 @@ bool target_set_mode(struct gateway *g, uint64_t http_id, struct target *t, stru
 /* How names stand in this path. */
 struct reading {
     struct gateway *g;
-    struct http_request *req;
     uint64_t http_id;
     struct target *t;
-    bool is_erlang; /* ?syntax=erlang */
+    const struct slice *segments;
+    const char *parameter; /* that the path stands in; NULL: it is the request's own */
+    bool is_erlang;        /* ?syntax=erlang */
 };
 
-static bool read_syntax(struct reading *r)
+static bool read_syntax(struct reading *r, struct slice v)
 {
-    struct slice v;
-
-    if (!http_request_query(r->req, "syntax", &v))
-        return true;
     r->is_erlang = slice_eq_str(v, "erlang");
     if (!r->is_erlang)
-        errors_answer_parameter(r->g, r->http_id, "syntax", "the one value of syntax is \"erlang\"");
+        errors_answer_parameter(r->g, r->http_id, r->parameter ? r->parameter : "syntax",
+                                "the one value of syntax is \"erlang\"");
     return r->is_erlang;
 }
 
@@ -169,7 +171,7 @@ static bool parse(struct reading *r, struct slice text, struct wr *memory, const
 static bool atom_segment(struct reading *r, size_t n, enum target_memory m, struct slice *field,
                          const char *parameter)
 {
-    struct slice text = http_request_segment(r->req, n);
+    struct slice text = r->segments[n];
     struct wr *memory = &r->t->memory[m];
     struct etf_atom atom;
     struct etf_rd rd;
@@ -191,7 +193,7 @@ static bool atom_segment(struct reading *r, size_t n, enum target_memory m, stru
 /* A name of global, or of a group: any term; without ?syntax=erlang, an atom. */
 static bool term_segment(struct reading *r, size_t n, const char *parameter)
 {
-    struct slice text = http_request_segment(r->req, n), atom;
+    struct slice text = r->segments[n], atom;
     struct wr *memory = &r->t->memory[TARGET_MEMORY_TERM];
 
     if (r->is_erlang) {
@@ -209,31 +211,24 @@ static bool term_segment(struct reading *r, size_t n, const char *parameter)
     return wr_ok(memory);
 }
 
-static bool read_mode(struct reading *r)
-{
-    struct slice v;
-
-    return !http_request_query(r->req, "to", &v) || target_set_mode(r->g, r->http_id, r->t, v, "to");
-}
-
 static bool read_path(struct reading *r)
 {
-    struct slice first = http_request_segment(r->req, 0);
+    struct slice first = r->segments[0];
     struct target *t = r->t;
+    const char *whole = r->parameter;
 
-    if (!read_syntax(r))
-        return false;
     switch (t->kind) {
-    case TARGET_BODY: return true;
-    case TARGET_NODE: return target_set_node(r->g, r->http_id, t, first, "node");
+    case TARGET_BODY:
+    case TARGET_NODES: return true;
+    case TARGET_NODE: return target_set_node(r->g, r->http_id, t, first, whole ? whole : "node");
     case TARGET_NAME:
-        return target_set_node(r->g, r->http_id, t, first, "node") &&
-               atom_segment(r, 1, TARGET_MEMORY_NAME, &t->name, "name");
-    case TARGET_PID: return target_set_pid(r->g, r->http_id, t, first, "pid");
-    case TARGET_GLOBAL: return term_segment(r, 0, "name");
+        return target_set_node(r->g, r->http_id, t, first, whole ? whole : "node") &&
+               atom_segment(r, 1, TARGET_MEMORY_NAME, &t->name, whole ? whole : "name");
+    case TARGET_PID: return target_set_pid(r->g, r->http_id, t, first, whole ? whole : "pid");
+    case TARGET_GLOBAL: return term_segment(r, 0, whole ? whole : "name");
     case TARGET_GROUP:
-        return atom_segment(r, 0, TARGET_MEMORY_NAME, &t->name, "scope") && term_segment(r, 1, "group") &&
-               read_mode(r);
+        return atom_segment(r, 0, TARGET_MEMORY_NAME, &t->name, whole ? whole : "scope") &&
+               term_segment(r, 1, whole ? whole : "group");
     case TARGET_FUNCTION:
         return target_set_node(r->g, r->http_id, t, first, "node") &&
                atom_segment(r, 1, TARGET_MEMORY_NAME, &t->name, "module") &&
@@ -244,8 +239,83 @@ static bool read_path(struct reading *r)
 
 bool target_of_path(struct gateway *g, struct http_request *req, struct target *ret)
 {
-    struct reading r = {.g = g, .req = req, .http_id = http_request_id(req), .t = ret};
+    struct slice segments[] = {http_request_segment(req, 0), http_request_segment(req, 1),
+                               http_request_segment(req, 2)};
+    struct reading r = {.g = g, .http_id = http_request_id(req), .t = ret, .segments = segments};
+    struct slice v;
 
     target_init(ret, (enum target_kind)http_request_route(req)->operation);
+    if (http_request_query(req, "syntax", &v) && !read_syntax(&r, v))
+        return false;
+    if (ret->kind == TARGET_GROUP && http_request_query(req, "to", &v) &&
+        !target_set_mode(g, r.http_id, ret, v, "to"))
+        return false;
     return read_path(&r);
+}
+
+/* ---- a path inside something else ---- */
+
+static const struct {
+    enum target_kind kind;
+    const char *words[PATH_SEGMENTS]; /* NULL: a name stands here */
+    size_t count;
+} paths[] = {
+    {TARGET_NAME, {"nodes", NULL, "processes", NULL}, 4},
+    {TARGET_NODE, {"nodes", NULL}, 2},
+    {TARGET_NODES, {"nodes"}, 1},
+    {TARGET_PID, {"pids", NULL}, 2},
+    {TARGET_GLOBAL, {"global", NULL}, 2},
+    {TARGET_GROUP, {"groups", NULL, NULL}, 3},
+};
+
+/* The kind of path; the names in it, in names. TARGET_BODY: it is none. */
+static enum target_kind recognize(const struct slice *segments, size_t count,
+                                  struct slice names[PATH_SEGMENTS])
+{
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        size_t at = 0, found = 0;
+
+        while (paths[i].count == count && at < count &&
+               (paths[i].words[at] ? slice_eq_str(segments[at], paths[i].words[at]) : segments[at].len > 0)) {
+            if (!paths[i].words[at])
+                names[found++] = segments[at];
+            at++;
+        }
+        if (at == count && paths[i].count == count)
+            return paths[i].kind;
+    }
+    return TARGET_BODY;
+}
+
+static const char not_a_path[] = "an API path without /v1 is to stand here, percent-encoded as in a URL, and "
+                                 "then once more as a parameter: "
+                                 "/nodes/kv@host/processes/kv, /pids/{pid}, /global/{name}, "
+                                 "/groups/{scope}/{group}, /nodes/{node} or /nodes";
+
+bool target_of_text(struct gateway *g, uint64_t http_id, struct slice text, const char *parameter,
+                    struct target *ret)
+{
+    struct slice names[PATH_SEGMENTS] = {{0}};
+    struct reading r = {.g = g, .http_id = http_id, .t = ret, .segments = names, .parameter = parameter};
+    struct http_target path;
+    struct wr copy;
+    bool is_read = false;
+
+    target_init(ret, TARGET_BODY);
+    wr_init(&copy, SIZE_MAX);
+    wr_slice(&copy, text);
+    if (wr_ok(&copy) && http_target_parse(copy.buf, copy.len, &path) == HTTP_TARGET_OK && !path.authority.len)
+        ret->kind = recognize(path.segments, path.segment_count, names);
+    if (ret->kind == TARGET_BODY)
+        errors_answer_parameter(g, http_id, parameter, not_a_path);
+    else if (path.param_count > 1 || (path.param_count && !slice_eq_str(path.params[0].name, "syntax")))
+        errors_answer_parameter(g, http_id, parameter, "the one query of a path here is ?syntax=erlang");
+    else
+        is_read = (!path.param_count || read_syntax(&r, path.params[0].value)) && read_path(&r);
+    if (is_read && !target_keep(ret)) {
+        errors_answer(g, http_id, ERR_NOMEM, (struct slice){0});
+        is_read = false;
+    }
+    wr_fini(&copy);
+    return is_read;
 }

@@ -18,6 +18,7 @@ struct gateway;
 enum target_kind {
     TARGET_BODY,     /* of a route: nothing in the path names it */
     TARGET_NODE,     /* {node} */
+    TARGET_NODES,    /* all nodes */
     TARGET_NAME,     /* {node}, {name}: a registered name */
     TARGET_PID,      /* {pid} */
     TARGET_GLOBAL,   /* {name}: a name of `global` */
@@ -54,6 +55,13 @@ struct node_target target_for_node(const struct target *t);
 /* The route's operation says what the segments are; ?syntax=erlang, that names are Erlang terms; ?to=, of a
  * group. */
 MUST_USE bool target_of_path(struct gateway *g, struct http_request *req, struct target *ret);
+
+/*
+ * The same of an API path without /v1 that stands somewhere else, as in ?monitor=: percent-encoded, with
+ * ?syntax=erlang at its end if need be. What it gives is kept. parameter: where it stands, for the answer.
+ */
+MUST_USE bool target_of_text(struct gateway *g, uint64_t http_id, struct slice text, const char *parameter,
+                             struct target *ret);
 
 /* Checks a text that came from HTTP, and counts it as an atom. parameter names it in the answer. */
 MUST_USE bool target_set_node(struct gateway *g, uint64_t http_id, struct target *t, struct slice text,

@@ -1,0 +1,187 @@
+/*
+ * inbox: an Erlang process whose mailbox is an event stream.
+ *
+ * A stream of GET …/monitor or /events has one, which ends with the stream; POST /processes makes one that is
+ * kept, with a URL and a time to live. Made by inbox_new, found by its id (struct gateway's inboxes), ended
+ * by inbox_end, by exit signals of other processes, or by its stream; from then on the id finds nothing. Its
+ * memory goes with the process's last callback.
+ *
+ * What it is tied to (monitors, links, memberships of groups) is a list of ties, which end with it.
+ */
+#ifndef ERLGATE_BRIDGE_INBOX_H
+#define ERLGATE_BRIDGE_INBOX_H
+
+#include "bridge/internal.h"
+#include "http/events.h"
+#include "node/server.h"
+
+enum {
+    INBOX_MAX_CALLS = 1000,   /* not yet answered, of one */
+    INBOX_SWEEP_MS = 1000,    /* how often its time to live is looked at */
+    INBOX_CALL_MS = 300000,   /* a call that is not monitored is forgotten then */
+    INBOX_NAME_MAX = 4 * 255, /* bytes of a registered name */
+};
+
+enum tie_kind { TIE_MONITOR, TIE_LINK, TIE_MEMBERSHIP };
+
+/* One thing that an inbox is tied to. */
+struct tie {
+    uint64_t id; /* in the gateway's table of ties */
+    struct inbox *inbox;
+    struct tie *prev, *next;
+    enum tie_kind kind;
+    enum target_kind target_kind;
+    bool is_asking;        /* it is being found out where there is anything, and whether it can be reached */
+    bool is_on;            /* a monitor: it has been set */
+    uint64_t op;           /* is_asking: the node's, for node_cancel or node_global_cancel */
+    uint64_t monitor;      /* the node's; 0: none */
+    struct target *target; /* owned; NULL once it is of no more use */
+    struct slice path;     /* the API path by which clients know it; in bytes */
+    struct slice node;     /* TARGET_NODE: in bytes */
+    uint8_t bytes[];
+};
+
+/* A call that waits to be answered over HTTP. */
+struct inbox_call {
+    struct inbox_call *prev, *next; /* oldest first */
+    uint64_t id;                    /* in the inbox's table */
+    struct node_from *from;         /* owned */
+    bool is_monitored;              /* its caller says when it waits no more */
+    uint64_t came_ms;
+};
+
+/* How terms look in its events. */
+struct inbox_style {
+    struct transcode_options options;
+    bool is_typed;
+};
+
+struct inbox {
+    struct gateway *g; /* NULL: it is over, or the gateway is */
+    uint64_t id;
+    struct node_self self;
+    uint64_t stream; /* 0: gone */
+    struct inbox_style style;
+    struct tie *ties; /* owned; the youngest first */
+    uint32_t tie_count, asking;
+    uint32_t node_watches; /* ties that want to hear of nodes */
+
+    /* A stream's: the request that will read it once it is certain that there is something to read. */
+    uint64_t exchange;   /* 0: it reads, or has left */
+    uint64_t connect_ms; /* how long connecting may take */
+    bool is_strict;      /* trouble with the link is the request's answer, not an event */
+    struct http_reading reading;
+
+    bool is_kept; /* made by POST /processes: the rest is its alone */
+    bool traps_exit;
+    uint64_t ttl_ms, used_ms;
+    struct idtab calls_by_id;
+    struct inbox_call *first_call, *last_call; /* owned */
+    char *name;                                /* owned: registered as; NULL: not */
+};
+
+struct inbox_config {
+    struct slice key; /* of its stream: events.h; one that is kept has its own */
+    bool is_kept;
+    const struct inbox_style *style; /* copied */
+};
+
+/* ---- inbox.c ---- */
+
+/* ERR_OVERLOADED: there are as many as there may be; ERR_CLOSED, ERR_NOMEM. */
+MUST_USE enum err inbox_new(struct gateway *g, const struct inbox_config *config, struct inbox **ret);
+/* exit(Reason) of the process; its stream ends. */
+void inbox_end(struct inbox *in, struct slice reason);
+/* The same for a stream that nobody has read, and nobody will. */
+void inbox_drop(struct inbox *in);
+/* What is left at the end of the gateway: processes end, streams are the server's to end. */
+void inboxes_stop(struct gateway *g);
+/* The stream's reader has left for good. */
+void inbox_stream_gone(struct gateway *g, uint64_t stream, uint64_t id);
+/* It has been used: its time to live begins anew. */
+void inbox_touch(struct inbox *in);
+/* Looks after those that are kept. */
+void inboxes_sweep(void *ctx, uint64_t id);
+
+/* Query parameters of style, for route tables. */
+#define INBOX_STYLE_QUERY "terms", "null", "charlists", "bigints"
+/* Reads them; false and answered. */
+MUST_USE bool inbox_style_of(struct gateway *g, struct http_request *req, struct inbox_style *ret);
+
+/* An event's data is written member by member; inbox_emit closes and sends it. */
+struct inbox_event {
+    struct inbox *inbox;
+    struct wr w;
+};
+void inbox_event_init(struct inbox_event *e, struct inbox *in);
+void inbox_event_text(struct inbox_event *e, const char *name, struct slice text);
+void inbox_event_pid(struct inbox_event *e, const char *name, const struct etf_pid *pid);
+/* The value is to be written, as JSON. */
+struct wr *inbox_event_member(struct inbox_event *e, const char *name);
+void inbox_event_bool(struct inbox_event *e, const char *name, bool value);
+/* A term as the style wants it. One that is too large is left out, and `omitted` says so. */
+void inbox_event_term(struct inbox_event *e, const char *name, struct etf_rd term);
+/* name of the event: static. */
+void inbox_event_emit(struct inbox_event *e, const char *name);
+/* A pid as JSON text, in quotes. */
+void inbox_write_pid(struct wr *w, const struct etf_pid *pid);
+
+/* Its process has ended, and its last callback is over. */
+void inbox_free(struct inbox *in);
+
+/* ---- mailbox.c: what the process is told ---- */
+
+extern const struct node_server_ops inbox_ops;
+/* No call waits any more. */
+void inbox_forget_calls(struct inbox *in);
+void inbox_forget_call(struct inbox *in, struct inbox_call *c);
+/* Those whose callers cannot say that they have given up, and must have. */
+void inbox_expire_calls(struct inbox *in, uint64_t now_ms);
+
+/* ---- tie.c ---- */
+
+/*
+ * Ties it to the target, whose memory is taken over. path: copied. For a monitor the stream gets `monitor`,
+ * now or once the target's node is connected. Trouble with the link is an event, or, is_strict, the end of
+ * the inbox with its request answered: *ret is NULL then. Errors at once: ERR_OVERLOADED (too many ties),
+ * ERR_NOMEM, ERR_NAME_TAKEN (the scope of a group is another process's name here), ERR_INVALID: this cannot
+ * be done to such a target.
+ */
+MUST_USE enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, struct slice path,
+                          struct tie **ret);
+/* Takes it back. */
+void tie_undo(struct tie *t);
+/* Forgets it, for it is over. */
+void tie_free(struct tie *t);
+/* A stream ends with the last thing that it could tell of. */
+void tie_end_if_over(struct inbox *in);
+void tie_down(struct inbox *in, uint64_t monitor, const struct node_dest *what, struct etf_rd reason);
+void tie_node_changed(struct inbox *in, const struct node_change *change);
+/* A link broke. */
+void tie_link_broken(struct inbox *in, const struct etf_pid *from);
+/* Is the message one of pg's about a group that is monitored? It has become an event then. */
+MUST_USE bool tie_group_changed(struct inbox *in, struct etf_rd message);
+
+/* ---- monitors.c ---- */
+
+/* All that had to be found out is: the request that waits reads the stream. */
+void monitors_settled(struct inbox *in);
+/* Trouble with the link, or with memory: the request that waits is answered, and the inbox is over. */
+void monitors_failed(struct inbox *in, const struct target *target, const struct node_result *result);
+
+/* ---- processes.c ---- */
+
+/* The one with the id that stands in a path; false and answered: 404, or 410 if it has ended. */
+MUST_USE bool processes_find(struct gateway *g, uint64_t http_id, struct slice text, const char *parameter,
+                             struct inbox **ret);
+/* Numbers of ties and calls, as they stand in paths: lower-case hexadecimal digits. */
+MUST_USE bool processes_read_number(struct slice text, uint64_t *ret);
+/* The body as one JSON object: a json_t, yours; NULL: answered. */
+MUST_USE void *processes_read_object(struct gateway *g, struct http_request *req);
+/* By what its stream is resumed. */
+void processes_write_key(const struct gateway *g, uint64_t id, struct wr *w);
+/* Its id as text. */
+enum { INBOX_ID_LEN = 32 };
+void processes_write_id(const struct gateway *g, uint64_t id, char ret[INBOX_ID_LEN + 1]);
+
+#endif

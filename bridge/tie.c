@@ -1,0 +1,510 @@
+/*
+ * tie: what an inbox is tied to: set up step by step, and told of as events.
+ *
+ *   tie_new ──→ connecting (NAME, PID, NODE) ──→ on ──→ over (down, nodedown, exit, taken back)
+ *        ├────→ searching (GLOBAL) ─────────────↗ │
+ *        └────→ (GROUP, NODES, links) ────────────┘
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "bridge/inbox.h"
+#include "etf/syntax.h"
+#include "http/problem.h"
+#include "node/global.h"
+#include "node/pg.h"
+
+#define REASON_NOPROC       SLICE("\x77\x06noproc")
+#define REASON_NOCONNECTION SLICE("\x77\x0Cnoconnection")
+#define REASON_SETUP_FAILED \
+    SLICE("\x77\x17"        \
+          "connection_setup_failed")
+
+/* ---- life ---- */
+
+static struct tie *tie_make(struct inbox *in, enum tie_kind kind, const struct target *target,
+                            struct slice path)
+{
+    struct slice node = target->kind == TARGET_NODE ? target->node : (struct slice){0};
+    struct tie *t = mem_zalloc(sizeof *t + path.len + node.len);
+
+    if (!t)
+        return NULL;
+    t->id = idtab_add(&in->g->ties, t);
+    if (!t->id) {
+        mem_free(t);
+        return NULL;
+    }
+    t->inbox = in;
+    t->kind = kind;
+    t->target_kind = target->kind;
+    memcpy(t->bytes, path.ptr, path.len);
+    t->path = slice_of(t->bytes, path.len);
+    if (node.len)
+        memcpy(t->bytes + path.len, node.ptr, node.len);
+    t->node = slice_of(t->bytes + path.len, node.len);
+    t->next = in->ties;
+    if (t->next)
+        t->next->prev = t;
+    in->ties = t;
+    in->tie_count++;
+    return t;
+}
+
+static bool watches_nodes(const struct tie *t)
+{
+    return t->kind == TIE_MONITOR && t->is_on &&
+           (t->target_kind == TARGET_NODE || t->target_kind == TARGET_NODES);
+}
+
+static void forget_target(struct tie *t)
+{
+    if (t->target)
+        target_fini(t->target);
+    mem_free(t->target);
+    t->target = NULL;
+}
+
+/* What it waited for has come, or is of no more use. */
+static void asked(struct tie *t)
+{
+    if (!t->is_asking)
+        return;
+    t->is_asking = false;
+    t->op = 0;
+    t->inbox->asking--;
+}
+
+static void call_off(struct tie *t)
+{
+    struct node *n = t->inbox->g->node;
+
+    if (t->op && t->target_kind == TARGET_GLOBAL)
+        node_global_cancel(n, t->op);
+    else if (t->op)
+        node_cancel(n, t->op);
+    asked(t);
+}
+
+void tie_free(struct tie *t)
+{
+    struct inbox *in = t->inbox;
+
+    call_off(t);
+    if (watches_nodes(t) && --in->node_watches == 0 && node_monitor_nodes(in->self, false) != ERR_NONE)
+        LOG(LOG_DEBUG, "process-over"); /* it hears of nothing any more anyway */
+    idtab_remove(&in->g->ties, t->id);
+    *(t->prev ? &t->prev->next : &in->ties) = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    in->tie_count--;
+    forget_target(t);
+    mem_free(t);
+}
+
+void tie_undo(struct tie *t)
+{
+    struct node_self self = t->inbox->self;
+    enum err e = ERR_NONE;
+
+    if (t->kind == TIE_LINK)
+        e = node_unlink(self, &t->target->pid);
+    else if (t->kind == TIE_MEMBERSHIP)
+        e = node_pg_leave(self, t->target->name, t->target->term);
+    else if (t->target_kind == TARGET_GROUP)
+        node_pg_demonitor(self, t->target->name, t->monitor);
+    else if (t->monitor)
+        node_demonitor(self, t->monitor);
+    if (e != ERR_NONE)
+        LOG(LOG_WARN, "tie-not-undone", LOG_SLICE("path", t->path), LOG_STR("error", err_name(e)));
+    tie_free(t);
+}
+
+/* A stream ends with the last thing that it could tell of. */
+void tie_end_if_over(struct inbox *in)
+{
+    if (in->g && !in->is_kept && !in->exchange && !in->ties)
+        inbox_end(in, SLICE("\x77\x06normal"));
+}
+
+/* ---- events ---- */
+
+static void begin(struct inbox_event *e, const struct tie *t)
+{
+    inbox_event_init(e, t->inbox);
+    inbox_event_text(e, "target", t->path);
+}
+
+static void emit_monitor(struct tie *t, const struct etf_pid *pid)
+{
+    struct inbox_event e;
+
+    begin(&e, t);
+    if (pid)
+        inbox_event_pid(&e, "pid", pid);
+    inbox_event_emit(&e, "monitor");
+}
+
+static void emit_down(struct tie *t, const struct etf_pid *pid, struct etf_rd reason)
+{
+    struct inbox_event e;
+
+    begin(&e, t);
+    if (pid)
+        inbox_event_pid(&e, "pid", pid);
+    inbox_event_term(&e, "reason", reason);
+    inbox_event_emit(&e, "down");
+}
+
+static void emit_node(struct tie *t, const struct node_change *change)
+{
+    struct inbox_event e;
+
+    begin(&e, t);
+    inbox_event_text(&e, "node", change->node);
+    inbox_event_bool(&e, "hidden", change->is_hidden);
+    if (!change->is_up)
+        inbox_event_term(&e, "reason", etf_rd_of(change->reason, NULL));
+    inbox_event_emit(&e, change->is_up ? "nodeup" : "nodedown");
+}
+
+/* A list of pids, as it is made. */
+struct pid_list {
+    struct wr *w;
+    bool has_some;
+};
+
+static void list_pid(void *ctx, const struct etf_pid *pid, bool is_local)
+{
+    struct pid_list *l = ctx;
+
+    (void)is_local;
+    wr_u8(l->w, l->has_some ? ',' : '[');
+    inbox_write_pid(l->w, pid);
+    l->has_some = true;
+}
+
+static void list_end(struct pid_list *l)
+{
+    wr_str(l->w, l->has_some ? "]" : "[]");
+}
+
+static void emit_members(struct tie *t)
+{
+    struct inbox_event e;
+    struct pid_list list;
+
+    begin(&e, t);
+    list = (struct pid_list){.w = inbox_event_member(&e, "members")};
+    node_pg_members(t->inbox->g->node, t->target->name, t->target->term, list_pid, &list);
+    list_end(&list);
+    inbox_event_emit(&e, "monitor");
+}
+
+static void emit_nodes(struct tie *t)
+{
+    struct inbox_event e;
+    struct node_peer p;
+    size_t cursor = 0;
+    bool has_some = false;
+    struct wr *w;
+
+    begin(&e, t);
+    w = inbox_event_member(&e, "nodes");
+    while (node_next_peer(t->inbox->g->node, &cursor, &p)) {
+        if (!p.is_up)
+            continue;
+        wr_u8(w, has_some ? ',' : '[');
+        http_json_string(w, p.name);
+        has_some = true;
+    }
+    wr_str(w, has_some ? "]" : "[]");
+    inbox_event_emit(&e, "monitor");
+}
+
+/* ---- setting up ---- */
+
+static enum err watch_nodes(struct tie *t)
+{
+    enum err e = ERR_NONE;
+
+    if (t->inbox->node_watches == 0)
+        e = node_monitor_nodes(t->inbox->self, true);
+    if (e != ERR_NONE)
+        return e;
+    t->is_on = true;
+    t->inbox->node_watches++;
+    if (t->target_kind == TARGET_NODES)
+        emit_nodes(t);
+    else
+        emit_monitor(t, NULL);
+    return ERR_NONE;
+}
+
+static enum err watch_process(struct tie *t, const struct node_dest *what)
+{
+    enum err e = node_monitor(t->inbox->self, what, &t->monitor);
+
+    if (e != ERR_NONE)
+        return e;
+    t->is_on = true;
+    emit_monitor(t, what->kind == NODE_DEST_PID ? &what->pid : NULL);
+    return ERR_NONE;
+}
+
+/* Its node is connected. */
+static enum err watch(struct tie *t)
+{
+    struct target *target = t->target;
+    struct node_dest what = {.kind = NODE_DEST_NAME, .name = target->name, .node = target->node};
+    enum err e;
+
+    if (t->target_kind == TARGET_NODE)
+        e = watch_nodes(t);
+    else if (t->target_kind == TARGET_PID)
+        e = watch_process(t, &(struct node_dest){.kind = NODE_DEST_PID, .pid = target->pid});
+    else
+        e = watch_process(t, &what);
+    if (e == ERR_NONE)
+        forget_target(t);
+    return e;
+}
+
+/* There is nothing to watch: as erlang:monitor says it, that is an event like any other. */
+static void lost(struct tie *t, struct slice reason)
+{
+    struct inbox *in = t->inbox;
+    struct node_change change = {.node = t->node, .reason = REASON_SETUP_FAILED};
+    const struct etf_pid *pid = t->target_kind == TARGET_PID ? &t->target->pid : NULL;
+
+    emit_monitor(t, pid);
+    if (t->target_kind == TARGET_NODE)
+        emit_node(t, &change);
+    else
+        emit_down(t, pid, etf_rd_of(reason, NULL));
+    tie_free(t);
+    monitors_settled(in);
+    tie_end_if_over(in);
+}
+
+/* It came to nothing. A pid that its node could not even be told of is none of that node's. */
+static void failed(struct tie *t, const struct node_result *r)
+{
+    if (t->inbox->is_strict && t->inbox->exchange)
+        monitors_failed(t->inbox, t->target, r);
+    else
+        lost(t,
+             r->err == ERR_NOT_FOUND || r->err == ERR_PEER_UNSUPPORTED ? REASON_NOPROC : REASON_NOCONNECTION);
+}
+
+static void connected(void *ctx, uint64_t id, const struct node_result *r)
+{
+    struct gateway *g = ctx;
+    struct tie *t = idtab_get(&g->ties, id);
+    struct node_result result = *r;
+
+    if (!t)
+        return;
+    asked(t);
+    if (result.err == ERR_NONE)
+        result.err = watch(t);
+    if (result.err == ERR_NONE)
+        monitors_settled(t->inbox);
+    else
+        failed(t, &result);
+}
+
+static void found(void *ctx, uint64_t id, const struct node_result *r)
+{
+    struct gateway *g = ctx;
+    struct tie *t = idtab_get(&g->ties, id);
+    struct node_dest what = {.kind = NODE_DEST_PID};
+    struct etf_rd rd = etf_rd_of(r->term, r->atoms);
+    struct node_result result = *r;
+
+    if (!t)
+        return;
+    asked(t);
+    if (result.err == ERR_NONE)
+        result.err = etf_read_pid(&rd, &what.pid) ? watch_process(t, &what) : ERR_NOT_FOUND;
+    if (result.err == ERR_NONE) {
+        forget_target(t);
+        monitors_settled(t->inbox);
+    } else if (result.err == ERR_NOT_FOUND) {
+        lost(t, REASON_NOPROC);
+    } else {
+        failed(t, &result);
+    }
+}
+
+/* The answer comes later, or has come. */
+static enum err ask(struct tie *t)
+{
+    struct gateway *g = t->inbox->g;
+    uint64_t ms = t->inbox->connect_ms;
+    enum err e;
+
+    t->is_asking = true;
+    t->inbox->asking++;
+    if (t->target_kind == TARGET_GLOBAL)
+        return node_global_whereis(g->node, t->target->term, ms, found, g, t->id, &t->op);
+    e = node_connect(g->node, t->target->node, ms, connected, g, t->id, &t->op);
+    if (e != ERR_NONE || t->op)
+        return e;
+    asked(t);
+    return watch(t);
+}
+
+static enum err join(struct tie *t)
+{
+    struct target *target = t->target;
+    enum err e = node_pg_start(t->inbox->g->node, target->name);
+
+    if (e == ERR_NONE)
+        e = node_pg_join(t->inbox->self, target->name, target->term);
+    return e;
+}
+
+static enum err watch_group(struct tie *t)
+{
+    struct target *target = t->target;
+    enum err e = node_pg_start(t->inbox->g->node, target->name);
+
+    if (e == ERR_NONE)
+        e = node_pg_monitor(t->inbox->self, target->name, target->term, &t->monitor);
+    if (e != ERR_NONE)
+        return e;
+    t->is_on = true;
+    emit_members(t);
+    return ERR_NONE;
+}
+
+static enum err set_up(struct tie *t)
+{
+    if (t->kind == TIE_LINK)
+        return t->target_kind == TARGET_PID ? node_link(t->inbox->self, &t->target->pid) : ERR_INVALID;
+    if (t->kind == TIE_MEMBERSHIP)
+        return t->target_kind == TARGET_GROUP ? join(t) : ERR_INVALID;
+    switch (t->target_kind) {
+    case TARGET_NAME:
+    case TARGET_PID:
+    case TARGET_NODE:
+    case TARGET_GLOBAL: return ask(t);
+    case TARGET_GROUP: return watch_group(t);
+    case TARGET_NODES: return watch_nodes(t);
+    default: return ERR_INVALID;
+    }
+}
+
+enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, struct slice path,
+                 struct tie **ret)
+{
+    struct tie *t = NULL;
+    enum err e = ERR_OVERLOADED;
+
+    if (in->tie_count < in->g->config.max_ties) {
+        t = tie_make(in, kind, target, path);
+        e = ERR_NOMEM;
+    }
+    if (!t) {
+        target_fini(target);
+        return e;
+    }
+    t->target = mem_alloc(sizeof *t->target);
+    if (t->target)
+        *t->target = *target;
+    else
+        target_fini(target);
+    e = t->target && target_keep(t->target) ? set_up(t) : ERR_NOMEM;
+    if (e != ERR_NONE)
+        tie_free(t);
+    else
+        *ret = t;
+    return e;
+}
+
+/* ---- told ---- */
+
+void tie_down(struct inbox *in, uint64_t monitor, const struct node_dest *what, struct etf_rd reason)
+{
+    struct tie *t = in->ties;
+
+    while (t && (t->monitor != monitor || t->target_kind == TARGET_GROUP))
+        t = t->next;
+    if (!t)
+        return;
+    emit_down(t, what->kind == NODE_DEST_PID ? &what->pid : NULL, reason);
+    tie_free(t);
+    tie_end_if_over(in);
+}
+
+void tie_node_changed(struct inbox *in, const struct node_change *change)
+{
+    struct tie *next;
+
+    for (struct tie *t = in->ties; t; t = next) {
+        bool is_its_end = t->target_kind == TARGET_NODE && !change->is_up && slice_eq(t->node, change->node);
+
+        next = t->next;
+        if (!watches_nodes(t) || (t->target_kind == TARGET_NODE && !is_its_end))
+            continue;
+        emit_node(t, change);
+        if (is_its_end)
+            tie_free(t);
+    }
+    tie_end_if_over(in);
+}
+
+void tie_link_broken(struct inbox *in, const struct etf_pid *from)
+{
+    for (struct tie *t = in->ties; t; t = t->next) {
+        if (t->kind == TIE_LINK && etf_pid_eq(&t->target->pid, from)) {
+            tie_free(t);
+            return;
+        }
+    }
+}
+
+static struct tie *find_group(struct inbox *in, const struct etf_ref *ref)
+{
+    struct etf_ref own;
+
+    for (struct tie *t = in->ties; t; t = t->next)
+        if (t->kind == TIE_MONITOR && t->target_kind == TARGET_GROUP &&
+            node_ref_of(in->self, t->monitor, &own) && etf_ref_eq(&own, ref))
+            return t;
+    return NULL;
+}
+
+/* The pids of a proper list. */
+static void list_pids(struct pid_list *list, struct etf_rd r)
+{
+    uint32_t count = 0;
+    struct etf_pid pid;
+
+    if (etf_read_list(&r, &count))
+        for (uint32_t i = 0; i < count && etf_read_pid(&r, &pid); i++)
+            list_pid(list, &pid, false);
+    list_end(list);
+}
+
+bool tie_group_changed(struct inbox *in, struct etf_rd message)
+{
+    struct etf_rd r = message;
+    struct etf_ref ref;
+    struct inbox_event e;
+    struct pid_list list;
+    bool is_join;
+    struct tie *t;
+
+    /* {Ref, join | leave, Group, Pids} */
+    if (!etf_read_tuple_is(&r, 4) || !etf_read_ref(&r, &ref) || !(t = find_group(in, &ref)))
+        return false;
+    is_join = etf_read_atom_is(&r, "join");
+    if ((!is_join && !etf_read_atom_is(&r, "leave")) || !etf_skip(&r, NULL))
+        return false;
+    begin(&e, t);
+    list = (struct pid_list){.w = inbox_event_member(&e, "pids")};
+    list_pids(&list, r);
+    inbox_event_emit(&e, is_join ? "join" : "leave");
+    return true;
+}
