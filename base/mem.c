@@ -70,7 +70,9 @@ char *mem_strndup(const void *p, size_t len)
 
 void mem_free(void *p)
 {
-    free(p);
+    /* Asked here, for sanitizers look at the stack even for nothing. */
+    if (p)
+        free(p);
 }
 
 void mem_wipe(void *p, size_t len)

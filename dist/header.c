@@ -13,6 +13,17 @@ enum {
     MAX_SHORT = 255,
 };
 
+/* Most connections see few atoms: the walk ends behind the last one. */
+static void free_texts(struct dist_cached *slots, size_t filled)
+{
+    for (; filled > 0; slots++) {
+        if (slots->text) {
+            mem_free(slots->text);
+            filled--;
+        }
+    }
+}
+
 /* ---- what the peer sends ---- */
 
 struct dist_cache_in *dist_cache_in_new(void)
@@ -31,8 +42,7 @@ void dist_cache_in_free(struct dist_cache_in *c)
     if (!c)
         return;
     forget_replaced(c);
-    for (size_t i = 0; i < DIST_CACHE_SLOTS; i++)
-        mem_free(c->slots[i].text);
+    free_texts(c->slots, c->filled);
     mem_free(c);
 }
 
@@ -58,6 +68,8 @@ static enum err read_new_atom(struct dist_cache_in *c, struct dist_cached *slot,
     /* The old text may already have been named by this very header. */
     if (slot->text)
         c->replaced[c->replaced_count++] = slot->text;
+    else
+        c->filled++;
     *slot = (struct dist_cached){.text = copy, .len = (uint16_t)len};
     if (c->on_new)
         c->on_new(c->ctx, text);
@@ -110,8 +122,7 @@ void dist_cache_out_free(struct dist_cache_out *c)
     if (!c)
         return;
     dist_cache_abort(c);
-    for (size_t i = 0; i < DIST_CACHE_SLOTS; i++)
-        mem_free(c->slots[i].text);
+    free_texts(c->slots, c->filled);
     mem_free(c);
 }
 
@@ -207,6 +218,7 @@ void dist_cache_commit(struct dist_cache_out *c)
         struct dist_cached *slot = &c->slots[c->used[i].slot];
 
         if (c->used[i].fresh.text) {
+            c->filled += !slot->text;
             mem_free(slot->text);
             *slot = c->used[i].fresh;
         }

@@ -31,6 +31,7 @@ struct dist_cached {
 
 struct dist_cache_in {
     struct dist_cached slots[DIST_CACHE_SLOTS];
+    size_t filled;                                /* slots */
     struct etf_atom atoms[DIST_HEADER_MAX_ATOMS]; /* of the last header read; texts borrowed from the slots */
     struct etf_atoms view;
     uint8_t *
@@ -54,6 +55,7 @@ MUST_USE enum err dist_header_read(struct dist_cache_in *c, struct rd *r);
 
 struct dist_cache_out {
     struct dist_cached slots[DIST_CACHE_SLOTS]; /* as the peer knows them */
+    size_t filled;                              /* slots */
     struct {
         uint16_t slot;
         struct dist_cached fresh; /* owned; text NULL: the slot's own */

@@ -5,7 +5,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MAX_BYTES = 1 << 20 };
+enum { MAX_BYTES = 1 << 16 };
 
 static enum err one_atom(void *ctx, struct slice name, struct wr *w)
 {
