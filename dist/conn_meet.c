@@ -120,6 +120,9 @@ static enum err on_status(struct dist_conn *c, struct slice body)
 
     if (e != ERR_NONE)
         return broken(c, e, "a status that does not exist");
+    if (own_flags(c) & DIST_FLAG_NAME_ME &&
+        (m.verdict == DIST_HS_OK || m.verdict == DIST_HS_OK_SIMULTANEOUS || m.verdict == DIST_HS_ALIVE))
+        return broken(c, ERR_NOT_ALLOWED, "the peer does not give names to nodes that have none");
     switch (m.verdict) {
     case DIST_HS_OK:
     case DIST_HS_OK_SIMULTANEOUS: dist_conn_move(c, DIST_ST_DIAL_CHALLENGE); break;

@@ -14,7 +14,6 @@
 
 enum {
     DEFAULT_PORT = 4369,
-    CREATION_FLOOR = 4,
     /* Of the time for connecting, what an EPMD may take that is to say where a node is of which we remember
      * it. */
     SHARE_OF_LOOKUP = 4,
@@ -69,7 +68,7 @@ enum err epmd_start(struct node *n, const struct node_config *config)
         return ERR_NOMEM;
     loop_random(&seed, sizeof seed);
     places_init(&e->places, seed);
-    e->mode = config->epmd_mode;
+    e->mode = n->named_by ? NODE_EPMD_NONE : config->epmd_mode;
     e->port = config->epmd_port ? config->epmd_port : DEFAULT_PORT;
     e->queries = epmd_queries_new(n->loop);
     if (!e->queries)
@@ -220,7 +219,7 @@ void epmd_register(struct node *n)
     case NODE_EPMD_NONE:
         /* Any number that another life of this node is not likely to have had. */
         loop_random(&creation, sizeof creation);
-        creation = creation < CREATION_FLOOR ? creation + CREATION_FLOOR : creation;
+        creation = creation < NODE_CREATION_FLOOR ? creation + NODE_CREATION_FLOOR : creation;
         n->epmd->was_registered = true;
         break;
     }
@@ -234,7 +233,7 @@ bool epmd_is_registered(const struct node *n)
 {
     if (n->epmd->client)
         return epmd_client_is_registered(n->epmd->client);
-    return n->epmd->was_registered;
+    return n->epmd->was_registered || (n->named_by && n->creation);
 }
 
 bool epmd_is_embedded(const struct node *n)

@@ -19,11 +19,15 @@
 
 struct epmd_queries;
 
+enum { NODE_CREATION_FLOOR = 4 }; /* 0 to 3 were those of OTP before 23 */
+
 struct node {
     struct loop *loop; /* borrowed */
     char *name;        /* owned */
     struct slice name_slice;
     struct slice host; /* the part behind '@' */
+    char *named_by;    /* owned; NULL: it has a name of its own */
+    char *bare_host;   /* owned: its name until it was given one; that link goes on using it */
     uint8_t *cookie;   /* owned, wiped */
     size_t cookie_len;
     bool is_visible, is_quiet, is_stopped;
@@ -139,6 +143,10 @@ void survey_soon(struct node *n); /* something is new */
 /* node/node.c */
 void node_registered(struct node *n, uint32_t creation);
 void node_start_failed(struct node *n, enum err e, const char *text);
+/* A link to named_by has given it a name; the text is copied. */
+MUST_USE enum err node_named(struct node *n, struct slice name, uint32_t creation);
+/* Does it still wait for its name? */
+bool node_is_nameless(const struct node *n);
 /* node/link.c */
 /* highest: version of the handshake, 0: not known. is_memory: EPMD, asked, does not know it: it is where it
  * was. */

@@ -6,6 +6,8 @@
 #include "node/internal.h"
 #include "node/request.h"
 
+enum { GIVEN_NAME_LEN = 13 }; /* of 36 letters each: 67 bits */
+
 static void pump(struct link *l);
 
 /* ---- life ---- */
@@ -127,6 +129,8 @@ void link_close(struct link *l, enum err why, const char *text)
         route_node_lost(l->node, &change, was_up);
     }
     request_link_down(l, was_up ? ERR_NODEDOWN : why == ERR_TIMEOUT ? ERR_NO_CONNECTION : why, text);
+    if (node_is_nameless(l->node) && !l->node->is_quiet)
+        node_start_failed(l->node, why, text);
 }
 
 /* ---- connecting ---- */
@@ -359,6 +363,32 @@ void link_accept(struct node *n, struct loop_stream *s)
 
 /* ---- events ---- */
 
+/* A peer that has no name of its own (NAME_ME) gets one that nobody has had, and a creation, as OTP does it.
+ */
+static void name_peer(struct link *l)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    struct slice host = dist_conn_peer_name(l->conn);
+    uint8_t random[GIVEN_NAME_LEN];
+    uint32_t creation;
+    enum dist_status status = DIST_STATUS_NOT_ALLOWED;
+    struct wr w;
+
+    loop_random(random, sizeof random);
+    loop_random(&creation, sizeof creation);
+    wr_init(&w, ETF_ATOM_MAX_BYTES);
+    for (size_t i = 0; i < sizeof random; i++)
+        wr_u8(&w, (uint8_t)digits[random[i] % (sizeof digits - 1)]);
+    wr_u8(&w, '@');
+    wr_slice(&w, host);
+    if (wr_ok(&w) && node_name_is_valid(wr_written(&w)) && !link_find(l->node, wr_written(&w)) &&
+        take_name(l, wr_written(&w)) == ERR_NONE)
+        status = DIST_STATUS_NAMED;
+    dist_conn_admit(l->conn, status, wr_written(&w),
+                    creation < NODE_CREATION_FLOOR ? NODE_CREATION_FLOOR : creation);
+    wr_fini(&w);
+}
+
 /* A peer has said its name: what we already have under it decides (erl_dist_protocol, "Status"). */
 static void peer_named(struct link *l)
 {
@@ -367,6 +397,10 @@ static void peer_named(struct link *l)
     struct link *other = link_find(n, name);
     enum dist_status status = DIST_STATUS_OK;
 
+    if (dist_conn_peer_flags(l->conn) & DIST_FLAG_NAME_ME) {
+        name_peer(l);
+        return;
+    }
     if (slice_eq(name, n->name_slice)) {
         status = DIST_STATUS_NOK;
     } else if (other && other->state == LINK_UP) {
@@ -409,6 +443,11 @@ static void link_up(struct link *l)
         LOG_STR("type", dist_conn_peer_is_hidden(l->conn) ? "hidden" : "visible"),
         LOG_UINT("creation", dist_conn_peer_creation(l->conn)),
         LOG_STR("tls", n->tls ? loop_stream_tls_version(l->stream) : "no"));
+    if (node_is_nameless(n) &&
+        node_named(n, dist_conn_own_name(l->conn), dist_conn_own_creation(l->conn)) != ERR_NONE)
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+    if (l->state != LINK_UP)
+        return;
     route_link_up(l);
     request_link_up(l);
     survey_soon(n);

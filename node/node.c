@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "dist/handshake.h"
 #include "node/actor.h"
 #include "node/internal.h"
 #include "node/request.h"
@@ -44,21 +45,31 @@ static void deadline_due(void *ctx, uint64_t id)
     request_expire(ctx);
 }
 
+/* The part behind '@', or all of it where there is none. */
+static void set_name(struct node *n, char *name, size_t len)
+{
+    const char *at = memchr(name, '@', len);
+
+    n->name = name;
+    n->name_slice = slice_of(name, len);
+    n->host = at ? slice_of(at + 1, len - (size_t)(at + 1 - name)) : n->name_slice;
+}
+
 static bool copy_config(struct node *n, const struct node_config *c)
 {
-    const uint8_t *at;
+    char *name = mem_strndup(c->name.ptr, c->name.len);
 
-    n->name = mem_strndup(c->name.ptr, c->name.len);
+    if (c->named_by.len)
+        n->named_by = mem_strndup(c->named_by.ptr, c->named_by.len);
     n->cookie = mem_alloc(c->cookie.len);
     n->dist_host = mem_strndup(c->dist_host ? c->dist_host : "", c->dist_host ? strlen(c->dist_host) : 0);
-    if (!n->name || !n->cookie || !n->dist_host)
+    if (name)
+        set_name(n, name, c->name.len);
+    if (!name || !n->cookie || !n->dist_host || (c->named_by.len && !n->named_by))
         return false;
-    n->name_slice = slice_of(n->name, c->name.len);
-    at = memchr(n->name, '@', c->name.len);
-    n->host = slice_of(at + 1, c->name.len - (size_t)(at + 1 - n->name_slice.ptr));
     memcpy(n->cookie, c->cookie.ptr, c->cookie.len);
     n->cookie_len = c->cookie.len;
-    n->is_visible = c->is_visible;
+    n->is_visible = c->is_visible && !n->named_by;
     n->tls = c->tls;
     n->port_low = c->dist_port_low;
     n->port_high = c->dist_port_high ? c->dist_port_high : c->dist_port_low;
@@ -74,7 +85,8 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     struct node *n;
     uint64_t seeds[2];
 
-    if (!node_name_is_valid(config->name))
+    if (config->named_by.len ? !dist_host_is_plausible(config->name) || !node_name_is_valid(config->named_by)
+                             : !node_name_is_valid(config->name))
         return NULL;
     n = mem_zalloc(sizeof *n);
     if (!n)
@@ -121,13 +133,17 @@ static void begin(void *ctx, uint64_t id)
     struct node *n = ctx;
 
     (void)id;
-    if (!n->is_quiet)
+    if (n->is_quiet)
+        return;
+    if (!n->named_by)
         epmd_register(n);
+    else if (!link_dial(n, slice_of_str(n->named_by)))
+        node_start_failed(n, ERR_NOMEM, NULL); /* unless it has failed already, and been told */
 }
 
 enum err node_start(struct node *n, node_started_fn *started, void *ctx)
 {
-    enum err e = listen_in_range(n);
+    enum err e = n->named_by ? ERR_NONE : listen_in_range(n);
 
     if (e != ERR_NONE)
         return e;
@@ -157,6 +173,25 @@ void node_registered(struct node *n, uint32_t creation)
     }
     if (started)
         started(n->started_ctx, ERR_NONE, NULL);
+}
+
+bool node_is_nameless(const struct node *n)
+{
+    return n->named_by && !n->creation;
+}
+
+enum err node_named(struct node *n, struct slice name, uint32_t creation)
+{
+    char *copy = mem_strndup(name.ptr, name.len);
+
+    if (!copy)
+        return ERR_NOMEM;
+    n->bare_host = n->name;
+    set_name(n, copy, name.len);
+    LOG(LOG_INFO, "node-named", LOG_SLICE("name", name), LOG_UINT("creation", creation),
+        LOG_STR("by", n->named_by));
+    node_registered(n, creation);
+    return ERR_NONE;
 }
 
 void node_start_failed(struct node *n, enum err e, const char *text)
@@ -221,6 +256,8 @@ void node_free(struct node *n)
         mem_wipe(n->cookie, n->cookie_len);
     mem_free(n->cookie);
     mem_free(n->dist_host);
+    mem_free(n->named_by);
+    mem_free(n->bare_host);
     mem_free(n->name);
     mem_free(n);
 }

@@ -33,6 +33,7 @@ struct node_place {
 
 struct node_config {
     struct slice name;                      /* "erlgate@host"; copied */
+    struct slice named_by;                  /* as erl -name undefined; copied; see node_start */
     struct slice cookie;                    /* copied, wiped at the end */
     bool is_visible;                        /* hidden by default */
     const char *dist_host;                  /* address to listen on for other nodes; "" all */
@@ -55,16 +56,25 @@ MUST_USE struct node *node_new(struct loop *l, const struct node_config *config)
 
 /* How the start ended, once: ERR_NONE: registered and reachable. Text is static or NULL. */
 typedef void node_started_fn(void *ctx, enum err e, const char *text);
-/* At once: ERR_NAME_TAKEN (dist port in use), ERR_INVALID (address); else started is called later. */
+/*
+ * At once: ERR_NAME_TAKEN (dist port in use), ERR_INVALID (address); else started is called later.
+ *
+ * With named_by ("kv@host") this node has no name yet: `name` is the bare host that it is on, and that node
+ * is asked for a name and a creation over the first link. It is hidden, does not listen and is not
+ * registered, so that nobody can dial it; once it is started, it is a node like any other. The start fails as
+ * a connection to that node does.
+ */
 MUST_USE enum err node_start(struct node *n, node_started_fn *started, void *ctx);
 /* Unregisters, refuses new links and requests. What is under way goes on until node_stop. */
 void node_quiesce(struct node *n);
-/* Ends every request (ERR_CANCELLED) and process, flushes and closes the links. From any callback; the last ones
+/* Ends every request (ERR_CANCELLED) and process, flushes and closes the links. From any callback; the last
+ * ones
  * (`ended`, `terminate`) come at the end of the turn, or from node_free. */
 void node_stop(struct node *n);
 void node_free(struct node *n); /* takes NULL; after node_stop */
 
-/* Told of the atoms that peers bring along, each at least once a link. utf8: borrowed for the call. For links to come. */
+/* Told of the atoms that peers bring along, each at least once a link. utf8: borrowed for the call. For links
+ * to come. */
 typedef void node_atom_fn(void *ctx, struct slice utf8);
 void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx);
 
@@ -100,8 +110,8 @@ struct node_result {
         term; /* a call's reply or the reason, validated, without version byte; borrowed for the callback */
     const struct etf_atoms *atoms; /* for term */
     const char *text;              /* static or NULL: what went wrong, for people */
-    /* ERR_CALLEE_EXIT of an rpc: "error", "exit" or "throw", what the function raised; "signal": the process it ran
-       in was ended by an exit signal. NULL otherwise. */
+    /* ERR_CALLEE_EXIT of an rpc: "error", "exit" or "throw", what the function raised; "signal": the process
+       it ran in was ended by an exit signal. NULL otherwise. */
     const char *exception;
     struct slice stacktrace; /* "error": one term, as term; may be empty */
 };

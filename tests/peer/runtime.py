@@ -3,9 +3,11 @@
 the Erlang node and deals with one C node (runtime_peer.c), hidden, that all of them are connected to."""
 
 import os
+import re
 import subprocess
 
 import peers
+import played
 from matrix import each, print_table, use
 from peers import BIN, Epmd, Peer, check, equal, eventually, fresh_cookie, spawn, temporary_dir
 
@@ -20,7 +22,9 @@ class CNode:
         env = {**os.environ, "ERLGATE_COOKIE": COOKIE}
         self.proc = spawn([BIN / "tests" / "peer" / "runtime_peer", name, EPMD.port, *words], env=env,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.dir / "stderr", "wb"))
-        equal(self.proc.stdout.readline(), b"up\n", "start of the C node: " + self.log())
+        line = self.proc.stdout.readline().decode().split()
+        equal(line[:1], ["up"], "start of the C node: " + self.log())
+        self.node = line[1]
 
     def log(self):
         return (self.dir / "stderr").read_text(errors="replace")
@@ -39,7 +43,11 @@ use(list(PEERS))
 
 
 def run(release, function, *args, seconds=30):
-    equal(PEERS[release].eval(f"testruntime:{function}({', '.join(['c@localhost', *args])})", seconds), "ok", function)
+    finds(PEERS[release], C, function, *args, seconds=seconds)
+
+
+def finds(peer, node, function, *args, seconds=30):
+    equal(peer.eval(f"testruntime:{function}({', '.join([repr(node), *args])})", seconds), "ok", function)
     check(NODE.proc.poll() is None, "the C node has ended:", NODE.log()[-3000:])
 
 
@@ -66,10 +74,13 @@ for function_, what_, *args_ in (
     ("size", "64 MiB both ways", "64 bsl 20"),
     ("in_order", "100,000 messages in order, both ways", "100000"),
     ("echo", "terms of every type come back =:="),
+    ("interleaved", "large messages that interleave", "16 bsl 20"),
+    ("traced", "signals with a trace token"),
     ("many_monitors", "100,000 monitors of one process", "100000"),
     ("nobody", "signals to nobody"),
     ("from_c", "messages and casts from C"),
     ("calls_from_c", "gen_server:call from C: all its ends"),
+    ("multi_call_from_c", "gen_server:multi_call from C"),
     ("monitors_from_c", "monitors of processes and nodes from C"),
     ("rpc_from_c", "erpc:call, cast from C: all its ends"),
     ("local", "signals within the C node"),
@@ -91,6 +102,50 @@ def test_visible(release):
     visible = CNode("v@localhost", "visible")
     equal(PEERS[release].eval("testruntime:visible(v@localhost)", 30), "ok")
     visible.stop()
+
+
+EVERY_WAY = ("messages", "call", "linked", "monitored", "rpc_in", "from_c", "calls_from_c", "rpc_from_c")
+
+
+@each("a node without a name is given one (-sname undefined)")
+def test_naming_others(release):
+    other = Peer(release, "undefined", EPMD.port, COOKIE).ready()
+    equal(other.eval("{node(), net_kernel:connect_node(c@localhost)}"), "{nonode@nohost,true}")
+    name = other.eval("node()").strip("'")
+    check(re.fullmatch(r"[0-9A-Z]{13}@\S+", name), "the name:", name)
+    for function in EVERY_WAY:
+        finds(other, C, function)
+    other.stop()
+
+
+@each("a C node without a name is given one")
+def test_being_named(release):
+    named = CNode("localhost", f"named-by=e{release}@localhost")
+    check(re.fullmatch(r"[0-9A-Z]+@localhost", named.node), "the name:", named.node)
+    for function in EVERY_WAY:
+        finds(PEERS[release], named.node, function)
+    named.stop()
+
+
+def test_nobody_gives_a_name():
+    """The node that is to give one is not there, or says yes without one."""
+    epmd, server = played.PlayedEpmd(), played.Server()
+    epmd.nodes["played"] = (server.port, 6)
+    for there, status, words in (("nobody@localhost", None, b"no-node"), ("e27@elsewhere.invalid", None, b"no-connection"),
+                                 ("played@localhost", b"ok", b"not-allowed"), ("played@localhost", b"alive", b"not-allowed")):
+        proc = spawn([BIN / "tests" / "peer" / "runtime_peer", "localhost", epmd.port, f"named-by={there}"],
+                     env={**os.environ, "ERLGATE_COOKIE": COOKIE}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                     stderr=subprocess.PIPE)
+        if status:
+            link = played.Link(server.accept(), "played@localhost", COOKIE)
+            body = link.read_opening()
+            check(link.other == "localhost" and link.other_flags & played.NAME_ME, "the wish:", body)
+            link.say(b"s" + status)
+        equal(proc.wait(20 * peers.SLOWER), 1, "its end")
+        said = proc.stderr.read()
+        check(b"not started: " + words in said, "what it says:", said)
+    epmd.close()
+    server.close()
 
 
 def test_what_is_printed_is_logged():

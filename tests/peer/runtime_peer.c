@@ -1,6 +1,6 @@
 /*
- * runtime_peer: a node that does what Erlang tells it to, for the tests of node/: NAME EPMD_PORT [visible],
- * the cookie in ERLGATE_COOKIE.
+ * runtime_peer: a node that does what Erlang tells it to, for the tests of node/: NAME EPMD_PORT WORD…, the
+ * cookie in ERLGATE_COOKIE. Words: visible, host=ADDRESS (to listen on, and EPMD's), tick=MS, named-by=NODE.
  *
  * Its gen_server `c` takes {as, Pid, Command}: the process of this node with that pid (of `c` itself, or one
  * made by {spawn, Collector}) then does it. What processes are told goes to their collector, as {Pid, What,
@@ -34,6 +34,9 @@ struct worker {
     uint64_t next, count;     /* {seq, I} that came in order, and all of them */
     struct node_from *held;   /* owned: the caller of `hold` */
 };
+
+/* Tags of a multi_call's results, which are told; others are replied to `waiting`. */
+enum { MULTI_CALL = 1 << 20 };
 
 /* A call that waits for the result of a request of ours. */
 static struct node_from *waiting[4096];
@@ -228,6 +231,18 @@ static void on_result(struct node_self self, void *state, uint32_t tag, const st
         put(&w, etf_rd_of(result->stacktrace, result->atoms));
     else
         etf_write_atom_str(&w, "none");
+    if (tag >= MULTI_CALL) {
+        wr_reset(&w);
+        begin(&w, state, 5, "result");
+        etf_write_uint64(&w, tag - MULTI_CALL);
+        etf_write_atom_str(&w, err_name(result->err));
+        if (result->err == ERR_NONE)
+            put(&w, etf_rd_of(result->term, result->atoms));
+        else
+            etf_write_atom_str(&w, "none");
+        tell(state, &w);
+        return;
+    }
     CHECK(tag < ARRAY_LEN(waiting) && waiting[tag]);
     if (node_reply(node_whereis(node, SLICE("c")), waiting[tag], wr_written(&w)) != ERR_NONE)
         fprintf(stderr, "the result of %u is lost\n", tag);
@@ -388,6 +403,12 @@ static void act(struct node_self self, struct etf_rd r, const struct node_from *
         a->err = node_cast(self, &d, read_term(&r, &scratch));
     } else if (IS("call") || IS("rpc")) {
         request(self, r, verb, from, a);
+    } else if (IS("multi_call") && text_of(&r, t.node) && text_of(&r, t.name) && text_of(&r, word)) {
+        const char *nodes[] = {t.node, t.name};
+        struct slice term = read_term(&r, &scratch);
+
+        if (etf_read_uint64(&r, &id))
+            a->err = node_multi_call(self, nodes, 2, slice_of_str(word), term, id, MULTI_CALL);
     } else if (IS("rpc_cast") && text_of(&r, t.node) && text_of(&r, t.name) && text_of(&r, word)) {
         a->err = node_rpc_cast(node, slice_of_str(t.node), slice_of_str(t.name), slice_of_str(word),
                                read_term(&r, &scratch), 5000, sent, NULL, 0, &id);
@@ -708,7 +729,7 @@ static void started(void *ctx, enum err e, const char *text)
     }
     start_server();
     CHECK(node_pg_start(node, SLICE("pg")) == ERR_NONE);
-    puts("up");
+    printf("up %.*s\n", SLICE_FMT(node_name(node)));
     fflush(stdout);
 }
 
@@ -724,12 +745,27 @@ static void input(void *ctx)
     loop_stop(loop);
 }
 
+static void read_word(struct node_config *config, const char *word)
+{
+    const char *value = strchr(word, '=');
+
+    if (strcmp(word, "visible") == 0)
+        config->is_visible = true;
+    else if (strncmp(word, "host=", 5) == 0)
+        config->dist_host = config->epmd_host = value + 1;
+    else if (strncmp(word, "tick=", 5) == 0)
+        config->tick_ms = (uint32_t)atoi(value + 1);
+    else if (strncmp(word, "named-by=", 9) == 0)
+        config->named_by = slice_of_str(value + 1);
+    else
+        CHECK(!"a word that is none");
+}
+
 int main(int argc, char **argv)
 {
     struct node_config config = {
         .name = slice_of_str(argc > 1 ? argv[1] : ""),
         .cookie = slice_of_str(getenv("ERLGATE_COOKIE")),
-        .is_visible = argc > 3 && strcmp(argv[3], "visible") == 0,
         .dist_host = "127.0.0.1",
         .epmd_mode = NODE_EPMD_EXTERNAL,
         .epmd_host = "127.0.0.1",
@@ -738,6 +774,8 @@ int main(int argc, char **argv)
     };
     struct loop_poll *in;
 
+    for (int i = 3; i < argc; i++)
+        read_word(&config, argv[i]);
     log_setup(LOG_INFO, LOG_TEXT);
     loop = loop_new();
     CHECK(loop);

@@ -1,6 +1,6 @@
 %% The judge: makes terms of every kind, writes them down encoded, and says whether what comes back is `=:=`.
 -module(testjudge).
--export([make/3, compare/1, accepts/1, samples/1]).
+-export([make/3, compare/1, accepts/1, samples/1, fixed/0]).
 
 %% Writes at least N terms to File, a line of base64 each, and keeps them. Gives how many.
 make(File, N, Seed) ->

@@ -300,7 +300,12 @@ io(C) ->
     {error, enotsup} = io:setopts(User, [binary]),
     User ! {io_request, self(), ref, strange},
     expect({io_reply, ref, {error, request}}),
-    ok.
+    %% It can be another's: group_leader/2.
+    P = spawned(C),
+    is(as(C, P, {leader}), User),
+    true = group_leader(self(), P),
+    is(as(C, P, {leader}), self()),
+    end_it(C, P).
 
 size(C, N) ->
     Bin = binary:copy(<<7>>, N),
@@ -343,7 +348,66 @@ echo(C) ->
                           end
                   end, terms()),
     All = terms(),
-    is(ask(C, {echo, All}), All).
+    is(ask(C, {echo, All}), All),
+    %% Those whose edges are known, records of OTP 29 among them; all at once, and each.
+    Fixed = testjudge:fixed(),
+    is(ask(C, {echo, Fixed}), Fixed),
+    [is(ask(C, {echo, T}), T) || T <- Fixed],
+    ok.
+
+%% Large messages from several processes, in fragments that interleave; small ones do not wait for all of them.
+interleaved(C, N) ->
+    Self = self(),
+    Bins = [binary:copy(<<B>>, N) || B <- lists:seq(1, 4)],
+    [spawn_link(fun() -> is(ask(C, {echo, {B, Bin}}), {B, Bin}), Self ! {done, B} end) || Bin = <<B, _/binary>> <- Bins],
+    [is(ask(C, {echo, {small, I}}), {small, I}) || I <- lists:seq(1, 200)],
+    [receive {done, B} -> ok after 20000 -> error({lost, B}) end || B <- lists:seq(1, 4)],
+    ok.
+
+%% Signals with a trace token: the _TT forms. That they are traced is what the tracer says.
+traced(C) ->
+    process_flag(trap_exit, true),
+    Self = self(),
+    Tracer = spawn_link(fun() -> tracer([]) end),
+    Old = seq_trace:set_system_tracer(Tracer),
+    P = spawned(C),
+    with_token(fun() -> P ! hello end),
+    expect({P, message, hello}),
+    ok = as(C, P, {register, traced}),
+    with_token(fun() -> {traced, C} ! {by, name} end),
+    expect({P, message, {by, name}}),
+    with_token(fun() -> is(gen_server:call({c, C}, {echo, called}), called) end),
+    with_token(fun() -> is(rpc:call(C, cmath, add, [1, 2]), 3) end),
+    {_, Alias} = as(C, P, {alias, explicit}),
+    case erlang:system_info(otp_release) of
+        "23" -> ok;
+        _ -> with_token(fun() -> apply(erlang, send, [Alias, to_alias]) end), expect({P, message, to_alias})
+    end,
+    as(C, P, {trap, true}),
+    spawn(fun() -> link(P), with_token(fun() -> exit({linked, "and traced"}) end) end),
+    receive {P, exit, L, {linked, "and traced"}} when is_pid(L) -> ok after 5000 -> error(mailbox()) end,
+    with_token(fun() -> exit(P, {exit2, traced}) end),
+    expect({P, exit, Self, {exit2, traced}}),
+    end_it(C, P),
+    Tracer ! {sent_to, P, Self},
+    receive {sent, Sent} -> true = lists:member(hello, Sent) after 5000 -> error(mailbox()) end,
+    seq_trace:set_system_tracer(Old),
+    unlink(Tracer),
+    exit(Tracer, kill),
+    ok.
+
+with_token(F) ->
+    seq_trace:set_token(label, {a, "label"}),
+    seq_trace:set_token(send, true),
+    F(),
+    seq_trace:set_token([]).
+
+tracer(Seen) ->
+    receive
+        {seq_trace, {a, "label"}, {send, _, _, To, Message}} -> tracer([{To, Message} | Seen]);
+        {sent_to, P, From} -> From ! {sent, [M || {To, M} <- Seen, To =:= P]};
+        _ -> tracer(Seen)
+    end.
 
 %% A hundred thousand monitors of one process, and as many taken back.
 many_monitors(C, N) ->
@@ -408,6 +472,19 @@ calls_from_c(C) ->
     is(element(1, Call({srv, nobody@localhost}, x, 5000)), 'no-node'),
     gen_server:stop(srv),
     ok.
+
+multi_call_from_c(C) ->
+    testpeer:serve(srv),
+    P = spawned(C),
+    ok = as(C, P, {multi_call, node(), nobody@localhost, srv, {echo, "all"}, 5000}),
+    expect({P, result, 0, ok, "all"}),
+    expect({P, result, 1, 'no-node', none}),
+    ok = as(C, P, {multi_call, node(), C, srv, {later, 300, late}, 50}),
+    expect({P, result, 1, noproc, none}),
+    expect({P, result, 0, timeout, none}),
+    gen_server:stop(srv),
+    end_it(C, P),
+    nothing(400).
 
 monitors_from_c(C) ->
     P = spawned(C),
