@@ -322,7 +322,7 @@ void processes_list(void *ctx, struct http_request *req)
     json_t *list;
     char link[80];
     struct http_header header = {.name = "Link", .value = link};
-    struct inbox *in;
+    struct inbox *in = NULL;
 
     if (!read_number(g, req, "limit", 1, PAGE_MAX, &limit) ||
         !read_number(g, req, "cursor", 0, UINT32_MAX, &from))
