@@ -2,7 +2,7 @@
  * transcode: JSON text to an encoded term and back, each in one pass: no tree, no allocation a node, no
  * recursion.
  *
- * The rules are docs/TERMS.md's. What comes out of transcode_json_to_etf passes etf_validate, so it may be
+ * The rules are docs/terms.md's. What comes out of transcode_json_to_etf passes etf_validate, so it may be
  * sent to a peer that can take the bits of ret_uses.
  */
 #ifndef ERLGATE_BRIDGE_TRANSCODE_H

@@ -30,8 +30,20 @@ struct in_frame {
     uint32_t json; /* where its text starts */
 };
 
-enum { IN_FIRST_FRAMES = 32, IN_FIRST_KEYS = 128 };
+enum {
+    IN_FIRST_FRAMES = 32,
+    IN_FIRST_KEYS = 128,
+    /* Room in out that the loop makes sure of before each value, and again behind each string. */
+    IN_ROOM = 64,
+    IN_FEW_KEYS = 16,   /* so many are compared each with each */
+    IN_ATOM_HEAD = 3,   /* bytes before an atom's text */
+    IN_BINARY_HEAD = 5, /* and before a binary's */
+};
 #define IN_NO_KEY UINT32_MAX
+
+/* Offsets into the text and into out are kept in 32 bits. */
+#define IN_TEXT_MAX ((size_t)1 << 30)
+#define IN_OUT_MAX  ((size_t)UINT32_MAX - 4096)
 
 enum tag {
     TAG_ATOM,
@@ -87,6 +99,39 @@ static inline struct slice in_key_text(const uint8_t *key)
 
 /* Notes the failure with its place and gives e back. at: in the text. */
 enum err in_fail(struct in *s, enum err e, const uint8_t *at, const char *text);
+
+/* ---- bridge/transcode_frame.c ---- */
+
+/* Why w has no more room, as a failure at `at`. */
+enum err in_out_of_room(struct in *s, const uint8_t *at);
+/* IN_ROOM more bytes behind w->len. False: w says why not. */
+bool in_grow_room(struct in *s);
+enum err in_grow_keys(struct in *s, const uint8_t *at);
+/* Opens a container whose header will stand at `at` in out, and whose text begins at json. */
+enum err in_push(struct in *s, enum in_kind kind, uint32_t at, const uint8_t *json);
+enum err in_push_key(struct in *s, uint32_t key, const uint8_t *at);
+/* The header of a tuple was made for few elements; now their number is known. */
+enum err in_close_tuple(struct in *s, struct in_frame *f, uint32_t count, const uint8_t *at);
+/* A list whose tail was written first, up to f->key: the two change places. */
+enum err in_swap_tail(struct in *s, struct in_frame *f, const uint8_t *at);
+
+/* ---- bridge/transcode_take.c ---- */
+
+/* Something else had to stand at `at`, or the text is at its end there. */
+enum err in_expected(struct in *s, const uint8_t *at, const char *text);
+enum err in_bad_value(struct in *s, const uint8_t *p);
+enum err in_bad_string(struct in *s, const uint8_t *p);
+enum err in_bad_tag_key(struct in *s, const uint8_t *at, struct slice name);
+/* The null atom, and keys that become atoms, from text. is_told: on_atom hears of it. */
+enum err in_write_atom(struct in *s, struct slice text, bool is_told, const uint8_t *at);
+/* A key of which the text stands at w->buf + key + IN_BINARY_HEAD, up to w->len: as an atom. */
+enum err in_key_to_atom(struct in *s, uint32_t key, const uint8_t *at);
+/* The string at *pp, behind its quote, as text: borrowed where it has no escapes, else from s->text. */
+enum err in_take_text(struct in *s, const uint8_t **pp, struct slice *ret, bool *ret_is_verbatim);
+/* `: value }` of a tag whose value is no term of its own. *pp is behind the tag's name. */
+enum err in_take_leaf_tag(struct in *s, enum tag t, const uint8_t **pp);
+/* The second key of a list with a tail, with its colon: `, "$tail":`. */
+enum err in_take_second_key(struct in *s, const uint8_t **pp, enum tag want);
 
 /* ---- bridge/transcode_tags.c ---- */
 

@@ -3,21 +3,15 @@
  * what its lengths say is still compared with the bytes that are there.
  */
 #include "bridge/transcode_out.h"
-#include "base/base64.h"
 #include "base/check.h"
 #include "base/flt.h"
 #include "base/mem.h"
-#include "etf/integer.h"
-#include "etf/syntax.h"
-#include "etf/write.h"
 #include "json/write.h"
 
 enum { ROOM = 64 };
 
-/* JavaScript's Number.MAX_SAFE_INTEGER. */
-#define SAFE_INTEGER_MAX (((uint64_t)1 << 53) - 1)
 /* Of squared words, which is what digits cost: about a second. */
-#define BIG_BUDGET       ((uint64_t)1 << 28)
+#define BIG_BUDGET ((uint64_t)1 << 28)
 
 static inline uint16_t load_be16(const uint8_t *p)
 {
@@ -70,277 +64,6 @@ static inline enum err push(struct out *s, enum out_kind kind, uint32_t left)
         return ERR_NOMEM;
     s->frames[s->depth++] = (struct out_frame){.kind = (uint8_t)kind, .left = left};
     return ERR_NONE;
-}
-
-/* ---- What is rare: reads at s->rd, writes to s->w ---- */
-
-struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF])
-{
-    uint8_t *o = buf;
-
-    if (!a.is_latin1)
-        return a.text;
-    for (size_t i = 0; i < a.text.len && i < ETF_ATOM_MAX_CHARS; i++)
-        o += utf8_encode(a.text.ptr[i], o);
-    return slice_of(buf, (size_t)(o - buf));
-}
-
-static enum err write_tagged_text(struct out *s, const char *opening, struct slice text)
-{
-    wr_str(s->w, opening);
-    json_write_string(s->w, text);
-    wr_u8(s->w, '}');
-    return s->w->err;
-}
-
-static enum err write_atom(struct out *s)
-{
-    uint8_t buf[OUT_ATOM_BUF];
-    struct etf_atom atom;
-    struct slice text;
-
-    if (!etf_read_atom(&s->rd, &atom))
-        return ERR_MALFORMED;
-    text = out_atom_text(atom, buf);
-    if (slice_eq_str(text, "true") || slice_eq_str(text, "false")) {
-        wr_slice(s->w, text);
-    } else if (slice_eq(text, s->null_atom)) {
-        wr_str(s->w, "null");
-    } else if (s->is_typed) {
-        return write_tagged_text(s, "{\"$atom\":", text);
-    } else {
-        json_write_string(s->w, text);
-    }
-    return s->w->err;
-}
-
-static enum err write_base64(struct out *s, const char *opening, struct slice bytes)
-{
-    wr_str(s->w, opening);
-    wr_u8(s->w, '"');
-    base64_write(s->w, bytes);
-    wr_u8(s->w, '"');
-    return s->w->err;
-}
-
-static enum err write_binary(struct out *s)
-{
-    struct slice bytes;
-    enum err e;
-
-    if (!etf_read_binary(&s->rd, &bytes))
-        return ERR_MALFORMED;
-    e = write_base64(s, "{\"$binary\":", bytes);
-    wr_u8(s->w, '}');
-    return e != ERR_NONE ? e : s->w->err;
-}
-
-static enum err write_bitstring(struct out *s)
-{
-    struct slice bytes;
-    unsigned bits;
-    enum err e;
-
-    if (!etf_read_bitstring(&s->rd, &bytes, &bits))
-        return ERR_MALFORMED;
-    if (bits == 8 || bytes.len == 0) {
-        /* A binary in a bitstring's form. */
-        if (!utf8_is_valid(bytes)) {
-            e = write_base64(s, "{\"$binary\":", bytes);
-            wr_u8(s->w, '}');
-            return e != ERR_NONE ? e : s->w->err;
-        }
-        json_write_string(s->w, bytes);
-        return s->w->err;
-    }
-    wr_reset(&s->scratch);
-    wr_slice(&s->scratch, bytes);
-    if (!wr_ok(&s->scratch))
-        return s->scratch.err;
-    /* What does not count may be anything; it must not look like something. */
-    s->scratch.buf[bytes.len - 1] &= (uint8_t)(0xFF << (8 - bits));
-    e = write_base64(s, "{\"$bitstring\":{\"bytes\":", wr_written(&s->scratch));
-    wr_printf(s->w, ",\"bits\":%u}}", bits);
-    return e != ERR_NONE ? e : s->w->err;
-}
-
-/* The bytes of the term at rd, self-contained, in base64. */
-static enum err write_verbatim(struct out *s)
-{
-    enum err e;
-
-    wr_reset(&s->scratch);
-    etf_write_version(&s->scratch);
-    e = etf_copy(&s->scratch, &s->rd);
-    if (e != ERR_NONE)
-        return e;
-    e = write_base64(s, "{\"$etf\":", wr_written(&s->scratch));
-    wr_u8(s->w, '}');
-    return e != ERR_NONE ? e : s->w->err;
-}
-
-static bool may_print(struct out *s, struct slice magnitude)
-{
-    uint64_t words = magnitude.len / 8 + 1;
-
-    if (magnitude.len > ETF_INTEGER_MAX_BYTES || words * words > s->big_budget)
-        return false;
-    s->big_budget -= words * words;
-    return true;
-}
-
-/* An integer in a big's form. */
-static enum err write_big(struct out *s)
-{
-    struct etf_rd start = s->rd;
-    struct slice magnitude;
-    bool negative, is_quoted;
-    uint64_t v = 0;
-    enum err e;
-
-    if (!etf_read_big(&s->rd, &negative, &magnitude))
-        return ERR_MALFORMED;
-    if (!may_print(s, magnitude)) {
-        s->rd = start;
-        return write_verbatim(s);
-    }
-    for (size_t i = magnitude.len; magnitude.len <= 8 && i > 0; i--)
-        v = v << 8 | magnitude.ptr[i - 1];
-    is_quoted = s->options->bigints_as_strings && (magnitude.len > 8 || v > SAFE_INTEGER_MAX);
-    if (is_quoted)
-        wr_str(s->w, s->is_typed ? "{\"$integer\":\"" : "\"");
-    e = etf_integer_print(s->w, negative, magnitude);
-    if (is_quoted)
-        wr_str(s->w, s->is_typed ? "\"}" : "\"");
-    return e != ERR_NONE ? e : s->w->err;
-}
-
-/* Pids, ports, references and external funs: text in a tag. */
-static enum err write_identity(struct out *s)
-{
-    struct etf_atom module, function;
-    const char *opening = NULL;
-    struct etf_pid pid;
-    struct etf_port port;
-    struct etf_ref ref;
-    uint64_t arity;
-
-    wr_reset(&s->scratch);
-    if (etf_read_pid(&s->rd, &pid)) {
-        opening = "{\"$pid\":";
-        etf_print_pid_text(&s->scratch, &pid);
-    } else if (etf_read_ref(&s->rd, &ref)) {
-        opening = "{\"$ref\":";
-        etf_print_ref_text(&s->scratch, &ref);
-    } else if (etf_read_port(&s->rd, &port)) {
-        opening = "{\"$port\":";
-        etf_print_port_text(&s->scratch, &port);
-    } else if (etf_read_export(&s->rd, &module, &function, &arity)) {
-        opening = "{\"$fun\":";
-        etf_print_fun_text(&s->scratch, module, function, arity);
-    }
-    if (!opening)
-        return ERR_MALFORMED;
-    return wr_ok(&s->scratch) ? write_tagged_text(s, opening, wr_written(&s->scratch)) : s->scratch.err;
-}
-
-static enum err write_old_float(struct out *s)
-{
-    double v;
-
-    if (!etf_read_float(&s->rd, &v))
-        return ERR_MALFORMED;
-    json_write_double(s->w, v);
-    return s->w->err;
-}
-
-/* ---- Lists of characters ---- */
-
-/* Does the list at rd hold printable characters and nothing else? */
-static bool is_charlist(struct etf_rd r)
-{
-    struct slice bytes;
-    uint32_t n;
-
-    if (etf_read_string(&r, &bytes)) {
-        for (size_t i = 0; i < bytes.len; i++) {
-            if (!utf8_is_printable(bytes.ptr[i]))
-                return false;
-        }
-        return bytes.len > 0;
-    }
-    if (!etf_read_list(&r, &n) || n == 0)
-        return false;
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t v;
-
-        if (!etf_read_int64(&r, &v) || v < 0 || v > 0x10FFFF || !utf8_is_printable((uint32_t)v))
-            return false;
-    }
-    return etf_read_nil(&r);
-}
-
-static enum err write_charlist(struct out *s)
-{
-    struct slice bytes;
-    uint32_t n;
-
-    wr_reset(&s->scratch);
-    if (etf_read_string(&s->rd, &bytes)) {
-        utf8_write_latin1(&s->scratch, bytes);
-    } else if (etf_read_list(&s->rd, &n)) {
-        for (int64_t v; n > 0 && etf_read_int64(&s->rd, &v); n--)
-            utf8_write(&s->scratch, (uint32_t)v);
-        if (!etf_read_nil(&s->rd))
-            return ERR_MALFORMED;
-    }
-    if (!wr_ok(&s->scratch))
-        return s->scratch.err;
-    json_write_string(s->w, wr_written(&s->scratch));
-    return s->w->err;
-}
-
-/* ---- Maps ---- */
-
-/* Must the map whose first key is at p be written as pairs? Without shapes only that key can tell. */
-static bool is_odd_map(struct out *s, const uint8_t *p)
-{
-    struct etf_rd r = s->rd;
-
-    if (s->has_shapes)
-        return s->shapes.buf[s->next_shape++];
-    r.rd.pos = p;
-    return out_key_kind(s, &r) == OUT_KEY_NONE;
-}
-
-/* A key that is an atom or an integer, as text in quotes. */
-static enum err write_key(struct out *s, struct out_frame *f)
-{
-    struct etf_rd start = s->rd;
-    enum out_key kind = out_key_kind(s, &s->rd);
-    uint8_t buf[OUT_ATOM_BUF];
-    struct etf_atom atom;
-    struct slice magnitude;
-    bool negative;
-    enum err e = ERR_NONE;
-    int64_t i;
-
-    f->kinds |= (uint8_t)kind;
-    if (kind == OUT_KEY_NONE || (!s->has_shapes && (f->kinds & (f->kinds - 1)))) {
-        s->wants_shapes = true;
-        return ERR_INVALID;
-    }
-    if (etf_read_atom(&start, &atom)) {
-        json_write_string(s->w, out_atom_text(atom, buf));
-        return s->w->err;
-    }
-    wr_u8(s->w, '"');
-    if (etf_read_int64(&start, &i))
-        json_write_int64(s->w, i);
-    else if (etf_read_big(&start, &negative, &magnitude))
-        e = etf_integer_print(s->w, negative, magnitude);
-    wr_u8(s->w, '"');
-    return e != ERR_NONE ? e : s->w->err;
 }
 
 /* ---- The loop ---- */
@@ -419,7 +142,7 @@ value:
             v = __builtin_bswap64(v);
 #endif
             v &= n == 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * n) - 1;
-            if (v <= SAFE_INTEGER_MAX || !quotes_big) {
+            if (v <= OUT_SAFE_INTEGER_MAX || !quotes_big) {
                 *o = '-';
                 o += p[2] != 0 && v != 0;
                 o = json_put_uint64(o, v);
@@ -427,9 +150,9 @@ value:
                 goto after_value;
             }
         }
-        CALL(write_big(s));
+        CALL(out_write_big(s));
         goto after_value;
-    case ETF_LARGE_BIG_EXT: CALL(write_big(s)); goto after_value;
+    case ETF_LARGE_BIG_EXT: CALL(out_write_big(s)); goto after_value;
     case ETF_NEW_FLOAT_EXT: {
         uint64_t bits;
         double v;
@@ -443,7 +166,7 @@ value:
         p += 9;
         goto after_value;
     }
-    case ETF_FLOAT_EXT: CALL(write_old_float(s)); goto after_value;
+    case ETF_FLOAT_EXT: CALL(out_write_old_float(s)); goto after_value;
     case ETF_SMALL_ATOM_UTF8_EXT:
         /* The two that are everywhere. */
         if (end - p >= 6 && memcmp(p + 1, "\x04true", 5) == 0) {
@@ -459,12 +182,12 @@ value:
             p += 7;
             goto after_value;
         }
-        CALL(write_atom(s));
+        CALL(out_write_atom(s));
         goto after_value;
     case ETF_ATOM_UTF8_EXT:
     case ETF_ATOM_EXT:
     case ETF_SMALL_ATOM_EXT:
-    case ETF_ATOM_CACHE_REF: CALL(write_atom(s)); goto after_value;
+    case ETF_ATOM_CACHE_REF: CALL(out_write_atom(s)); goto after_value;
     case ETF_BINARY_EXT:
         NEED(5);
         n = load_be32(p + 1);
@@ -477,7 +200,7 @@ value:
             if (done == JSON_COPY_BAD) {
                 p = text_end - n - 5;
                 o = base + mark;
-                CALL(write_binary(s));
+                CALL(out_write_binary(s));
                 goto after_value;
             }
             MAKE_ROOM();
@@ -485,7 +208,7 @@ value:
         MAKE_ROOM();
         *o++ = '"';
         goto after_value;
-    case ETF_BIT_BINARY_EXT: CALL(write_bitstring(s)); goto after_value;
+    case ETF_BIT_BINARY_EXT: CALL(out_write_bitstring(s)); goto after_value;
     case ETF_NIL_EXT:
         p++;
         PUT("[]");
@@ -495,8 +218,8 @@ value:
         n = load_be16(p + 1);
         NEED(3 + n);
         LEAVE();
-        if (joins_chars && is_charlist(s->rd)) {
-            CALL(write_charlist(s));
+        if (joins_chars && out_is_charlist(s->rd)) {
+            CALL(out_write_charlist(s));
             goto after_value;
         }
         *o++ = '[';
@@ -518,8 +241,8 @@ value:
         }
         LEAVE();
         is_odd = s->has_shapes && s->shapes.buf[s->next_shape++];
-        if (joins_chars && !is_odd && is_charlist(s->rd)) {
-            CALL(write_charlist(s));
+        if (joins_chars && !is_odd && out_is_charlist(s->rd)) {
+            CALL(out_write_charlist(s));
             goto after_value;
         }
         p += 5;
@@ -547,7 +270,7 @@ value:
             PUT("{}");
             goto after_value;
         }
-        if (is_odd_map(s, p)) {
+        if (out_is_odd_map(s, p)) {
             if (UNLIKELY((e = push(s, OUT_PAIR_KEY, n)) != ERR_NONE))
                 FAIL(e);
             PUT("{\"$map\":[[");
@@ -566,11 +289,11 @@ value:
     case ETF_REFERENCE_EXT:
     case ETF_NEW_REFERENCE_EXT:
     case ETF_NEWER_REFERENCE_EXT:
-    case ETF_EXPORT_EXT: CALL(write_identity(s)); goto after_value;
+    case ETF_EXPORT_EXT: CALL(out_write_identity(s)); goto after_value;
     case ETF_NEW_FUN_EXT:
     case ETF_FUN_EXT:
     case ETF_RECORD_EXT:
-    case ETF_LOCAL_EXT: CALL(write_verbatim(s)); goto after_value;
+    case ETF_LOCAL_EXT: CALL(out_write_verbatim(s)); goto after_value;
     default: FAIL(ERR_MALFORMED);
     }
 
@@ -611,7 +334,7 @@ key:
         MAKE_ROOM();
         *o++ = '"';
     } else {
-        CALL(write_key(s, f));
+        CALL(out_write_key(s, f));
         MAKE_ROOM();
     }
     *o++ = ':';

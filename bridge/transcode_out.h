@@ -63,6 +63,29 @@ enum out_key out_key_kind(const struct out *s, struct etf_rd *r);
 enum { OUT_ATOM_BUF = 2 * ETF_ATOM_MAX_CHARS };
 struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF]);
 
+/* JavaScript's Number.MAX_SAFE_INTEGER. */
+#define OUT_SAFE_INTEGER_MAX (((uint64_t)1 << 53) - 1)
+
+/* ---- bridge/transcode_leaf.c: each takes the term at s->rd ---- */
+
+enum err out_write_atom(struct out *s);
+enum err out_write_binary(struct out *s); /* one that is no text */
+enum err out_write_bitstring(struct out *s);
+/* An integer in a big's form. */
+enum err out_write_big(struct out *s);
+enum err out_write_old_float(struct out *s);
+/* Pids, ports, references and external funs: text in a tag. */
+enum err out_write_identity(struct out *s);
+/* The bytes of the term, self-contained, in base64. */
+enum err out_write_verbatim(struct out *s);
+/* Does the list at r hold printable characters and nothing else? */
+bool out_is_charlist(struct etf_rd r);
+enum err out_write_charlist(struct out *s);
+/* Must the map whose first key is at p be written as pairs? Without shapes only that key can tell. */
+bool out_is_odd_map(struct out *s, const uint8_t *p);
+/* A key that is an atom or an integer, as text in quotes. */
+enum err out_write_key(struct out *s, struct out_frame *f);
+
 /* ---- bridge/transcode_shape.c ---- */
 
 /* Fills s->shapes from the term at start. */
