@@ -24,7 +24,7 @@ enum {
 static const struct http_config defaults = {
     .host = "127.0.0.1",
     .max_body = (size_t)8 << 20,
-    .max_headers = (size_t)32 << 10,
+    .max_headers = (size_t)16 << 10,
     .max_connections = 20000,
     .max_in_flight = 100000,
     .idle_ms = 30000,

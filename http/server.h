@@ -86,7 +86,7 @@ struct http_config {
     size_t max_body;          /* bytes; 0: 8 MiB */
     uint64_t max_bodies; /* bytes of all bodies that are being read at once; 0: 256 MiB, or 4 * max_body if
                             that is more. Beyond, those over 16 KiB: 503 overloaded */
-    size_t max_headers;  /* bytes of request line and headers; 0: 32 KiB */
+    size_t max_headers;  /* bytes of request line and headers; 0: 16 KiB */
     unsigned max_connections; /* 0: 20,000 */
     unsigned max_in_flight;   /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
     uint64_t idle_ms; /* a connection on which nothing moves, rounded up to s; 0: 30,000. A head must be there
