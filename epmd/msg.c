@@ -14,6 +14,16 @@ bool epmd_name_is_valid(struct slice name)
            utf8_count(name) <= EPMD_NAME_CHARS;
 }
 
+/* A line break in a name would be a line of its own in the answer to NAMES: another node, at another port. */
+static bool has_control(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < ' ' || s.ptr[i] == 0x7F ||
+            (s.ptr[i] == 0xC2 && i + 1 < s.len && s.ptr[i + 1] < 0xA0)) /* U+0080 to U+009F */
+            return true;
+    return false;
+}
+
 /* ---- requests ---- */
 
 static enum err wrong(const char **ret_text, enum err e, const char *text)
@@ -42,6 +52,8 @@ static enum err read_alive2(struct rd *r, struct epmd_entry *ret, const char **r
         return wrong(ret_text, ERR_TOO_LARGE, "the name or the extra data is too long");
     if (!utf8_is_valid(ret->name))
         return wrong(ret_text, ERR_INVALID, "the name is not UTF-8");
+    if (has_control(ret->name))
+        return wrong(ret_text, ERR_INVALID, "the name has a control character in it");
     if (!epmd_name_is_valid(ret->name))
         return wrong(ret_text, ERR_TOO_LARGE, "the name has more than 255 characters");
     return ERR_NONE;

@@ -69,7 +69,8 @@ struct epmd_request {
 /*
  * One request without its length. ret_text (may be NULL) says what was wrong. ERR_MALFORMED: a length that
  * lies, a name that is none; ERR_UNSUPPORTED: another tag. ERR_TOO_LARGE: a name or extra that is too long;
- * or ERR_INVALID: a name that is not UTF-8, both in an ALIVE2 only, which then is answered with a refusal
+ * or ERR_INVALID: a name that is not UTF-8 or has control characters, both in an ALIVE2 only, which then is
+ * answered with a refusal
  * (*ret is filled but for the entry). Bytes after the extra of an ALIVE2, and one NUL after a PORT2's name,
  * are let pass, as OTP's epmd does.
  */

@@ -193,11 +193,14 @@ def test_a_daemon_listens_when_its_first_process_ends():
 
 def test_debug_tells_what_happens():
     server = Server(OURS, "-d", "-d")
-    held, _ = server.register(b"a\nb\x1b[31m")
+    held, _ = server.register(b"kv")
     held.close()
+    refused, reply = server.register(b"a\nb\x1b[31m")
+    equal(reply[:2], b"v\1", "a name with control characters")
+    refused.close()
     peers.eventually(lambda: server.names() == [], "the name is gone")
     text = server.stderr()
-    for words in ("epmd running - daemon = 0", "** got ALIVE2_REQ", "registering 'a?b?[31m:", "unregistering 'a?b?[31m:",
+    for words in ("epmd running - daemon = 0", "** got ALIVE2_REQ", "registering 'kv:", "unregistering 'kv:", "character in it a?b?[31m",
                   "Local peer connected", "** got NAMES_REQ"):
         check(words in text, f"not said: {words}\n{text}")
     server.stop()

@@ -158,8 +158,13 @@ static void names_that_are_none_are_told_apart(void **state)
         {"a\0", 2, ERR_MALFORMED},
         {"\xff", 1, ERR_INVALID},
         {"\xc3", 1, ERR_INVALID},
-        {"\xed\xa0\x80", 3, ERR_INVALID}, /* a surrogate */
-        {"\xc0\xaf", 2, ERR_INVALID},     /* longer than needed */
+        {"\xed\xa0\x80", 3, ERR_INVALID},         /* a surrogate */
+        {"\xc0\xaf", 2, ERR_INVALID},             /* longer than needed */
+        {"a\nname b at port 1", 18, ERR_INVALID}, /* would be two in a list */
+        {"\x1b[31m", 5, ERR_INVALID},
+        {"a\x7f", 2, ERR_INVALID},
+        {"\xc2\x9b", 2, ERR_INVALID}, /* a terminal's CSI */
+        {"\xc2\xa0", 2, ERR_NONE},
         {"a b", 3, ERR_NONE},
         {"gr\xc3\xbc\xc3\x9f", 6, ERR_NONE},
         {"\xf0\x9f\x98\x88", 4, ERR_NONE},
