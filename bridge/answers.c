@@ -36,14 +36,20 @@ void answer_accepted(struct gateway *g, const struct exchange *x)
     answer_empty(g, x, 202);
 }
 
+void answer_too_large(struct gateway *g, const struct exchange *x)
+{
+    static const struct http_problem too_large = {
+        .code = "reply-too-large",
+        .detail = "the reply is larger than --max-reply allows; the callee has done what it was asked",
+        .was_sent = true};
+
+    http_answer_problem(g->http, x->http_id, &too_large);
+}
+
 void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
                  const struct etf_atoms *atoms)
 {
     struct http_response response = {.status = status, .content_type = http_media_name(x->out)};
-    struct http_problem too_large = {
-        .code = "reply-too-large",
-        .detail = "the reply is larger than --max-reply allows; the callee has done what it was asked",
-        .was_sent = true};
     struct http_header header;
     char applied[APPLIED_MAX];
     struct wr w;
@@ -56,7 +62,7 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
         e = w.err;
     }
     if (e == ERR_TOO_LARGE) {
-        http_answer_problem(g->http, x->http_id, &too_large);
+        answer_too_large(g, x);
     } else if (e != ERR_NONE) {
         errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
     } else {

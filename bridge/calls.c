@@ -130,16 +130,22 @@ static void keep_node_name(struct exchange *x)
     snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(x->target.node));
 }
 
-static void request(struct gateway *g, struct exchange *x)
+enum node_verb calls_node_verb(enum verb verb)
 {
     static const enum node_verb verbs[] = {
         [VERB_CALL] = NODE_CALL, [VERB_CAST] = NODE_CAST, [VERB_SEND] = NODE_SEND, [VERB_EXIT] = NODE_EXIT};
+
+    return verbs[verb];
+}
+
+static void request(struct gateway *g, struct exchange *x)
+{
     struct node_target target = target_for_node(&x->target);
     enum err e;
 
     target.from = x->from;
-    e = node_request(g->node, verbs[x->verb], &target, exchange_term(g, x), x->uses | x->target.uses,
-                     exchange_left_ms(x), calls_done, g, x->id, &x->op);
+    e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
+                     x->uses | x->target.uses, exchange_left_ms(x), calls_done, g, x->id, &x->op);
     if (e != ERR_NONE) {
         calls_fail(g, x, e);
     } else if (x->op == 0) {
@@ -153,6 +159,10 @@ void calls_perform(struct gateway *g, struct exchange *x)
     keep_node_name(x);
     if (x->target.kind == TARGET_FUNCTION)
         rpc_perform(g, x);
+    else if (x->target.kind == TARGET_GLOBAL)
+        found_global(g, x);
+    else if (x->target.kind == TARGET_GROUP)
+        found_group(g, x);
     else if (x->target.kind == TARGET_NAME && (x->verb == VERB_EXIT || x->verb == VERB_LOOK))
         inspect_whereis(g, x);
     else if (x->verb == VERB_LOOK)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "bridge/internal.h"
+#include "etf/write.h"
 #include "http/problem.h"
 
 /* What an error means when it ends a request. %s in detail is the node; hint, if any: what to do about it. */
@@ -144,12 +145,63 @@ static void answer_failure(struct gateway *g, const struct exchange *x, const st
     wr_fini(&stack);
 }
 
+static const struct meaning *meaning_of_result(const struct node_result *r)
+{
+    if (r->err == ERR_CALLEE_EXIT && r->exception)
+        return &function_failed;
+    return meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
+}
+
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
-    const struct meaning *m =
-        meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
+    answer_failure(g, x, meaning_of_result(r), r);
+}
 
-    answer_failure(g, x, r->err == ERR_CALLEE_EXIT && r->exception ? &function_failed : m, r);
+static void write_text(struct wr *w, const char *key, struct slice text)
+{
+    etf_write_binary(w, slice_of_str(key));
+    etf_write_binary(w, text);
+}
+
+static void write_bool(struct wr *w, const char *key, bool value)
+{
+    etf_write_binary(w, slice_of_str(key));
+    etf_write_atom_str(w, value ? "true" : "false");
+}
+
+static void write_copy(struct wr *w, const char *key, struct slice term, const struct etf_atoms *atoms)
+{
+    struct etf_rd rd = etf_rd_of(term, atoms);
+
+    if (term.len == 0)
+        return;
+    etf_write_binary(w, slice_of_str(key));
+    if (etf_copy(w, &rd) != ERR_NONE)
+        wr_fail(w, ERR_NOMEM);
+}
+
+void errors_write(struct wr *w, const struct node_result *r, struct slice node)
+{
+    const struct meaning *m = meaning_of_result(r);
+    bool has_reason = r->err == ERR_CALLEE_EXIT;
+    uint32_t pairs = 4 + has_reason;
+    struct wr detail;
+
+    wr_init(&detail, SIZE_MAX);
+    write_detail(&detail, m, node, r->text);
+    if (has_reason)
+        pairs += (r->term.len > 0) + (r->stacktrace.len > 0);
+    etf_write_map(w, pairs);
+    write_text(w, "code", slice_of_str(m->code));
+    write_text(w, "detail", wr_ok(&detail) ? slice_of(detail.buf, detail.len - 1) : slice_of_str(m->detail));
+    write_bool(w, "sent", r->was_sent);
+    write_bool(w, "retryable", m->is_retryable);
+    if (has_reason) {
+        write_text(w, "class", slice_of_str(r->exception ? r->exception : "exit"));
+        write_copy(w, "reason", r->term, r->atoms);
+        write_copy(w, "stacktrace", r->stacktrace, r->atoms);
+    }
+    wr_fini(&detail);
 }
 
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r)

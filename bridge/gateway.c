@@ -43,6 +43,8 @@ static const char *const verbose_query[] = {"verbose", NULL};
 const struct http_route gateway_routes[] = {
     PROCESS("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
     PROCESS("/v1/pids/{pid}", TARGET_PID, NULL),
+    PROCESS("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
+    PROCESS("/v1/groups/{scope}/{group}", TARGET_GROUP, GROUP_QUERY),
     {"POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, TARGET_BODY},
     {"POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, TARGET_BODY},
     {"POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, TARGET_BODY},
@@ -156,6 +158,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     loop_random(&g->seed, sizeof g->seed);
     atoms_init(&g->atoms, config->atom_budget, g->seed);
     idtab_init(&g->exchanges);
+    idtab_init(&g->parts);
     idtab_init(&g->inboxes);
     idtab_init(&g->ties);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
@@ -203,10 +206,12 @@ void gateway_stop(struct gateway *g)
     loop_timer_free(g->inbox_timer);
     node_on_atom(g->node, NULL, NULL);
     http_server_stop(g->http);
-    CHECK(g->exchanges.count == 0 && g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);
+    CHECK(g->exchanges.count == 0 && g->parts.count == 0);
+    CHECK(g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);
     idtab_fini(&g->inboxes);
     idtab_fini(&g->ties);
     idtab_fini(&g->exchanges);
+    idtab_fini(&g->parts);
     atoms_fini(&g->atoms);
     wr_fini(&g->term);
     wr_fini(&g->scratch);

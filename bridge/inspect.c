@@ -111,6 +111,17 @@ void inspect_whereis(struct gateway *g, struct exchange *x)
 
 /* ---- process_info ---- */
 
+void inspect_write_args(struct wr *w, const struct etf_pid *pid)
+{
+    etf_write_list(w, 2);
+    etf_write_pid(w, pid);
+    etf_write_list(w, ITEM_COUNT);
+    for (size_t i = 0; i < ITEM_COUNT; i++)
+        etf_write_atom_str(w, items[i]);
+    etf_write_nil(w);
+    etf_write_nil(w);
+}
+
 static void write_key(struct wr *w, const char *key)
 {
     etf_write_binary(w, slice_of_str(key));
@@ -128,13 +139,13 @@ static void write_value(struct wr *w, const struct exchange *x, const char *item
 }
 
 /* [{Item, Value}, …], as asked for, becomes a map with the pid and each item. */
-static bool write_info(struct wr *w, const struct exchange *x, struct etf_rd rd)
+bool inspect_write(struct wr *w, const struct exchange *x, const struct etf_pid *pid, struct etf_rd rd)
 {
     uint32_t count;
 
     etf_write_map(w, ITEM_COUNT + 1);
     write_key(w, "pid");
-    etf_write_pid(w, &x->target.pid);
+    etf_write_pid(w, pid);
     if (!etf_read_list(&rd, &count) || count != ITEM_COUNT)
         return false;
     for (size_t i = 0; i < ITEM_COUNT; i++) {
@@ -162,7 +173,7 @@ static void informed(void *ctx, uint64_t id, const struct node_result *r)
     if (!x)
         return;
     wr_reset(&g->scratch);
-    if (write_info(&g->scratch, x, etf_rd_of(r->term, r->atoms)))
+    if (inspect_write(&g->scratch, x, &x->target.pid, etf_rd_of(r->term, r->atoms)))
         answer_term(g, x, 200, wr_written(&g->scratch), NULL);
     else
         http_answer_problem(g->http, x->http_id, &odd);
@@ -184,12 +195,6 @@ void inspect_perform(struct gateway *g, struct exchange *x)
     if (!exchange_keep(g, x))
         return;
     body_reuse(&g->scratch);
-    etf_write_list(&g->scratch, 2);
-    etf_write_pid(&g->scratch, &x->target.pid);
-    etf_write_list(&g->scratch, ITEM_COUNT);
-    for (size_t i = 0; i < ITEM_COUNT; i++)
-        etf_write_atom_str(&g->scratch, items[i]);
-    etf_write_nil(&g->scratch);
-    etf_write_nil(&g->scratch);
+    inspect_write_args(&g->scratch, &x->target.pid);
     ask(g, x, "process_info", informed);
 }

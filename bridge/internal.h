@@ -18,6 +18,8 @@ struct gateway {
     struct gateway_config config; /* with the defaults filled in */
     struct atoms atoms;
     struct idtab exchanges;
+    struct idtab parts;         /* bridge/fan.c: of exchanges that go to many */
+    uint32_t turn;              /* which member of a group is next */
     struct idtab inboxes, ties; /* struct inbox, struct tie */
     size_t kept_inboxes;
     struct loop_timer *inbox_timer; /* looks after those that are kept, while there are any */
@@ -111,6 +113,9 @@ void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r);
 /* An rpc whose function does not exist. */
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r);
+/* The same as a term: a map of code, detail, sent, retryable, and class, reason, stacktrace where there are.
+ */
+void errors_write(struct wr *w, const struct node_result *r, struct slice node);
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f);
 void errors_answer_parameter(struct gateway *g, uint64_t http_id, const char *parameter, const char *detail);
 
@@ -122,6 +127,7 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
 /* The same, by ?unwrap=ok. */
 void answer_reply(struct gateway *g, const struct exchange *x, struct slice term,
                   const struct etf_atoms *atoms);
+void answer_too_large(struct gateway *g, const struct exchange *x);
 void answer_accepted(struct gateway *g, const struct exchange *x);
 /* object: a json_t, taken; NULL answers 500. */
 void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object);
@@ -174,6 +180,13 @@ void calls_fail(struct gateway *g, struct exchange *x, enum err e);
 /* For node_request: how a call, cast, send, exit ended. */
 void calls_done(void *ctx, uint64_t id, const struct node_result *r);
 
+enum node_verb calls_node_verb(enum verb verb); /* CALL, CAST, SEND, EXIT */
+
+/* ---- bridge/found.c: the exchange's target becomes a process that the name stands for, and calls_perform
+ * goes on ---- */
+void found_global(struct gateway *g, struct exchange *x);
+void found_group(struct gateway *g, struct exchange *x);
+
 /* ---- bridge/envelope.c ---- */
 /* The body that names its target: x->target, x->timeout, x->from, and the request in g->term; x->options is
  * set. False and answered. */
@@ -189,6 +202,10 @@ void rpc_perform(struct gateway *g, struct exchange *x);
 /* ---- bridge/inspect.c ---- */
 /* GET of a process. */
 void inspect_perform(struct gateway *g, struct exchange *x);
+/* The arguments of process_info, and the map made of what it gave; false: it is none. */
+void inspect_write_args(struct wr *w, const struct etf_pid *pid);
+MUST_USE bool inspect_write(struct wr *w, const struct exchange *x, const struct etf_pid *pid,
+                            struct etf_rd info);
 /* Asks where {name, node} of the target is; it becomes that pid, and calls_perform goes on. */
 void inspect_whereis(struct gateway *g, struct exchange *x);
 

@@ -18,6 +18,21 @@
  * the node is up. */
 MUST_USE enum err node_pg_start(struct node *n, struct slice scope);
 
+/*
+ * Waits until each node that is connected now has said who is in the scope, or that it has no such scope:
+ * before that, a scope that was just started knows nobody. looks_again: nodes that had none are asked once
+ * more. ret_op 0: it is so already; else done is called once, with ERR_NONE, ERR_TIMEOUT (some nodes say
+ * nothing), ERR_NOT_FOUND (the scope has ended), ERR_CANCELLED. Errors at once: ERR_NOT_FOUND: no such scope;
+ * ERR_NOMEM, ERR_CLOSED.
+ */
+MUST_USE enum err node_pg_sync(struct node *n, struct slice scope, bool looks_again, uint64_t timeout_ms,
+                               node_done_fn *done, void *ctx, uint64_t id, uint64_t *ret_op);
+/* done is not called. Unknown: ignored. */
+void node_pg_sync_cancel(struct node *n, uint64_t op);
+/* Ends the scope if nobody would miss it: it has no members, no other node has it, and nobody waits for it or
+ * monitors it. */
+void node_pg_drop_unused(struct node *n, struct slice scope);
+
 /* pg:join(Scope, Group, self()): one may join several times, and leaves as often, or by its end.
  * ERR_NOT_FOUND: no such scope; ERR_NOPROC; ERR_NOMEM; or what is wrong with the term. */
 MUST_USE enum err node_pg_join(struct node_self self, struct slice scope, struct slice group);

@@ -11,10 +11,12 @@ enum {
     MAX_PEERS = 4096,    /* scopes of other nodes */
 };
 
-/* A connected node, and whether its scope is known. */
+/* A connected node, and whether its scope is known. It is settled once its scope has said who is in it, or
+ * once the node has said that it has none: that is what the probe is for, a monitor of the scope's name. */
 struct pg_node {
     struct pg_node *next;
-    bool is_known;
+    bool is_known, is_settled;
+    uint64_t probe;    /* 0: none */
     struct slice name; /* stands in text */
     uint8_t text[];
 };
@@ -126,6 +128,44 @@ static void look_in(const struct pg_scope *s, uint64_t ms)
         LOG(LOG_WARN, "no-timer", LOG_SLICE("scope", s->name));
 }
 
+static void settle(struct pg_scope *s, struct pg_node *at)
+{
+    node_demonitor(s->self, at->probe);
+    at->probe = 0;
+    at->is_settled = true;
+}
+
+/* Asks the node for its scope, and whether it has one: in this order, so that its answers come in this order.
+ */
+static void probe(struct pg_scope *s, struct pg_node *at)
+{
+    struct node_dest what = {.kind = NODE_DEST_NAME, .name = s->name, .node = at->name};
+
+    const struct link *l = link_find(s->self.node, at->name);
+
+    if (!l || l->state != LINK_UP)
+        return; /* nodedown is on its way */
+    discover_node(s, at->name);
+    if (at->probe)
+        return;
+    at->is_settled = node_monitor(s->self, &what, &at->probe) != ERR_NONE;
+}
+
+void pg_scope_look(struct pg_scope *s)
+{
+    for (struct pg_node *at = s->nodes; at; at = at->next)
+        if (!at->is_known)
+            probe(s, at);
+}
+
+bool pg_scope_is_settled(const struct pg_scope *s)
+{
+    for (const struct pg_node *at = s->nodes; at; at = at->next)
+        if (!at->is_settled)
+            return false;
+    return true;
+}
+
 static void add_node(struct pg_scope *s, struct slice name)
 {
     struct pg_node *at = find_node(s, name);
@@ -140,7 +180,7 @@ static void add_node(struct pg_scope *s, struct slice name)
     }
     if (at->is_known)
         return;
-    discover_node(s, name);
+    probe(s, at);
     look_in(s, FIRST_LOOK_MS);
 }
 
@@ -159,10 +199,12 @@ static void nodedown(struct node_self self, void *state, struct slice name)
     for (struct pg_node **at = &s->nodes; gone && *at; at = &(*at)->next) {
         if (*at == gone) {
             *at = gone->next;
+            node_demonitor(s->self, gone->probe);
             mem_free(gone);
             break;
         }
     }
+    pg_await_check(s);
 }
 
 static void timeout(struct node_self self, void *state)
@@ -233,6 +275,16 @@ static void discovered(struct pg_scope *s, struct pg_owner *peer, bool is_new)
     wr_fini(&w);
 }
 
+/* The node has said who is in the scope, or that it has none. */
+static void node_heard(struct pg_scope *s, struct slice node)
+{
+    struct pg_node *at = find_node(s, node);
+
+    if (at)
+        settle(s, at);
+    pg_await_check(s);
+}
+
 struct change {
     struct pg_scope *s;
     struct pg_owner *peer;
@@ -267,6 +319,7 @@ static void changed(struct pg_scope *s, struct pg_owner *peer, const struct pg_m
         pg_sync_begin(peer);
         e = pg_msg_each(m, fresh, &c);
         pg_sync_end(&s->view, peer);
+        node_heard(s, peer->pid.node.text);
     } else {
         e = pg_msg_each(m, change, &c);
     }
@@ -312,6 +365,10 @@ static void down(struct node_self self, void *state, uint64_t monitor, const str
     bool is_local;
 
     (void)self;
+    if (what->kind == NODE_DEST_NAME) {
+        node_heard(s, what->node);
+        return;
+    }
     if (pg_watch_down(s, monitor) || !o || o->monitor != monitor)
         return;
     is_local = o->is_local;
@@ -332,6 +389,7 @@ static void ended(struct node_self self, void *state, struct etf_rd reason)
 
     (void)self;
     (void)reason;
+    pg_await_end(s);
     pg_watch_end(s);
     while (s->nodes) {
         struct pg_node *next = s->nodes->next;

@@ -3,7 +3,8 @@
  * other nodes.
  *
  * Made by pg_scope_start; ends with its process. pg.c is what programs call, pg_watch.c who is told of
- * changes, pg_view.h who is in which group, pg_msg.h what is said between scopes.
+ * changes, pg_await.c who waits for all nodes, pg_view.h who is in which group, pg_msg.h what is said between
+ * scopes.
  */
 #ifndef ERLGATE_NODE_PG_SCOPE_H
 #define ERLGATE_NODE_PG_SCOPE_H
@@ -14,6 +15,7 @@
 
 struct pg_node;
 struct pg_subscriber;
+struct pg_waiter;
 
 struct pg_scope {
     struct node_self self;
@@ -21,6 +23,7 @@ struct pg_scope {
     struct pg_view view;
     struct pg_node *nodes;             /* owned: those connected */
     struct pg_subscriber *subscribers; /* owned: pg_watch.c */
+    struct pg_waiter *waiters;         /* processes of their own: pg_await.c */
     uint8_t text[];
 };
 
@@ -31,6 +34,16 @@ MUST_USE enum err pg_scope_start(struct node *n, struct slice name);
 void pg_scope_announce(struct pg_scope *s, bool is_join, const struct etf_pid *pid, struct slice group);
 /* The group's name as the view has it, in ret, which is yours to end whatever comes of it. */
 MUST_USE enum err pg_scope_canonical(struct slice group, struct wr *ret);
+
+/* Nodes whose scope is not known are asked once more. */
+void pg_scope_look(struct pg_scope *s);
+/* Has each connected node said who is in it, or that it has no such scope? */
+bool pg_scope_is_settled(const struct pg_scope *s);
+
+/* pg_await.c */
+/* A node has been heard of, or has gone: if that was the last, those who wait are told. */
+void pg_await_check(struct pg_scope *s);
+void pg_await_end(struct pg_scope *s);
 
 /* pg_watch.c */
 void pg_watch_changed(void *scope, const struct pg_group *g, const struct etf_pid *pid, int64_t times);

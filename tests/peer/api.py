@@ -194,6 +194,172 @@ def test_looking_by_pid(release):
     problem(ask("GET", f"/v1/pids/{segment(dead)}"), 404, "noproc", sent=True)
 
 
+# ---- global
+
+
+def registered(release, process, term):
+    """A server that may be killed, under a name of the release's own global."""
+    mortal(release, process)
+    PEERS[release].eval(f"case global:whereis_name({term}) of undefined -> yes = global:register_name({term}, whereis({process})); _ -> ok end")
+
+
+def own(release, term):
+    """No two releases have the same name, for all of them are asked."""
+    return f"{{{term}, {release}}}"
+
+
+def only(release):
+    """The other nodes have no say: they are not connected."""
+    for other in RELEASES:
+        if other != release:
+            HTTP.delete(node_path(other))
+
+
+@each("POST /v1/global/{name}/call, /cast, /send, /exit; GET")
+def test_global(release):
+    HTTP.put(node_path(release))
+    for process, term in (("named1", own(release, "global_kv")), ("named2", own(release, "{global, [1, <<\"k\">>]}"))):
+        registered(release, process, term)
+        path = f"/v1/global/{segment(term)}"
+        answers("POST", path + "/call?syntax=erlang", "{echo, {by, global}}", "{by,global}")
+        accepted(path + "/cast?syntax=erlang", "one")
+        accepted(path + "/send?syntax=erlang", "two")
+        equal(ask("GET", path + "?syntax=erlang", accept=JSON).json["registered_name"], process, "GET")
+        for verb, term_sent in (("call", "{echo, 1}"), ("cast", "three"), ("send", "four")):
+            to = {"global": {"$erl": term}}
+            equal(ask("POST", f"/v1/{verb}", envelope(to, {"$erl": term_sent}), type=JSON).status, 200 if verb == "call" else 202, verb)
+        answers("POST", process_path(release, process) + "/call", "seen", "[{cast,one},{info,two},{cast,three},{info,four}]")
+        accepted(path + "/exit?syntax=erlang", "kill")
+        eventually(lambda: is_gone(release, process), "it is killed")
+        eventually(lambda: PEERS[release].eval(f"global:whereis_name({term})") == "undefined", "global has noticed")
+        problem(ask("POST", path + "/exit?syntax=erlang", "kill"), 404, "noproc", sent=True)
+    # An atom needs no syntax; and in a body a bare string is one.
+    registered(release, "named3", f"'plain/{release}'")
+    answers("POST", f"/v1/global/{segment(f'plain/{release}')}/call", "{echo, 1}", "1")
+    says("call", envelope({"global": f"plain/{release}"}, {"$erl": "{echo, 1}"}), "1")
+    problem(ask("POST", "/v1/global/never_registered/call", "x"), 404, "noproc", sent=True)
+
+
+def test_global_without_a_node():
+    gate = Gateway("alone@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port)
+    for path in ("/v1/global/x/call", "/v1/groups/pg/x/call"):
+        problem(gate.http.post(path, "1", ERL), 503, "no-connection", sent=False)
+    gate.stop()
+
+
+# ---- Groups
+
+
+GROUP_TERMS = ("workers", "{room, <<\"a/b\">>, 1}", "[]", "\"kv\"")
+
+
+def join(release, group, scope="pg", count=3):
+    """Members w1, w2, …; the last has joined twice."""
+    for i in range(1, count + 1):
+        mortal(release, f"w{i}")
+        PEERS[release].eval(f"pg:join({scope}, {group}, whereis(w{i}))")
+
+
+def leave(release, group, scope="pg"):
+    PEERS[release].eval(f"[pg:leave({scope}, {group}, P) || P <- pg:get_local_members({scope}, {group})]")
+
+
+@each("POST /v1/groups/{scope}/{group}/call?to=any")
+def test_calls_to_any_of_a_group(release):
+    for group in GROUP_TERMS:
+        join(release, own(release, group))
+        HTTP.put(node_path(release))
+        path = f"/v1/groups/pg/{segment(own(release, group))}/call?syntax=erlang"
+        pids = {ask("POST", path + more, "whoami").text for more in ("", "&to=any", "&to=any", "&to=any")}
+        equal(len(pids), 3, "each has its turn")
+        says("call", envelope({"scope": "pg", "group": {"$erl": own(release, group)}}, {"$erl": "{echo, {me}}"}), "{me}")
+        leave(release, own(release, group))
+        eventually(lambda: ask("POST", path, "whoami").status == 404, "the group is empty")
+        problem(ask("POST", path, "whoami"), 404, "noproc", sent=False)
+    # A name of one's own is an atom.
+    PEERS[release].eval(f"pg:join('g/{release}', whereis(w1))")
+    path = f"/v1/groups/pg/{segment('g/' + release)}"
+    eventually(lambda: ask("POST", path + "/call", "{echo, 1}").status == 200, "it has joined")
+    says("call", envelope({"scope": "pg", "group": f"g/{release}", "mode": "any"}, {"$erl": "{echo, 2}"}), "2")
+
+
+@each("POST /v1/groups/{scope}/{group}/call?to=all")
+def test_calls_to_all_of_a_group(release):
+    group = own(release, "all")
+    join(release, group)
+    only(release)
+    path = f"/v1/groups/pg/{segment(group)}"
+    reply = eventually(lambda: ask("POST", path + "/call?syntax=erlang&to=all", "{echo, here}", accept=TYPED).json, "members")
+    equal(sorted(p["pid"]["$pid"] for p in reply), sorted(pid_of(release, f"w{i}") for i in (1, 2, 3)), "pids")
+    check(all(p["reply"] == {"$atom": "here"} for p in reply), reply)
+    to = {"scope": "pg", "group": {"$erl": group}, "mode": "all"}
+    equal(len(ask("POST", "/v1/call", envelope(to, {"$erl": "{echo, 1}"}), type=JSON, accept=JSON).json), 3, "by body")
+    # Each fails for itself.
+    PEERS[release].eval("sys:suspend(w1)")
+    reply = ask("POST", path + "/call?syntax=erlang&to=all&timeout=300", "{echo, here}", accept=JSON).json
+    equal(sorted("reply" if "reply" in p else p["error"]["code"] for p in reply), ["reply", "reply", "timeout"], reply)
+    equal({p["error"]["sent"] for p in reply if "error" in p}, {True}, "sent")
+    PEERS[release].eval("sys:resume(w1)")
+    reply = ask("POST", path + "/call?syntax=erlang&to=all", "{leave, {odd, 1}}", accept=JSON).json
+    equal([(p["error"]["code"], p["error"]["reason"], p["error"]["class"]) for p in reply], [("callee-exit", ["odd", 1], "exit")] * 3, reply)
+    problem(ask("POST", path + "/call?syntax=erlang&to=all&unwrap=ok", "x"), 400, "bad-parameter", sent=False)
+
+
+@each("POST /v1/groups/{scope}/{group}/cast, /send, /exit; GET")
+def test_groups(release):
+    group = own(release, "some")
+    join(release, group)
+    path = f"/v1/groups/pg/{segment(group)}"
+    only(release)
+    infos = eventually(lambda: ask("GET", path + "?syntax=erlang", accept=JSON).json, "members")
+    equal(sorted(i["registered_name"] for i in infos), ["w1", "w2", "w3"], "GET")
+    check(ask("GET", path + "?syntax=erlang&to=any", accept=JSON).json["registered_name"] in ("w1", "w2", "w3"), "GET of any")
+    for i in (1, 2, 3):
+        answers("POST", process_path(release, f"w{i}") + "/call", "forget", "ok")
+    accepted(path + "/cast?syntax=erlang", "one")
+    accepted(path + "/send?syntax=erlang&to=all", "two")
+    accepted(path + "/cast?syntax=erlang&to=any", "three")
+    got = [ask("POST", process_path(release, f"w{i}") + "/call", "seen").text.strip() for i in (1, 2, 3)]
+    equal(sorted(got), ["[{cast,one},{info,two},{cast,three}]", "[{cast,one},{info,two}]", "[{cast,one},{info,two}]"], "seen")
+    accepted("/v1/send", envelope({"scope": "pg", "group": {"$erl": group}}, 4), type=JSON)
+    eventually(lambda: ask("POST", process_path(release, "w1") + "/call", "seen").text.strip().endswith("{info,4}]"), "by body")
+    accepted(path + "/exit?syntax=erlang", "kill")
+    eventually(lambda: all(is_gone(release, f"w{i}") for i in (1, 2, 3)), "all are killed")
+
+
+@each("a pg scope of one's own; one that nobody has")
+def test_scopes(release):
+    scope = f"scope{release}"
+    path = f"/v1/groups/{scope}/kv/call"
+    problem(ask("POST", path, "whoami"), 404, "noproc", sent=False)
+    PEERS[release].eval(f"pg:start({scope})")
+    join(release, "kv", scope, 1)
+    HTTP.put(node_path(release))
+    # The first request is answered: it waits until the scope is known, however long that takes.
+    answers("POST", path, "{echo, found}", "found")
+    accepted(f"/v1/groups/{scope}/kv/send", "x")
+    # A scope that starts later is found by the next request.
+    later = f"later{release}"
+    problem(ask("POST", f"/v1/groups/{later}/kv/call", "x"), 404, "noproc", sent=False)
+    PEERS[release].eval(f"pg:start({later})")
+    join(release, "kv", later, 1)
+    answers("POST", f"/v1/groups/{later}/kv/call", "{echo, found}", "found")
+    PEERS[release].eval(f"[gen_server:stop(S) || S <- [{scope}, {later}]]")
+    for gone in (scope, later):
+        eventually(lambda: ask("POST", f"/v1/groups/{gone}/kv/call", "whoami").status == 404, "the scope has gone")
+
+
+def test_a_scope_with_a_name_of_ours():
+    problem(ask("POST", "/v1/groups/net_kernel/x/call", "1"), 409, "name-taken", sent=False)
+
+
+def test_scopes_that_nobody_has_leave_nothing():
+    before = GATE.self()["processes"]
+    for i in range(50):
+        problem(ask("POST", f"/v1/groups/nobody{i}/x/send", "1"), 404, "noproc", sent=False)
+    eventually(lambda: GATE.self()["processes"] <= before, "no process is left of them")
+
+
 # ---- All names in the body
 
 
@@ -366,9 +532,13 @@ def test_what_an_old_node_cannot_take():
 
 
 def test_nothing_is_left():
-    me = GATE.self()
-    equal((me["calls"], me["processes"]), (0, AT_FIRST["processes"]), f"counts: {me}")
+    for scope in ("scope", "later"):
+        for release in RELEASES:  # a scope goes with the next request that finds nobody in it
+            problem(ask("POST", f"/v1/groups/{scope}{release}/kv/call", "x"), 404, "noproc")
+    # One process is left: the scope pg, which the nodes have too.
+    eventually(lambda: GATE.self()["processes"] == AT_FIRST["processes"] + 1 and GATE.self()["calls"] == 0, f"nothing is left: {GATE.self()}")
     for release in RELEASES:
+        HTTP.put(node_path(release))
         check(GATE.is_connected(name(release)), name(release), "is not connected")
     GATE.stop()
 

@@ -1,0 +1,233 @@
+/*
+ * found: names that stand for processes somewhere in the cluster: those of `global`, and pg's groups. Once it
+ * is known which process is meant, the exchange's target is that.
+ */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "bridge/fan.h"
+#include "bridge/internal.h"
+#include "node/global.h"
+#include "node/pg.h"
+
+enum {
+    GROUP_WAIT_MS = 2000, /* at most, for nodes that do not say who is in a scope */
+    GROUP_MAX = 10000,    /* members that one request may go to */
+};
+
+/* ---- errors ---- */
+
+static void fail(struct gateway *g, struct exchange *x, const char *code, const char *detail, bool was_sent)
+{
+    struct http_problem p = {.code = code,
+                             .detail = detail,
+                             .was_sent = was_sent,
+                             .is_retryable =
+                                 strcmp(code, "noproc") == 0 || strcmp(code, "no-connection") == 0};
+
+    http_answer_problem(g->http, x->http_id, &p);
+    exchange_end(g, x->id);
+}
+
+static bool is_connected(const struct gateway *g)
+{
+    struct node_peer peer;
+    size_t cursor = 0;
+
+    while (node_next_peer(g->node, &cursor, &peer))
+        if (peer.is_up)
+            return true;
+    return false;
+}
+
+#define NO_NODE "no node is connected that could know: PUT /v1/nodes/{node} connects one"
+
+/* The target is that process from now on. The pid is copied. */
+static bool become(struct exchange *x, const struct etf_pid *pid)
+{
+    struct target *t = &x->target;
+
+    target_fini(t);
+    target_init(t, TARGET_PID);
+    wr_slice(&t->memory[TARGET_MEMORY_NODE], pid->node.text);
+    t->node = wr_written(&t->memory[TARGET_MEMORY_NODE]);
+    t->pid = *pid;
+    t->pid.node = (struct etf_atom){.text = t->node};
+    x->cancel = NULL;
+    x->op = 0;
+    return wr_ok(&t->memory[TARGET_MEMORY_NODE]);
+}
+
+static void go_on(struct gateway *g, struct exchange *x, const struct etf_pid *pid)
+{
+    if (become(x, pid))
+        calls_perform(g, x);
+    else
+        calls_fail(g, x, ERR_NOMEM);
+}
+
+/* ---- global ---- */
+
+static void cancel_global(struct gateway *g, struct exchange *x)
+{
+    node_global_cancel(g->node, x->op);
+}
+
+static void global_done(void *ctx, uint64_t id, const struct node_result *r)
+{
+    struct gateway *g = ctx;
+    struct exchange *x = idtab_get(&g->exchanges, id);
+    struct etf_rd rd = etf_rd_of(r->term, r->atoms);
+    struct etf_pid pid;
+
+    if (!x)
+        return;
+    x->cancel = NULL;
+    if (r->err == ERR_NONE && etf_read_pid(&rd, &pid)) {
+        go_on(g, x, &pid);
+    } else if (r->err == ERR_NOT_FOUND) {
+        fail(g, x, "noproc", "no node of the cluster knows that global name; the request had no effect",
+             r->was_sent);
+    } else if (r->err == ERR_NO_CONNECTION && !r->was_sent) {
+        fail(g, x, "no-connection", NO_NODE, false);
+    } else {
+        errors_answer_result(g, x, r);
+        exchange_end(g, id);
+    }
+}
+
+void found_global(struct gateway *g, struct exchange *x)
+{
+    enum err e;
+
+    if (!exchange_keep(g, x))
+        return;
+    e = node_global_whereis(g->node, x->target.term, exchange_left_ms(x), global_done, g, x->id, &x->op);
+    if (e == ERR_NONE)
+        x->cancel = cancel_global;
+    else
+        calls_fail(g, x, e);
+}
+
+/* ---- groups ---- */
+
+struct members {
+    struct etf_pid *pids; /* owned; their nodes are borrowed from the view */
+    size_t count, cap;
+    bool is_full; /* too many, or no memory */
+};
+
+static void add_member(void *ctx, const struct etf_pid *pid, bool is_local)
+{
+    struct members *m = ctx;
+
+    (void)is_local;
+    if (m->is_full)
+        return;
+    if (m->count == m->cap) {
+        size_t cap = m->cap ? 2 * m->cap : 16;
+        struct etf_pid *pids = m->count < GROUP_MAX ? mem_realloc_array(m->pids, cap, sizeof *pids) : NULL;
+
+        m->is_full = pids == NULL;
+        if (!pids)
+            return;
+        m->pids = pids;
+        m->cap = cap;
+    }
+    m->pids[m->count++] = *pid;
+}
+
+static bool is_for_all(const struct exchange *x)
+{
+    if (x->target.mode == TARGET_DEFAULT)
+        return x->verb != VERB_CALL;
+    return x->target.mode == TARGET_ALL;
+}
+
+static void cancel_sync(struct gateway *g, struct exchange *x)
+{
+    node_pg_sync_cancel(g->node, x->op);
+}
+
+static void ask_members(struct gateway *g, struct exchange *x, bool is_last);
+
+static void synced(void *ctx, uint64_t id, const struct node_result *r)
+{
+    struct gateway *g = ctx;
+    struct exchange *x = idtab_get(&g->exchanges, id);
+
+    if (!x)
+        return;
+    x->cancel = NULL;
+    x->op = 0;
+    if (r->err == ERR_NONE || r->err == ERR_TIMEOUT) {
+        ask_members(g, x, true);
+    } else {
+        errors_answer_result(g, x, r);
+        exchange_end(g, id);
+    }
+}
+
+/* Goes on once the scope knows who is in it. */
+static void sync(struct gateway *g, struct exchange *x, bool looks_again)
+{
+    uint64_t left = exchange_left_ms(x);
+    enum err e;
+
+    if (!exchange_keep(g, x))
+        return;
+    e = node_pg_sync(g->node, x->target.name, looks_again, left < GROUP_WAIT_MS ? left : GROUP_WAIT_MS,
+                     synced, g, x->id, &x->op);
+    if (e != ERR_NONE)
+        calls_fail(g, x, e);
+    else if (x->op)
+        x->cancel = cancel_sync;
+    else
+        ask_members(g, x, looks_again);
+}
+
+static void no_members(struct gateway *g, struct exchange *x)
+{
+    node_pg_drop_unused(g->node, x->target.name);
+    if (is_connected(g))
+        fail(g, x, "noproc",
+             "no process of the cluster is in that group of that scope; the request had no effect", false);
+    else
+        fail(g, x, "no-connection", NO_NODE, false);
+}
+
+/* is_last: when there are none, that is so. */
+static void ask_members(struct gateway *g, struct exchange *x, bool is_last)
+{
+    struct members m = {0};
+
+    node_pg_members(g->node, x->target.name, x->target.term, add_member, &m);
+    if (m.is_full)
+        fail(g, x, "overloaded",
+             "the group has more members than one request may go to, or there is no memory", false);
+    else if (m.count == 0 && !is_last)
+        sync(g, x, true);
+    else if (m.count == 0)
+        no_members(g, x);
+    else if (is_for_all(x))
+        fan_out(g, x, m.pids, m.count);
+    else
+        go_on(g, x, &m.pids[g->turn++ % m.count]);
+    mem_free(m.pids);
+}
+
+void found_group(struct gateway *g, struct exchange *x)
+{
+    enum err e = node_pg_start(g->node, x->target.name);
+
+    if (x->is_unwrapped && is_for_all(x)) {
+        errors_answer_parameter(g, x->http_id, "unwrap", "unwrap does not go with a reply of all members");
+        exchange_end(g, x->id);
+    } else if (e == ERR_NAME_TAKEN) {
+        fail(g, x, "name-taken", "a process of the gateway itself has the name of that scope", false);
+    } else if (e != ERR_NONE) {
+        calls_fail(g, x, e);
+    } else {
+        sync(g, x, false);
+    }
+}
