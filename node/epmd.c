@@ -30,7 +30,7 @@ struct node_epmd {
     struct epmd_queries *queries; /* owned */
     struct places places;         /* where nodes are dialled without it, or when it does not know them */
     bool was_registered;
-    unsigned races; /* lost */
+    unsigned races, refusals; /* lost, and met, until it had started */
 };
 
 static void free_list(char **list)
@@ -189,7 +189,8 @@ static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation,
         survey_soon(n);
         break;
     case EPMD_CLIENT_REFUSED:
-        if (n->creation == 0)
+        /* OTP's EPMD may not have noticed yet that the process which we follow has ended: ask twice. */
+        if (n->creation == 0 && ++n->epmd->refusals > 1)
             node_start_failed(n, ERR_NAME_TAKEN, "EPMD has a node of this name already");
         break;
     case EPMD_CLIENT_LOST: LOG(LOG_WARN, "epmd-lost", LOG_STR("error", err_name(why))); break;

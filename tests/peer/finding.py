@@ -10,6 +10,7 @@ import threading
 import time
 
 import peers
+from epmd_rig import alive2, frame
 from peers import JSON, Epmd, Gateway, Peer, check, end, equal, eventually, problem, segment
 
 
@@ -294,6 +295,26 @@ def test_gateways_that_start_at_once_share_one_EPMD():
         equal(registered(port), {f"g{i}" for i in range(5)}, "registered")
         for gate in gates:
             gate.stop()
+
+
+def test_a_name_that_is_still_taken_when_the_gateway_starts():
+    """By what its EPMD has not yet noticed the end of: asked again a second later. By another node: said."""
+    epmd = Epmd()
+    for is_leaving in (True, False):
+        holder = socket.create_connection(("127.0.0.1", epmd.port), timeout=10)
+        holder.sendall(frame(alive2(b"erlgate")))
+        equal(holder.recv(6)[:2], b"v\0", "the name is taken")
+        gate = Gateway(epmd="auto", epmd_port=epmd.port, wait=False)
+        if is_leaving:
+            eventually(lambda: b"refused ALIVE2_REQ" in (epmd.dir / "stderr").read_bytes(), "it is refused")
+            holder.close()
+            eventually(gate.is_ready, "ready", 5)
+            gate.stop()
+        else:
+            check(gate.proc.wait(15 * peers.SLOWER) != 0, "exit code")
+            check("EPMD has a node of this name already" in gate.stderr(), gate.stderr())
+            holder.close()
+    epmd.stop()
 
 
 def test_the_port_of_EPMD_is_taken_while_the_gateway_starts():
