@@ -25,6 +25,7 @@ struct canon {
     struct rd *r;
     const struct etf_atoms *atoms;
     enum etf_canon_mode mode;
+    uint64_t *budget;     /* borrowed; NULL: no bound */
     struct frame *frames; /* first or owned */
     size_t depth, cap;
     struct etf_keys keys;
@@ -48,6 +49,16 @@ static struct frame *push(struct canon *c, int kind, uint64_t parts, size_t star
         .left = parts, .start = start, .part = start, .keys = c->keys.count, .all_bytes = true};
     f->kind = kind;
     return f;
+}
+
+static void spend(struct canon *c, uint64_t bytes)
+{
+    if (!c->budget)
+        return;
+    if (bytes > *c->budget)
+        wr_fail(c->w, ERR_TOO_LARGE);
+    else
+        *c->budget -= bytes;
 }
 
 /* Overwrites what was written as 0 when the number was not known. */
@@ -246,6 +257,7 @@ static void map_part(struct canon *c, struct frame *f, size_t at)
             .at = (uint32_t)f->part, .len = (uint32_t)(c->w->len - f->part), .source = (uint32_t)f->source};
         struct etf_key_bases b = bases(c);
 
+        spend(c, key.len);
         if (!etf_keys_push(&c->keys, key, &b))
             wr_fail(c->w, ERR_NOMEM);
     }
@@ -279,7 +291,8 @@ static void map_close(struct canon *c, const struct frame *f, struct fault *faul
     if (n == 1)
         return;
     len = c->w->len - first;
-    copy = mem_alloc(len);
+    spend(c, len);
+    copy = wr_ok(c->w) ? mem_alloc(len) : NULL;
     if (!copy) {
         wr_fail(c->w, ERR_NOMEM);
         return;
@@ -455,9 +468,9 @@ static void step(struct canon *c, struct fault *fault)
 }
 
 enum err etf_canon(struct wr *w, struct rd *r, const struct etf_atoms *atoms, enum etf_canon_mode mode,
-                   struct fault *fault)
+                   uint64_t *budget, struct fault *fault)
 {
-    struct canon c = {.w = w, .r = r, .atoms = atoms, .mode = mode, .cap = INLINE_FRAMES};
+    struct canon c = {.w = w, .r = r, .atoms = atoms, .mode = mode, .budget = budget, .cap = INLINE_FRAMES};
 
     c.frames = c.first;
     etf_keys_init(&c.keys);

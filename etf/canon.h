@@ -21,12 +21,25 @@ enum etf_canon_mode {
 #define ETF_CANON_MAX_BYTES ((size_t)INT32_MAX)
 
 /*
+ * Each map that is sorted costs the bytes of its pairs anew, so maps within maps cost their depth times their
+ * size. For terms from outside, `len` bytes of them in all, no more than this may be spent: as much as a term
+ * of any size whose maps are nested 16 deep, or a small one of any depth.
+ */
+static inline uint64_t etf_canon_budget(uint64_t len)
+{
+    return 32 * len + (1 << 22);
+}
+
+/*
  * Appends the term at r, which then stands behind it. ERR_DUPLICATE_KEY (never when copying) with the offset
  * of the second key in f (may be NULL), counted as r counts; ERR_NOMEM, ERR_TOO_LARGE, w's failure;
  * ERR_MALFORMED for what validation would not have let through. r and w are as they may be then.
+ *
+ * budget: bytes that may be spent on maps, of which what was spent is taken; ERR_TOO_LARGE when it does not
+ * do. NULL: no bound.
  */
 MUST_USE enum err etf_canon(struct wr *w, struct rd *r, const struct etf_atoms *atoms,
-                            enum etf_canon_mode mode, struct fault *f);
+                            enum etf_canon_mode mode, uint64_t *budget, struct fault *f);
 
 /*
  * Ends the list whose LIST_EXT, with a length not known then, was written at `start`, and after it `count`

@@ -6,7 +6,7 @@
 enum err etf_copy(struct wr *w, struct etf_rd *r)
 {
     struct rd t = r->rd;
-    enum err e = etf_canon(w, &t, r->atoms, ETF_CANON_COPY, NULL);
+    enum err e = etf_canon(w, &t, r->atoms, ETF_CANON_COPY, NULL, NULL);
 
     if (e == ERR_NONE)
         r->rd = t;
@@ -21,11 +21,11 @@ static bool both(struct wr *w, struct slice a, const struct etf_atoms *a_atoms, 
 {
     struct rd r = rd_of(a);
 
-    if (etf_canon(w, &r, a_atoms, mode, NULL) != ERR_NONE)
+    if (etf_canon(w, &r, a_atoms, mode, NULL, NULL) != ERR_NONE)
         return false;
     *ret_split = w->len;
     r = rd_of(b);
-    return etf_canon(w, &r, b_atoms, mode, NULL) == ERR_NONE;
+    return etf_canon(w, &r, b_atoms, mode, NULL, NULL) == ERR_NONE;
 }
 
 int etf_compare_keys(struct slice a, struct slice b, const struct etf_atoms *atoms)

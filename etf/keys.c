@@ -164,8 +164,9 @@ bool etf_keys_sort(struct etf_keys *k, size_t from, const struct etf_key_bases *
 }
 
 /*
- * The same by a table of the keys' hashes. Gives up (false) when it has to look too often: hashes that were
- * made to collide end in the sort.
+ * The same by a table of the keys' hashes. Gives up (false) when it has to look too often, or when two keys
+ * have one hash and are not equal: those were made to, and end in the sort, which looks at the bytes of each
+ * key less often.
  */
 static bool find_in_table(const struct etf_key *a, size_t n, uint32_t *table, const struct etf_key_bases *b,
                           const struct etf_key **ret_twin)
@@ -180,9 +181,9 @@ static bool find_in_table(const struct etf_key *a, size_t n, uint32_t *table, co
         while (table[slot]) {
             const struct etf_key *other = &a[table[slot] - 1];
 
-            if (UNLIKELY(a[i].hash == other->hash) && compare(&a[i], other, b) == 0) {
-                *ret_twin = &a[i];
-                return true;
+            if (UNLIKELY(a[i].hash == other->hash)) {
+                *ret_twin = compare(&a[i], other, b) == 0 ? &a[i] : NULL;
+                return *ret_twin != NULL;
             }
             if (looks-- == 0)
                 return false;

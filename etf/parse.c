@@ -30,6 +30,7 @@ struct parser {
     size_t depth, cap;
     struct etf_keys keys;
     struct wr canon; /* keys in canonical form, where the output is not that for a key */
+    uint64_t spent;  /* bytes that were moved, or compared, for the sake of containers around them */
     struct wr scratch;
     struct frame first[INLINE_FRAMES];
 };
@@ -209,9 +210,19 @@ static struct etf_key_bases bases(const struct parser *p)
 
 static const char twin_text[] = "this key is in the map already";
 
+/* What may still be spent on moving bytes that stand already: as much as etf_canon may, for a term as long as
+ * it is now. */
+static uint64_t budget_left(const struct parser *p)
+{
+    uint64_t all = etf_canon_budget(p->of.w->len - p->start);
+
+    return all > p->spent ? all - p->spent : 0;
+}
+
 static enum err key_end(struct parser *p, const struct frame *f)
 {
     struct etf_key key = {.at = (uint32_t)f->part, .source = (uint32_t)f->part_at};
+    uint64_t budget, before;
     struct etf_key_bases b;
     struct rd r;
     enum err e;
@@ -226,7 +237,13 @@ static enum err key_end(struct parser *p, const struct frame *f)
         key.at = (uint32_t)p->canon.len;
         key.is_scratch = 1;
         r = rd_of(slice_of(p->of.w->buf + f->part, p->of.w->len - f->part));
-        e = etf_canon(&p->canon, &r, NULL, ETF_CANON_KEY, NULL);
+        budget = budget_left(p);
+        before = budget;
+        e = etf_canon(&p->canon, &r, NULL, ETF_CANON_KEY, &budget, NULL);
+        p->spent += before - budget;
+        if (e == ERR_TOO_LARGE)
+            return etf_parse_fail(&p->of, e, f->part_at,
+                                  "maps in this key are nested too deep, and too large, to be compared");
         if (e == ERR_DUPLICATE_KEY)
             return etf_parse_fail(&p->of, e, f->part_at, "a map in this key has a key twice");
         if (e != ERR_NONE)
@@ -278,8 +295,13 @@ static enum err close_tuple(struct parser *p, const struct frame *f)
         if (wr_ok(w))
             w->buf[f->start + 1] = (uint8_t)f->count;
     } else if (wr_room(w, LARGE_HEAD - SMALL_HEAD)) {
-        memmove(w->buf + f->start + LARGE_HEAD, w->buf + f->start + SMALL_HEAD,
-                w->len - f->start - SMALL_HEAD);
+        size_t len = w->len - f->start - SMALL_HEAD;
+
+        if (len > budget_left(p))
+            return etf_parse_fail(&p->of, ERR_TOO_LARGE, f->at,
+                                  "tuples of more than 255 elements are nested too deep, and too large");
+        p->spent += len;
+        memmove(w->buf + f->start + LARGE_HEAD, w->buf + f->start + SMALL_HEAD, len);
         w->buf[f->start] = ETF_LARGE_TUPLE_EXT;
         poke_be32(w, f->start + 1, (uint32_t)f->count);
         w->len += LARGE_HEAD - SMALL_HEAD;

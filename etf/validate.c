@@ -294,6 +294,7 @@ static enum err key_end(struct etf_validation *v, struct etf_frame *f)
     struct etf_key key = {
         .at = (uint32_t)f->at, .source = (uint32_t)f->at, .len = (uint32_t)(rd_offset(&v->r) - f->at)};
     struct etf_key_bases b;
+    enum err e;
 
     v->in_key = false;
     if (UNLIKELY(v->is_odd)) {
@@ -301,7 +302,11 @@ static enum err key_end(struct etf_validation *v, struct etf_frame *f)
 
         key.at = (uint32_t)v->scratch.len;
         key.is_scratch = 1;
-        TRY(etf_canon(&v->scratch, &r, v->atoms, ETF_CANON_KEY, v->fault));
+        e = etf_canon(&v->scratch, &r, v->atoms, ETF_CANON_KEY, &v->budget, v->fault);
+        if (e == ERR_TOO_LARGE)
+            return etf_invalid(v, e, f->at,
+                               "maps in this key are nested too deep, and too large, to be compared");
+        TRY(e);
         if (v->scratch.len > ETF_CANON_MAX_BYTES)
             return etf_invalid(v, ERR_TOO_LARGE, f->at, "the keys of this map are too large");
         key.len = (uint32_t)(v->scratch.len - key.at);
@@ -384,6 +389,7 @@ static enum err validate(struct slice input, bool is_cut, const struct etf_atoms
     v.frames = v.first;
     etf_keys_init(&v.keys);
     wr_init(&v.scratch, SIZE_MAX);
+    v.budget = etf_canon_budget(input.len);
 
     e = run(&v);
     if (e == ERR_NONE) {

@@ -36,6 +36,7 @@ struct etf_validation {
     struct etf_frame *frames; /* first or owned */
     struct etf_keys keys;
     struct wr scratch; /* keys in canonical form */
+    uint64_t budget;   /* bytes that may still be spent on making it */
     struct etf_frame first[ETF_INLINE_FRAMES];
 };
 

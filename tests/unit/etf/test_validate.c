@@ -402,22 +402,34 @@ static void a_million_nested_lists_are_too_deep_and_no_more(void **state)
 }
 
 /* #{#{#{…} => 1} => 1}: the key of a key of a key. */
-static void keys_nested_in_keys_cost_no_more_than_their_depth(void **state)
+static enum err nested_keys(uint32_t depth, uint32_t width, struct fault *f)
 {
-    enum { DEPTH = 500, WIDTH = 100000 };
     struct wr w;
+    enum err e;
+
+    wr_init(&w, SIZE_MAX);
+    for (uint32_t i = 0; i < depth; i++)
+        etf_write_map(&w, 2);
+    etf_write_tuple(&w, width);
+    for (uint32_t i = 0; i < width; i++)
+        etf_write_nil(&w);
+    for (uint32_t i = 0; i < depth; i++)
+        wr_str(&w, "jjj");
+    e = etf_validate(wr_written(&w), NULL, NULL, NULL, f);
+    wr_fini(&w);
+    return e;
+}
+
+static void keys_nested_in_keys_may_be_deep_or_large_but_not_both(void **state)
+{
+    struct fault f = {0};
 
     (void)state;
-    wr_init(&w, SIZE_MAX);
-    for (int i = 0; i < DEPTH; i++)
-        etf_write_map(&w, 2);
-    etf_write_tuple(&w, WIDTH);
-    for (int i = 0; i < WIDTH; i++)
-        etf_write_nil(&w);
-    for (int i = 0; i < DEPTH; i++)
-        wr_str(&w, "jjj");
-    assert_int_equal(etf_validate(wr_written(&w), NULL, NULL, NULL, NULL), ERR_NONE);
-    wr_fini(&w);
+    assert_int_equal(nested_keys(500, 300, &f), ERR_NONE);
+    assert_int_equal(nested_keys(8, 1000000, &f), ERR_NONE);
+    assert_int_equal(nested_keys(500, 100000, &f), ERR_TOO_LARGE);
+    assert_int_equal(f.offset, 5);
+    assert_non_null(strstr(f.text, "nested too deep"));
 }
 
 static enum err no_spies(void *ctx, struct etf_atom atom)
@@ -606,7 +618,7 @@ int main(void)
         cmocka_unit_test(a_twin_is_found_in_maps_of_every_size),
         cmocka_unit_test(keys_made_to_collide_cost_a_sort_and_no_more),
         cmocka_unit_test(a_million_nested_lists_are_too_deep_and_no_more),
-        cmocka_unit_test(keys_nested_in_keys_cost_no_more_than_their_depth),
+        cmocka_unit_test(keys_nested_in_keys_may_be_deep_or_large_but_not_both),
         cmocka_unit_test(each_atom_is_told_and_may_be_refused),
         cmocka_unit_test(a_term_larger_than_allowed_is_told_from_one_that_is_cut),
         cmocka_unit_test(without_memory_nothing_is_accepted_and_nothing_leaks),
