@@ -75,6 +75,8 @@ const struct http_route gateway_routes[] = {
     {"DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0},
     {"GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, 0},
     {"GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0},
+    {"GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, 0},
+    {"GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, 0},
     {"GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0},
     {"GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0},
     {"GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0},
@@ -154,6 +156,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     g->config = *config;
     fill_defaults(&g->config);
     http.max_body = g->config.max_body;
+    documents_init(g);
     g->started_us = loop_now_us();
     loop_random(&g->seed, sizeof g->seed);
     atoms_init(&g->atoms, config->atom_budget, g->seed);
@@ -215,5 +218,6 @@ void gateway_stop(struct gateway *g)
     atoms_fini(&g->atoms);
     wr_fini(&g->term);
     wr_fini(&g->scratch);
+    documents_fini(g);
     mem_free(g);
 }

@@ -27,6 +27,7 @@ struct gateway_config {
     uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
     size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */
     const char *version;         /* static */
+    struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
 
 MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret);

@@ -9,6 +9,7 @@
 #include "bridge/gateway.h"
 #include "bridge/target.h"
 #include "bridge/transcode.h"
+#include "http/document.h"
 #include "http/negotiate.h"
 
 struct gateway {
@@ -27,6 +28,7 @@ struct gateway {
     uint64_t seed;                  /* of hashes over what clients send */
     uint64_t started_us;
     bool is_quiet;
+    struct http_document openapi_json, openapi_yaml;
 };
 
 /* What is done to the target. */
@@ -165,6 +167,10 @@ void holdings_reply(void *ctx, struct http_request *req);
 void status_self(void *ctx, struct http_request *req); /* bridge/status.c */
 void status_livez(void *ctx, struct http_request *req);
 void status_readyz(void *ctx, struct http_request *req);
+void documents_openapi_json(void *ctx, struct http_request *req); /* bridge/documents.c */
+void documents_openapi_yaml(void *ctx, struct http_request *req);
+void documents_init(struct gateway *g);
+void documents_fini(struct gateway *g);
 
 /* A path's {node}: valid, and within the atom budget; else answered. */
 MUST_USE bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "openapi/document.h"
 #include "src/settings.h"
 
 /*
@@ -199,6 +200,8 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     }
     s->settings.gateway.node = s->node;
     s->settings.gateway.version = ERLGATE_VERSION;
+    s->settings.gateway.openapi_json = openapi_json;
+    s->settings.gateway.openapi_yaml = openapi_yaml;
     e = gateway_start(s->loop, &s->settings.gateway, &s->gateway);
     if (e != ERR_NONE) {
         failed(s, "http-failed", e,

@@ -1,0 +1,219 @@
+"""EventSource, in Chromium and of npm: a monitor's `down`, a lost connection without a lost event, and a gap that is told.
+
+Both read through a proxy of this test, which serves the page (so that it is of the gateway's own origin, as the browser sees it)
+and can cut what goes through it.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import urllib.parse
+import urllib.request
+
+import peers
+from peers import SLOWER, SOURCE, Gateway, Peer, check, equal, eventually, free_port, temporary_dir
+
+NPM = pathlib.Path(os.environ.get("ERLGATE_NPM") or SOURCE / "build" / "npm")
+GATE = Gateway()
+PEER = Peer("27", "a27@localhost", GATE.epmd_port, GATE.cookie).ready()
+
+PAGE = b"""<!doctype html><meta charset=utf-8><title>events</title><script>
+const seen = window.seen = [];
+const source = new EventSource(new URLSearchParams(location.search).get("url"));
+for (const name of ["monitor", "down", "gap", "bye"])
+    source.addEventListener(name, (e) => seen.push({event: name, id: e.lastEventId, data: JSON.parse(e.data)}));
+source.onopen = () => seen.push({event: "open"});
+source.onerror = () => seen.push({event: "error", state: source.readyState});
+</script>"""
+
+
+class Proxy:
+    """Carries bytes to the gateway and back; serves the page; cut() resets all that is open."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        self.open, self.carried, self.is_down = set(), 0, False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        head = b""
+        try:
+            while b"\r\n\r\n" not in head:
+                got = client.recv(65536)
+                if not got:
+                    return
+                head += got
+            path = head.split(b" ")[1]
+            if not path.startswith(b"/v1/"):
+                body = PAGE if path.startswith(b"/page") else b""
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+                               % len(body) + body)
+                return
+            with self.lock:
+                if self.is_down:
+                    return
+                upstream = socket.create_connection(("127.0.0.1", GATE.http.port))
+                self.open |= {client, upstream}
+                self.carried += 1
+            upstream.sendall(head)
+            threading.Thread(target=self._pump, args=(client, upstream), daemon=True).start()
+            self._pump(upstream, client)
+        except OSError:
+            pass
+        finally:
+            client.close()
+
+    @staticmethod
+    def _pump(source, sink):
+        try:
+            while got := source.recv(65536):
+                sink.sendall(got)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def cut(self):
+        """Nothing gets through, until heal()."""
+        with self.lock:
+            self.is_down = True
+            for s in self.open:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+            self.open.clear()
+
+    def heal(self):
+        with self.lock:
+            self.is_down = False
+
+
+class Chromium:
+    """A page in Chromium, by WebDriver."""
+
+    def __init__(self, url):
+        self.port = free_port()
+        self.driver = peers.spawn(["chromedriver", f"--port={self.port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: self._is_ready(), "chromedriver is ready", 30)
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+                   "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                   f"--user-data-dir={temporary_dir()}"]
+        session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": {"args": options, "binary": shutil.which("chromium")}}}})
+        self.session = session["sessionId"]
+        self._ask("POST", f"/session/{self.session}/url", {"url": url})
+
+    def _is_ready(self):
+        try:
+            return self._ask("GET", "/status")["ready"]
+        except OSError:
+            return False
+
+    def _ask(self, method, path, body=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60 * SLOWER) as answer:
+            return json.load(answer)["value"]
+
+    def seen(self):
+        return self._ask("POST", f"/session/{self.session}/execute/sync", {"script": "return window.seen", "args": []})
+
+    def close(self):
+        self._ask("DELETE", f"/session/{self.session}")
+        peers.end(self.driver)
+
+
+class Node:
+    """npm's eventsource, in Node.js: a line of JSON for each event."""
+
+    def __init__(self, url):
+        self.lines = []
+        self.proc = peers.spawn(["node", SOURCE / "tests" / "npm" / "eventsource.mjs", url], cwd=NPM, stdout=subprocess.PIPE,
+                                env={**os.environ, "NPM": str(NPM)})
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.proc.stdout:
+            self.lines.append(json.loads(line))
+
+    def seen(self):
+        return list(self.lines)
+
+    def close(self):
+        peers.end(self.proc)
+
+
+def reader(kind, proxy, path):
+    if kind is Chromium:
+        return Chromium(f"http://127.0.0.1:{proxy.port}/page?url={urllib.parse.quote(path, safe='')}")
+    return Node(f"http://127.0.0.1:{proxy.port}{path}")
+
+
+def named(seen, event):
+    return [e for e in seen if e["event"] == event]
+
+
+def spawned(name):
+    PEER.eval(f"register({name}, spawn(fun() -> receive stop -> ok end end))")
+    return name
+
+
+def end_process(name):
+    PEER.eval(f"{name} ! stop, (fun F() -> case whereis({name}) of undefined -> ok; _ -> timer:sleep(1), F() end end)()")
+
+
+def monitors(names, **query):
+    return "/v1/events?" + urllib.parse.urlencode([("monitor", f"/nodes/{PEER.node}/processes/{n}") for n in names] + list(query.items()))
+
+
+def reads_a_down_and_resumes(kind):
+    proxy = Proxy()
+    first, second, third = (spawned(f"{n}_{kind.__name__.lower()}") for n in ("first", "second", "third"))
+    r = reader(kind, proxy, monitors([first, second, third]))
+    eventually(lambda: len(named(r.seen(), "monitor")) == 3, "three monitors", 30)
+    end_process(first)
+    eventually(lambda: len(named(r.seen(), "down")) == 1, "down of the first")
+    proxy.cut()
+    eventually(lambda: named(r.seen(), "error"), "the connection is lost")
+    end_process(second)
+    proxy.heal()
+    eventually(lambda: len(named(r.seen(), "down")) == 2, "down of the second, after the connection was lost", 30)
+    end_process(third)
+    eventually(lambda: len(named(r.seen(), "down")) == 3, "down of the third")
+    seen = r.seen()
+    equal(named(seen, "gap"), [], "nothing is lost")
+    equal(len(named(seen, "monitor")), 3, "nothing comes twice")
+    targets = [d["data"]["target"] for d in named(seen, "down")]
+    check(all(n in t for n, t in zip((first, second, third), targets)), "targets", targets)
+    equal([d["data"]["reason"] for d in named(seen, "down")], ["normal"] * 3, "reasons")
+    ids = [e["id"] for e in seen if e["event"] in ("monitor", "down")]
+    numbers = [int(i.rpartition("-")[2]) for i in ids]
+    equal(numbers, sorted(set(numbers)), "ids go up")
+    check(proxy.carried >= 2, "it has connected again", proxy.carried)
+    r.close()
+
+
+def test_Chromium_reads_a_down_and_resumes():
+    reads_a_down_and_resumes(Chromium)
+
+
+def test_npm_eventsource_reads_a_down_and_resumes():
+    reads_a_down_and_resumes(Node)
+
+
+peers.main(globals())

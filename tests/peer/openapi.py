@@ -1,0 +1,239 @@
+"""The description of the API: a linter, a client made from it, and its own examples, against a real node.
+
+What npm brings stands in NPM (build/npm), as tests/npm/package-lock.json says; ./run sees to it.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import urllib.parse
+
+import peers
+import schema
+from peers import SLOWER, SOURCE, Gateway, Peer, check, equal, temporary_dir
+
+NPM = pathlib.Path(os.environ.get("ERLGATE_NPM") or SOURCE / "build" / "npm")
+DOCUMENT = SOURCE / "openapi" / "openapi.yaml"
+GATE = Gateway()
+BASE = f"http://127.0.0.1:{GATE.http.port}"
+RELEASE = "27"
+
+
+def tool(name, *argv, cwd=NPM, env=None, seconds=120):
+    """A program that npm has brought."""
+    program = NPM / "node_modules" / ".bin" / name
+    check(program.exists(), program, "is missing: ./run test brings it")
+    return run(program, *argv, cwd=cwd, env=env, seconds=seconds)
+
+
+def run(*argv, cwd, env=None, seconds=120):
+    done = subprocess.run([str(a) for a in argv], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True,
+                          timeout=seconds * SLOWER, check=False)
+    equal(done.returncode, 0, f"{argv[0]}: {done.stdout[-3000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def kv_node():
+    """A node on which the key-value server of the quickstart runs."""
+    there = temporary_dir()
+    peer = Peer(RELEASE, "kv@localhost", GATE.epmd_port, GATE.cookie).ready()
+    source = SOURCE / "examples" / "kv" / "kv"
+    peer.eval(f'{{ok, kv}} = compile:file("{source}", [{{outdir, "{there}"}}]), code:add_path("{there}"), kv:start()')
+    return peer
+
+
+KV = kv_node()
+NUMBERS = itertools.count()
+
+
+def test_a_linter_finds_nothing():
+    said = tool("redocly", "lint", "--format=json", "--max-problems=1000", str(DOCUMENT), env={"REDOCLY_TELEMETRY": "off"})
+    found = json.loads(said[said.index("{"):said.rindex("}") + 1])
+    equal(found["totals"], {"errors": 0, "warnings": 0, "ignored": 0}, json.dumps(found["problems"], indent=1)[:3000])
+
+
+def test_it_is_served_as_JSON_and_as_YAML():
+    as_yaml = GATE.http.get("/openapi.yaml")
+    equal((as_yaml.status, as_yaml.type), (200, "application/yaml"), "yaml")
+    equal(as_yaml.body, DOCUMENT.read_bytes(), "the document")
+    as_json = GATE.http.get("/openapi.json")
+    equal((as_json.status, as_json.type), (200, "application/json"), "json")
+    equal(as_json.json["openapi"], "3.1.0", "openapi")
+    for response, path in ((as_yaml, "/openapi.yaml"), (as_json, "/openapi.json")):
+        tag = response.header("etag")
+        check(tag and tag.startswith('W/"'), "ETag", tag)
+        again = GATE.http.get(path, If_None_Match=tag)
+        equal((again.status, again.body), (304, b""), "If-None-Match")
+        equal(again.header("etag"), tag, "ETag of 304")
+        equal(GATE.http.get(path, If_None_Match='"other"').status, 200, "another ETag")
+        head = GATE.http.request("HEAD", path)
+        equal((head.status, head.body, head.header("etag")), (200, b"", tag), "HEAD")
+
+
+def test_a_client_made_from_it():
+    """openapi-typescript makes the types, the compiler holds the calls to them, and they are made."""
+    there = temporary_dir()
+    for f in (SOURCE / "tests" / "npm").glob("*"):
+        if f.suffix in (".ts", ".json"):
+            shutil.copy(f, there)
+    (there / "node_modules").symlink_to(NPM / "node_modules")
+    tool("openapi-typescript", f"{BASE}/openapi.json", "-o", str(there / "api.ts"))
+    tool("tsc", "-p", str(there))
+    print(run("node", "--test", there / "out" / "client.test.js", cwd=there,
+              env={"GATE": BASE, "NODE": KV.node}))
+
+
+# ---- Every operation is carried out as the document describes it
+
+
+def resolved(document, node):
+    return schema.look_up(document, node["$ref"]) if "$ref" in node else node
+
+
+def operations(document):
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                parameters = [resolved(document, p) for p in item.get("parameters", []) + operation.get("parameters", [])]
+                yield method.upper(), path, operation, parameters
+
+
+def request_bodies(document, operation):
+    """(media type, body) for each example of a request; (None, None) for one without a body."""
+    if "requestBody" not in operation:
+        return [(None, None)]
+    found = []
+    for media, content in resolved(document, operation["requestBody"])["content"].items():
+        for example in content.get("examples", {}).values():
+            value = example["value"]
+            if media.endswith("json"):
+                faults = schema.faults(document, content["schema"], value)
+                equal(faults, [], f"example of {operation['operationId']}")
+                value = json.dumps(value)
+            found.append((media, value))
+    check(found, operation["operationId"], "has a body and no example of one")
+    return found
+
+
+def first_of_stream(path):
+    """Status, type and first bytes of what may never end."""
+    with socket.create_connection(("127.0.0.1", GATE.http.port), timeout=20 * SLOWER) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        got = b""
+        while b"\r\n\r\n" not in got or not got.partition(b"\r\n\r\n")[2]:
+            piece = s.recv(4096)
+            if not piece:
+                break
+            got += piece
+    head, _, _body = got.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    types = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("content-type")]
+    return int(lines[0].split()[1]), types[0].partition(";")[0] if types else None
+
+
+def described(document, operation, status, media):
+    """The schema that the document has for such a response; a test fails where it has none."""
+    responses = operation["responses"]
+    response = responses.get(str(status)) or responses.get(f"{status // 100}XX")
+    check(response, operation["operationId"], "answers", status, "which is not described")
+    content = resolved(document, response).get("content", {})
+    if not media:
+        return None
+    check(media in content, operation["operationId"], "answers", status, "with", media, "which is not described")
+    return content[media].get("schema", {})
+
+
+def test_each_operation_does_what_its_description_says():
+    document = GATE.http.get("/openapi.json").json
+    done = 0
+    for method, path, operation, parameters in operations(document):
+        for media, body in request_bodies(document, operation):
+            carry_out(document, method, path, operation, parameters, media, body)
+            done += 1
+    check(done >= len(document["paths"]), "only", done, "requests")
+    print(f"{done} requests")
+
+
+def carry_out(document, method, path, operation, parameters, media, body):
+    what = f"{method} {path} ({operation['operationId']})"
+    values = PREPARED.get(operation["operationId"], dict)()
+    body = json.dumps(values.pop("body")) if "body" in values else body
+    for p in parameters:
+        if p["in"] == "path" and p["name"] not in values:
+            check("example" in p, what, "has no example of", p["name"])
+            values[p["name"]] = p["example"]
+    url = path
+    for name, value in values.items():
+        url = url.replace("{" + name + "}", urllib.parse.quote(value, safe="@:"))
+    queries = {p["name"]: p["example"] for p in parameters if p["in"] == "query" and p.get("required")}
+    url += "?" + urllib.parse.urlencode(queries, doseq=True) if queries else ""
+    answers = resolved(document, operation["responses"].get("200", {})).get("content", {})
+    if "text/event-stream" in answers:
+        equal(first_of_stream(url), (200, "text/event-stream"), what)
+        return
+    response = GATE.http.request(method, url, body, {"Content-Type": media} if media else {})
+    wanted = min(int(s) for s in operation["responses"] if s.isdigit())
+    equal(response.status, wanted, f"{what}: {response}")
+    shape = described(document, operation, response.status, response.type)
+    if shape is not None and response.type.endswith("json"):
+        equal(schema.faults(document, shape, response.json), [], f"{what}: {response}")
+
+
+# ---- What an operation needs beside the examples of its parameters: a live pid, a process to end, a call to answer
+
+
+def doomed():
+    """A process to end, registered as such."""
+    return KV.eval("P = spawn(fun() -> receive never -> ok end end), catch unregister(doomed), register(doomed, P), P") and {}
+
+
+def pid_of(name):
+    doomed()
+    return {"pid": GATE.http.get(f"/v1/nodes/{KV.node}/processes/{name}").json["pid"]["$pid"]}
+
+
+def mailbox():
+    made = GATE.http.post("/v1/processes", "{}", "application/json")
+    equal(made.status, 201, "POST /v1/processes")
+    return {"id": made.json["id"]}
+
+
+def tied(kind, target):
+    box = mailbox()
+    made = GATE.http.post(f"/v1/processes/{box['id']}/{kind}", {"target": target}, "application/json")
+    equal(made.status, 201, f"{kind}: {made}")
+    return {**box, kind[:-1]: made.json["id"]}
+
+
+def called():
+    """A mailbox with a call that waits."""
+    name = f"clerk{next(NUMBERS)}"
+    made = GATE.http.post("/v1/processes", {"name": name}, "application/json").json
+    KV.start_eval(f"gen_server:call({{{name}, 'erlgate@localhost'}}, hello)")
+    with socket.create_connection(("127.0.0.1", GATE.http.port), timeout=20 * SLOWER) as s:
+        s.sendall(f"GET /v1/processes/{made['id']}/events HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n".encode())
+        got = b""
+        while b'"event":"call"' not in got or not got.endswith(b"\n\r\n"):
+            got += s.recv(4096)
+    line = next(line for line in got.splitlines() if b'"event":"call"' in line)
+    return {"id": made["id"], "call": json.loads(line)["data"]["call"]}
+
+
+PREPARED = {
+    "infoPid": lambda: pid_of("kv"), "callPid": lambda: pid_of("kv"), "castPid": lambda: pid_of("kv"), "sendPid": lambda: pid_of("kv"),
+    "monitorPid": lambda: pid_of("kv"), "exitPid": lambda: pid_of("doomed"), "exit": doomed,
+    "exitName": lambda: {**doomed(), "name": "doomed"},
+    "getProcess": mailbox, "endProcess": mailbox, "readMailbox": mailbox, "addMonitor": mailbox, "addGroup": mailbox,
+    "addLink": lambda: {**mailbox(), "body": {"target": "/pids/" + pid_of("kv")["pid"]}},
+    "removeMonitor": lambda: tied("monitors", f"/nodes/{KV.node}/processes/kv"),
+    "removeLink": lambda: tied("links", "/pids/" + pid_of("kv")["pid"]),
+    "removeGroup": lambda: tied("groups", "/groups/pg/workers"),
+    "reply": called,
+}
+
+
+peers.main(globals())
