@@ -42,7 +42,9 @@ def kv_node():
     there = temporary_dir()
     peer = Peer(RELEASE, "kv@localhost", GATE.epmd_port, GATE.cookie).ready()
     source = SOURCE / "examples" / "kv" / "kv"
-    peer.eval(f'{{ok, kv}} = compile:file("{source}", [{{outdir, "{there}"}}]), code:add_path("{there}"), kv:start()')
+    # The server is also known to global and a member of a group; the scope outlives who starts it.
+    peer.eval(f'{{ok, kv}} = compile:file("{source}", [{{outdir, "{there}"}}]), code:add_path("{there}"), kv:start(), '
+              "yes = global:register_name(kv, whereis(kv)), {ok, _} = pg:start(pg), ok = pg:join(workers, whereis(kv))")
     return peer
 
 
@@ -226,6 +228,8 @@ def called():
 PREPARED = {
     "infoPid": lambda: pid_of("kv"), "callPid": lambda: pid_of("kv"), "castPid": lambda: pid_of("kv"), "sendPid": lambda: pid_of("kv"),
     "monitorPid": lambda: pid_of("kv"), "exitPid": lambda: pid_of("doomed"), "exit": doomed,
+    "exitGlobal": lambda: KV.eval("P = spawn(fun() -> receive never -> ok end end), global:re_register_name(doomed, P)") and {"name": "doomed"},
+    "exitGroup": lambda: KV.eval("ok = pg:join(doomed, spawn(fun() -> receive never -> ok end end))") and {"group": "doomed"},
     "exitName": lambda: {**doomed(), "name": "doomed"},
     "getProcess": mailbox, "endProcess": mailbox, "readMailbox": mailbox, "addMonitor": mailbox, "addGroup": mailbox,
     "addLink": lambda: {**mailbox(), "body": {"target": "/pids/" + pid_of("kv")["pid"]}},
