@@ -55,13 +55,11 @@ static const struct manual {
      "  pong 0.184 ms\n\n"
      "  $ until erlgate ping kv@localhost 2>/dev/null; do sleep 1; done\n"},
     {CLI_WATCH, "WHOM | NODE | --nodes",
-     "Prints what becomes of a process, a node or all nodes, one line an event, until Ctrl-C: `down` with "
-     "the "
-     "reason,\n"
-     "`nodeup`, `nodedown`. One process: until its `down`. When the gateway goes away and comes back, it "
-     "goes on "
-     "where\n"
-     "it was; events that were lost on the way are counted in a line `gap`.",
+     "Prints what becomes of a process, a node or all nodes, one line an event, until Ctrl-C; of one "
+     "process\n"
+     "until its `down`, of one node until its `nodedown`. When the gateway goes away and comes back, it goes "
+     "on\n"
+     "where it was; events that were lost on the way are counted by a line `gap`.",
      "  $ erlgate watch kv@localhost kv\n"
      "  monitor target=/nodes/kv@localhost/processes/kv\n"
      "  down target=/nodes/kv@localhost/processes/kv reason=shutdown\n\n"

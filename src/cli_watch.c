@@ -13,9 +13,10 @@
 #include "src/cli_target.h"
 
 enum {
-    HEAD_MS = 20000,      /* for the head of a stream: the gateway may have to dial the node first */
-    HEARTBEAT_MS = 15000, /* asked for */
-    SILENCE_MS = 45000,   /* three of them: whatever there was has gone */
+    HEAD_MS = 20000,        /* for the head of a stream: the gateway may have to dial the node first */
+    HEARTBEAT_MS = 15000,   /* asked for */
+    SILENCE_MS = 45000,     /* three of them: whatever there was has gone */
+    LINGER_MAX_MS = 600000, /* that a gateway grants */
     LINE_MAX_BYTES = 16 << 20,
     ID_MAX = 200,
     REST_MS = 200, /* before the first try to come back; doubled up to */
@@ -35,8 +36,9 @@ struct watch {
     uint64_t rest_ms;    /* before the next try */
     uint64_t out_ms;     /* rested so far, since the stream was last there */
     bool has_begun;      /* there was a stream */
-    bool is_single;      /* ends with `down` */
+    const char *last;    /* the event that is the last one; NULL: there is none such */
     bool is_over;        /* it came */
+    bool is_leaving;     /* the gateway said bye */
     bool is_cut_said, has_failed;
 };
 
@@ -117,6 +119,7 @@ static bool take_bye(struct watch *w, struct slice line)
     struct slice value;
     uint64_t ms;
 
+    w->is_leaving = true;
     if (cli_json_member(line, "retry", &value) && cli_json_uint(value, &ms) && ms < REST_MAX_MS)
         w->rest_ms = ms;
     return true;
@@ -154,7 +157,7 @@ static bool take_event(struct watch *w, struct slice line)
         ok = take_bye(w, line);
     } else if (!slice_eq_str(wr_written(&name), "ping")) {
         ok = print_event(w, wr_written(&name), line);
-        w->is_over = w->is_single && slice_eq_str(wr_written(&name), "down");
+        w->is_over = w->last && slice_eq_str(wr_written(&name), w->last);
     }
     keep_id(w, line);
     wr_fini(&name);
@@ -219,13 +222,14 @@ static uint64_t jittered(uint64_t ms)
 
 enum next { NEXT_TRY, NEXT_END };
 
-static enum next come_back(struct watch *w, enum cli_status *ret_status)
+/* is_ended: not cut, but over, perhaps because there is no more: who asks again is told so by 204. */
+static enum next come_back(struct watch *w, bool is_ended, enum cli_status *ret_status)
 {
     uint64_t rest = jittered(w->rest_ms);
 
-    if (!w->is_cut_said && w->args->reconnect_ms)
+    if (!w->is_cut_said && !is_ended && w->args->reconnect_ms)
         cli_say(CLI_OK, "the stream from %s was cut; connecting again", cli_http_url(w->http));
-    w->is_cut_said = true;
+    w->is_cut_said |= !is_ended;
     w->rest_ms = w->rest_ms * 2 < REST_MAX_MS ? w->rest_ms * 2 : REST_MAX_MS;
     w->out_ms += rest;
     *ret_status = CLI_OK;
@@ -246,7 +250,8 @@ static enum next go_on(struct watch *w, const struct cli_answer *answer, enum cl
         return NEXT_END;
     }
     if (w->has_begun && is_passing(answer) && w->out_ms < w->args->reconnect_ms)
-        return come_back(w, ret_status);
+        return come_back(w, answer->end == CLI_HTTP_DONE && answer->status == 200 && !w->is_leaving,
+                         ret_status);
     *ret_status = cli_answer_judge(w->http, w->args, answer, ndjson_type, "");
     if (*ret_status == CLI_OK) /* a whole stream, but its end is not what was to come */
         *ret_status = cli_say(CLI_NO_GATEWAY, "the stream from %s was cut", cli_http_url(w->http));
@@ -267,6 +272,7 @@ static enum next read_stream(struct watch *w, enum cli_status *ret_status)
     struct cli_answer answer;
     enum next next;
 
+    w->is_leaving = false;
     wr_reset(&w->line);
     cli_http_ask(w->http, &request, &answer);
     if (answer.status == 200 && strcmp(answer.type, ndjson_type) == 0)
@@ -278,15 +284,19 @@ static enum next read_stream(struct watch *w, enum cli_status *ret_status)
 
 /* ---- what is watched ---- */
 
-/* Erlang syntax is made here, of what loses nothing. */
+/* Erlang syntax is made here, of what loses nothing. The gateway keeps the stream for as long as we would
+ * come back. */
 static void write_query(struct wr *path, const struct cli_args *a, bool is_erlang)
 {
-    wr_printf(path, "/monitor?heartbeat=%d&terms=%s%s", HEARTBEAT_MS,
-              a->format == CLI_JSON ? "plain" : "typed", is_erlang ? "&syntax=erlang" : "");
+    uint64_t linger_ms = a->reconnect_ms < LINGER_MAX_MS ? a->reconnect_ms : LINGER_MAX_MS;
+
+    wr_printf(path, "/monitor?heartbeat=%d&linger=%llu&terms=%s%s", HEARTBEAT_MS,
+              (unsigned long long)linger_ms, a->format == CLI_JSON ? "plain" : "typed",
+              is_erlang ? "&syntax=erlang" : "");
     wr_u8(path, '\0');
 }
 
-static bool read_process(const struct cli_args *a, struct wr *path, bool *ret_single)
+static bool read_process(const struct cli_args *a, struct wr *path, const char **ret_last)
 {
     struct cli_target t;
     bool ok = cli_target_read(&t, a);
@@ -295,14 +305,14 @@ static bool read_process(const struct cli_args *a, struct wr *path, bool *ret_si
         ok = cli_args_refuse(a, "'%s' is too much", a->words[t.words]);
     wr_slice(path, wr_written(&t.path));
     write_query(path, a, t.is_erlang);
-    *ret_single = !t.is_group;
+    *ret_last = t.is_group ? NULL : "down";
     cli_target_fini(&t);
     return ok;
 }
 
-static bool read_watched(const struct cli_args *a, struct wr *path, bool *ret_single)
+static bool read_watched(const struct cli_args *a, struct wr *path, const char **ret_last)
 {
-    *ret_single = false;
+    *ret_last = NULL;
     if (a->watches_nodes) {
         wr_str(path, "/v1/nodes");
         write_query(path, a, false);
@@ -312,10 +322,11 @@ static bool read_watched(const struct cli_args *a, struct wr *path, bool *ret_si
     if (a->word_count == 1 && cli_target_is_node(a->words[0])) {
         bool ok = cli_target_node(path, a, a->words[0]);
 
+        *ret_last = "nodedown";
         write_query(path, a, false);
         return ok;
     }
-    return read_process(a, path, ret_single);
+    return read_process(a, path, ret_last);
 }
 
 static enum cli_status watch(struct watch *w)
@@ -348,7 +359,7 @@ enum cli_status cli_watch(const struct cli_args *a)
     struct wr path;
 
     wr_init(&path, SIZE_MAX);
-    if (read_watched(a, &path, &w.is_single)) {
+    if (read_watched(a, &path, &w.last)) {
         w.path = (const char *)path.buf;
         status = wr_ok(&path) ? watch(&w) : cli_say(CLI_FAILED, "out of memory");
     }

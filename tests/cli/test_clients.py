@@ -569,8 +569,10 @@ class Watch(unittest.TestCase):
 
     def test_the_end_of_a_stream_that_has_been_read_is_the_end(self):
         parts = iter([STREAM + chunk(event("monitor", "e-1", target="t")) + LAST_CHUNK, response(204)])
-        lines, _, requests = self.lines(lambda r, c: next(parts), "a@b")
-        self.assertEqual((lines, len(requests)), (["monitor target=t"], 2))
+        lines, err, requests = self.lines(lambda r, c: next(parts), "group:g")
+        self.assertEqual((lines, len(requests), err), (["monitor target=t"], 2, ""))
+        lines, _, requests = self.lines(lambda r, c: STREAM + chunk(event("nodedown", "e-1", node="a@b")), "a@b")
+        self.assertEqual((lines, len(requests)), (["nodedown node=a@b"], 1))
 
     def test_the_gateway_says_bye_and_comes_back(self):
         bye = json.dumps({"event": "bye", "id": "e-1", "data": {}, "retry": 10}) + "\n"

@@ -2,14 +2,17 @@
 
 import json
 import os
+import queue
 import re
 import signal
+import socket
 import subprocess
+import threading
 
 import matrix
 import peers
 from matrix import each
-from peers import BIN, RELEASES, Gateway, Peer, check, equal, eventually, free_port
+from peers import BIN, RELEASES, Failed, Gateway, Peer, accepts, check, equal, eventually, free_port
 
 GATE = Gateway()
 PEERS = {r: Peer(r, f"a{r}@localhost", GATE.epmd_port, GATE.cookie) for r in RELEASES}
@@ -187,6 +190,194 @@ def test_ping_and_nodes(release):
     check(any(line.split()[:2] == [name(release), "connected"] for line in out.splitlines()), out)
     _, out, _ = run("nodes", "--json")
     check(any(n["node"] == name(release) for n in json.loads(out)["nodes"]), out)
+
+
+# ---- watch
+
+
+class Watch:
+    """erlgate watch, and its lines as they come."""
+
+    def __init__(self, *args, port=None):
+        self.proc = peers.spawn([BIN / "erlgate", "watch", *args], env=environment(port), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.proc.stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+    def line(self, seconds=20):
+        """The next line; None at the end."""
+        try:
+            return self.lines.get(timeout=seconds * peers.SLOWER)
+        except queue.Empty:
+            raise Failed(f"no line within {seconds} s") from None
+
+    def next_is(self, pattern):
+        line = self.line()
+        check(line is not None and re.fullmatch(pattern, line), f"line {line!r}, wanted {pattern!r}", self.stderr(line))
+
+    def stderr(self, line):
+        return self.proc.stderr.read() if line is None else ""
+
+    def ends(self, status=OK):
+        """Nothing more is printed; gives what was said on standard error."""
+        equal(self.line(), None, "line after the last")
+        equal(self.proc.wait(20 * peers.SLOWER), status, "status of watch")
+        return self.proc.stderr.read()
+
+    def interrupt(self):
+        self.proc.send_signal(signal.SIGINT)
+        equal(self.ends(), "", "what Ctrl-C makes it say")
+
+
+@each("erlgate watch NODE NAME")
+def test_watching_a_name_until_it_is_down(release):
+    node = name(release)
+    PEERS[release].eval("testpeer:serve(watched)")
+    w = Watch(node, "watched")
+    w.next_is(f"monitor target=/nodes/{node}/processes/watched")
+    fails(NO, "callee-exit", "call", node, "watched", "{leave, {boom, <<1>>}}")
+    w.next_is(rf"down target=/nodes/{node}/processes/watched reason={{boom,<<1>>}}")
+    equal(w.ends(), "", "standard error")
+    w = Watch(node, "watched")
+    w.next_is(r"monitor .*")
+    w.next_is(r"down .* reason=noproc")
+    equal(w.ends(), "", "standard error")
+
+
+@each("erlgate watch PID")
+def test_watching_a_pid(release):
+    node = name(release)
+    _, pid, _ = run("rpc", node, "erlang:spawn(timer, sleep, [infinity])")
+    w = Watch(pid.strip(), "--json")
+    equal(json.loads(w.line())["event"], "monitor", "first event")
+    says("", "exit", pid.strip(), "{shutdown, asked}")
+    down = json.loads(w.line())
+    equal((down["event"], down["data"]["reason"]), ("down", ["shutdown", "asked"]), "second event")
+    equal(w.ends(), "", "standard error")
+    w = Watch(pid.strip(), "--typed")
+    w.line()
+    equal(json.loads(w.line())["data"]["reason"], {"$atom": "noproc"}, "reason as typed JSON")
+    w.ends()
+
+
+def test_ctrl_c_ends_a_watch_and_its_monitor_is_taken_back():
+    PEERS["27"].eval("testpeer:serve(calm)")
+    w = Watch(name("27"), "calm", "--reconnect", "0")
+    w.next_is("monitor .*")
+
+    def is_monitored():
+        return PEERS["27"].eval("erlang:process_info(whereis(calm), monitored_by)") != "{monitored_by,[]}"
+
+    check(is_monitored(), "the process is monitored")
+    w.interrupt()
+    eventually(lambda: not is_monitored(), "it is not any more")
+
+
+@each("erlgate watch NODE, --nodes")
+def test_watching_nodes(release):
+    peer = Peer(release, f"w{release}@localhost", GATE.epmd_port, GATE.cookie).ready()
+    every = Watch("--nodes")
+    every.next_is("monitor .*")
+    one = Watch(peer.node)
+    one.next_is("monitor .*")
+    while not re.match(rf"nodeup .*node={peer.node} ", line := (every.line() or "the end")):
+        check(line != "the end", "the end of watch --nodes")
+    peer.kill()
+    while not re.match(rf"nodedown .*node={peer.node} ", line := (one.line() or "the end")):
+        check(line != "the end", "the end of watch NODE")
+    check("reason=" in line, line)
+    every.next_is(rf"nodedown .*node={peer.node} .*reason=.*")
+    equal(one.ends(), "", "standard error of watch NODE, which is over")
+    every.interrupt()
+
+
+def test_a_node_that_is_not_there_cannot_be_watched():
+    w = Watch("nobody@localhost", "srv")
+    err = w.ends(NO_NODE)
+    check("no-connection" in err and err.count("\n") == 1, err)
+
+
+class Cutter:
+    """A port that leads to the gateway, until it is cut."""
+
+    def __init__(self, to):
+        self.to = to
+        self.pairs = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.is_open = True
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            near, _ = self.listener.accept()
+            if not self.is_open:
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self.to))
+            self.pairs.append((near, far))
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _copy(a, b):
+        try:
+            while piece := a.recv(65536):
+                b.sendall(piece)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        self.is_open = False
+        for pair in self.pairs:
+            for s in pair:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def mend(self):
+        self.is_open = True
+
+
+def test_what_happens_while_the_connection_is_cut_is_not_lost():
+    PEERS["27"].eval("testpeer:serve(cut)")
+    way = Cutter(GATE.port)
+    w = Watch(name("27"), "cut", port=way.port)
+    w.next_is("monitor .*")
+    way.cut()
+    fails(NO, "callee-exit", "call", name("27"), "cut", "{leave, meanwhile}")
+    way.mend()
+    w.next_is("down .* reason=meanwhile")
+    err = w.ends()
+    check("connecting again" in err and err.count("\n") == 1, err)
+
+
+def test_a_gateway_that_starts_anew_is_watched_on():
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        PEERS["27"].eval("case whereis(anew) of undefined -> testpeer:serve(anew); P -> P end")
+        gate = Gateway(node="anew@localhost", cookie=GATE.cookie, epmd=f"localhost:{GATE.epmd_port}")
+        w = Watch(name("27"), "anew", port=gate.port)
+        w.next_is("monitor .*")
+        peers.end(gate.proc, sig)
+        eventually(lambda: not accepts(gate.port), "the gateway is gone")
+        gate.start()
+        w.next_is("gap lost=null")
+        w.next_is("monitor .*")
+        fails(NO, "callee-exit", "call", name("27"), "anew", "{leave, later}")
+        w.next_is("down .* reason=later")
+        check("connecting again" in w.ends(), "it says that it was cut")
+        gate.stop()
 
 
 # ---- how it ends
