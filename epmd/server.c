@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/idtab.h"
 #include "base/mem.h"
+#include "epmd/listeners.h"
 #include "loop/stream.h"
 
 enum {
@@ -17,14 +18,11 @@ enum {
      * of its end. The machine closes the sockets of a process that has died before a new one can even be
      * started. */
     PROBE_MS = 20,
-    PORT_TRIES = 16,
     /* Answers that their readers do not take: past either, the one that has waited longest is given up. */
     DRAINING_MAX = 256,
     REST_BYTES_MAX = 32 << 20,
     MOST_CONNECTIONS = 4096, /* unless it is told */
 };
-
-static const char *const loopbacks[] = {"127.0.0.1", "::1"};
 
 /* A connection: in `peers` from its accept to the closing of its stream. */
 struct peer {
@@ -49,11 +47,9 @@ struct peer_list {
 struct epmd_server {
     struct loop *loop; /* borrowed */
     struct epmd_server_config config;
-    struct epmd_core *core;           /* owned */
-    struct idtab peers;               /* struct peer, owned */
-    struct loop_listener **listeners; /* owned */
-    size_t listener_count;
-    uint16_t port;
+    struct epmd_core *core; /* owned */
+    struct idtab peers;     /* struct peer, owned */
+    struct epmd_listeners listeners;
     struct loop_timer *timer;       /* owned: timeouts */
     uint64_t timer_at;              /* when it fires; UINT64_MAX: not armed */
     struct loop_timer *probe_timer; /* owned */
@@ -297,108 +293,6 @@ static void pump(struct epmd_server *s)
         s->config.on_kill(s->config.ctx);
 }
 
-/* ---- listening ---- */
-
-static void stop_listening(struct epmd_server *s)
-{
-    for (size_t i = 0; i < s->listener_count; i++)
-        loop_listener_close(s->listeners[i]);
-    s->listener_count = 0;
-}
-
-static bool is_loopback(const char *address)
-{
-    for (size_t i = 0; i < sizeof loopbacks / sizeof *loopbacks; i++)
-        if (strcmp(address, loopbacks[i]) == 0)
-            return true;
-    return false;
-}
-
-static enum err listen_on(struct epmd_server *s, const char *address)
-{
-    enum err e = loop_listen(s->loop, address, s->port, accepted, s, &s->listeners[s->listener_count]);
-
-    if (e != ERR_NONE)
-        return e;
-    s->port = loop_listener_port(s->listeners[s->listener_count++]);
-    return ERR_NONE;
-}
-
-static bool is_all(const char *const *addresses)
-{
-    return addresses && addresses[0] && addresses[0][0] == '\0';
-}
-
-/* Each address on the same port; s->port 0 becomes the first one's. */
-static enum err listen_on_all(struct epmd_server *s, const char **ret_address)
-{
-    const char *const *addresses = s->config.addresses;
-    enum err e = ERR_NONE;
-
-    if (is_all(addresses)) {
-        *ret_address = addresses[0];
-        return listen_on(s, addresses[0]);
-    }
-    for (size_t i = 0; i < sizeof loopbacks / sizeof *loopbacks; i++) {
-        *ret_address = loopbacks[i];
-        e = listen_on(s, loopbacks[i]);
-        /* ERR_IO: the machine has no such address, as one without IPv6; nodes then find us at the other. */
-        if (e != ERR_NONE && e != ERR_IO)
-            return e;
-    }
-    for (; addresses && *addresses; addresses++) {
-        if (is_loopback(*addresses))
-            continue;
-        *ret_address = *addresses;
-        e = listen_on(s, *addresses);
-        if (e != ERR_NONE)
-            return e;
-    }
-    return s->listener_count > 0 ? ERR_NONE : e;
-}
-
-/* All of them, whatever happens: they are ours now. */
-static enum err listen_on_fds(struct epmd_server *s)
-{
-    enum err e = ERR_NONE;
-
-    for (size_t i = 0; i < s->config.listen_fd_count; i++) {
-        struct loop_listener **ls = &s->listeners[s->listener_count];
-
-        if (e != ERR_NONE) {
-            close(s->config.listen_fds[i]);
-            continue;
-        }
-        e = loop_listen_fd(s->loop, s->config.listen_fds[i], accepted, s, ls);
-        if (e == ERR_NONE && s->listener_count++ == 0)
-            s->port = loop_listener_port(*ls);
-    }
-    return e;
-}
-
-static enum err start_listening(struct epmd_server *s, const char **ret_address)
-{
-    size_t count = sizeof loopbacks / sizeof *loopbacks + s->config.listen_fd_count;
-    enum err e = ERR_NONE;
-
-    for (size_t i = 0; s->config.addresses && s->config.addresses[i]; i++)
-        count++;
-    s->listeners = mem_realloc_array(NULL, count, sizeof(struct loop_listener *));
-    if (!s->listeners)
-        return ERR_NOMEM;
-    if (s->config.listen_fd_count)
-        return listen_on_fds(s);
-    /* A port that is free on one address may be taken on another. */
-    for (int i = 0; i < PORT_TRIES; i++) {
-        s->port = s->config.port;
-        e = listen_on_all(s, ret_address);
-        if (e != ERR_NAME_TAKEN || s->config.port != 0)
-            break;
-        stop_listening(s);
-    }
-    return e;
-}
-
 /* ---- life ---- */
 
 /* Where we are a part of a program, the program has use for descriptors too. */
@@ -448,7 +342,10 @@ enum err epmd_server_start(struct loop *l, const struct epmd_server_config *conf
     s->timer = loop_timer_new(l, timer_fired, s, 0);
     s->probe_timer = loop_timer_new(l, probes_due, s, 0);
     if (s->core && s->timer && s->probe_timer)
-        e = start_listening(s, &address);
+        e = config->listen_fd_count ? epmd_listeners_take(&s->listeners, l, config->listen_fds,
+                                                          config->listen_fd_count, accepted, s)
+                                    : epmd_listeners_open(&s->listeners, l, config->addresses, config->port,
+                                                          accepted, s, &address);
     if (e != ERR_NONE) {
         int why = errno; /* ERR_IO's */
 
@@ -461,7 +358,7 @@ enum err epmd_server_start(struct loop *l, const struct epmd_server_config *conf
     /* What was borrowed for starting is not kept. */
     s->config.addresses = NULL;
     s->config.listen_fds = NULL;
-    epmd_core_set_port(s->core, s->port);
+    epmd_core_set_port(s->core, s->listeners.port);
     *ret = s;
     return ERR_NONE;
 }
@@ -473,8 +370,7 @@ void epmd_server_stop(struct epmd_server *s)
 
     if (!s)
         return;
-    stop_listening(s);
-    mem_free(s->listeners);
+    epmd_listeners_close(&s->listeners);
     while ((p = idtab_next(&s->peers, &cursor)))
         peer_free(p);
     idtab_fini(&s->peers);
@@ -486,7 +382,7 @@ void epmd_server_stop(struct epmd_server *s)
 
 uint16_t epmd_server_port(const struct epmd_server *s)
 {
-    return s->port;
+    return s->listeners.port;
 }
 
 /* ---- what it holds ---- */
