@@ -14,7 +14,7 @@ else
 fi
 # (-entropic weighs inputs, at a third of the time of the short ones.)
 # Freed memory is kept back for so long that use of it is seen, and not for so long that it is all there is.
-ASAN_OPTIONS=quarantine_size_mb=32${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+ASAN_OPTIONS=quarantine_size_mb=32:allocator_release_to_os_interval_ms=-1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 export ASAN_OPTIONS
 exec "$target" "$limit" -timeout=10 -rss_limit_mb=512 -entropic=0 -print_final_stats=1 -verbosity=0 \
     -artifact_prefix="$build/artifacts/$name-" "$learnt" "$corpus"
