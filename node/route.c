@@ -272,6 +272,23 @@ static enum err send_over(struct link *l, const struct dist_ctl *ctl, const stru
     return link_send(l, ctl, payload, count);
 }
 
+/* What waited for the link cannot be sent over it. Whoever waits for an answer hears that there is nobody. */
+static void not_sent(struct link *l, const struct signal *s, enum err e)
+{
+    struct node *n = l->node;
+    struct dist_ctl down = {.op = DIST_CTL_MONITOR_P_EXIT,
+                            .from = s->ctl.to,
+                            .to = s->ctl.from,
+                            .ref = s->ctl.ref,
+                            .reason = process_reason_noproc};
+
+    lost(slice_of_str(l->name), s->ctl.op, e);
+    if (s->ctl.op == DIST_CTL_MONITOR_P && signals_add(&n->local, &down, NULL, 0) != ERR_NONE)
+        lost(n->name_slice, down.op, ERR_NOMEM);
+    if (s->ctl.op == DIST_CTL_LINK)
+        route_exit_local(n, &s->ctl.to.pid, route_number(&s->ctl.from.pid), process_reason_noproc);
+}
+
 static enum err wait_for(struct link *l, const struct dist_ctl *ctl, const struct slice *payload,
                          size_t count, uint32_t uses)
 {
@@ -285,11 +302,23 @@ static enum err wait_for(struct link *l, const struct dist_ctl *ctl, const struc
     return e;
 }
 
+/* What of the receiver's pid not every peer can take: a process of that number cannot be there then. */
+static uint32_t uses_of(const struct dist_end *to)
+{
+    const struct etf_pid *p = &to->pid;
+
+    if (to->kind != DIST_END_PID)
+        return 0;
+    return (p->id >= 1u << 15 || p->serial >= 1u << 13 ? ETF_USES_BIG_PID : 0) |
+           (p->id >= 1u << 28 ? ETF_USES_ODD_ID : 0);
+}
+
 enum err route_signal(struct node *n, struct slice where, const struct dist_ctl *ctl,
                       const struct slice *payload, size_t count, uint32_t uses)
 {
     struct link *l;
 
+    uses |= uses_of(&ctl->to);
     if (slice_eq(where, n->name_slice))
         return signals_add(&n->local, ctl, payload, count);
     l = link_find(n, where);
@@ -335,7 +364,7 @@ void route_link_up(struct link *l)
         enum err e = send_over(l, &s->ctl, &s->payload, s->payload.len ? 1 : 0, s->uses);
 
         if (e != ERR_NONE)
-            lost(slice_of_str(l->name), s->ctl.op, e);
+            not_sent(l, s, e);
         signal_free(s);
     }
     while ((p = pidtab_next(&l->node->processes, &cursor)))

@@ -1,0 +1,677 @@
+"""Event streams of monitors, and processes over HTTP, against nodes of four releases."""
+
+import json
+import signal
+import socket
+import time
+
+import peers
+from eventstream import EventStream
+from peers import ERL, JSON, RELEASES, TYPED, Gateway, Peer, check, equal, eventually, problem, segment
+
+gate = Gateway()
+
+
+def peer(release):
+    return Peer(release, f"a{release}@localhost", gate.epmd_port, gate.cookie,
+                kernel={"connect_all": "false", "start_pg": "true"})
+
+
+nodes = {release: peer(release) for release in RELEASES}
+for _node in nodes.values():
+    _node.ready()
+    _node.eval("testpeer:serve(srv)")
+
+
+def stream(path, **kw):
+    return EventStream(gate.port, "/v1" + path, **kw)
+
+
+def name_path(node, name):
+    return f"/nodes/{segment(node.node)}/processes/{segment(name)}"
+
+
+def shown(node, name):
+    """As events call it."""
+    return f"/nodes/{node.node}/processes/{segment(name)}"
+
+
+def loner(node, name):
+    """A process that ends as it is told to."""
+    return node.eval(f"P = spawn(fun() -> register('{name}', self()), receive {{leave, R}} -> exit(R) end end), "
+                     f"testpeer:reached(fun() -> whereis('{name}') =:= P end, 5000), pid_to_list(P)")
+
+
+def watchers(node, name):
+    return int(node.eval(f"case whereis('{name}') of undefined -> -1; "
+                         f"P -> length(element(2, process_info(P, monitored_by))) end"))
+
+
+def watched(node, name, wanted, seconds=10):
+    """A monitor is there once its node has had the signal."""
+    eventually(lambda: watchers(node, name) == wanted, f"{wanted} monitors of {name} at {node.node}", seconds)
+
+
+def test_a_process_ends():
+    for node in nodes.values():
+        for reason, wanted in [("normal", "normal"), ("{shutdown, [1, 2]}", ["shutdown", [1, 2]]),
+                               ('{bad, <<"thing">>, 1.5}', ["bad", "thing", 1.5]), ("kill", "kill")]:
+            loner(node, "loner")
+            s = stream(name_path(node, "loner") + "/monitor")
+            equal(s.status, 200, "status")
+            equal(s.headers["content-type"], "text/event-stream; charset=utf-8", "type")
+            equal(s.next("monitor").data, {"target": shown(node, "loner")}, "monitor")
+            watched(node, "loner", 1)
+            node.eval(f"loner ! {{leave, {reason}}}")
+            equal(s.next("down").data, {"target": shown(node, "loner"), "reason": wanted}, f"{node.node} {reason}")
+            s.ends()
+
+
+def test_a_process_is_killed_and_seen_by_many():
+    for node in nodes.values():
+        pid = loner(node, "victim")
+        streams = [stream(name_path(node, "victim") + "/monitor") for _ in range(5)]
+        for s in streams:
+            s.next("monitor")
+        watched(node, "victim", 5)
+        node.eval(f"exit(list_to_pid({pid}), kill)")
+        for s in streams:
+            equal(s.next("down").data["reason"], "killed", node.node)
+            s.ends()
+
+
+def test_what_is_not_there():
+    for node in nodes.values():
+        s = stream(name_path(node, "nobody") + "/monitor")
+        equal(s.status, 200, "status")
+        s.next("monitor")
+        equal(s.next("down").data["reason"], "noproc", "reason")
+        s.ends()
+        pid = gate.call(node.node, "srv", "whoami").json["$pid"]
+        dead = f"{pid.split(':')[0]}:30000:0:{pid.split(':')[3]}"
+        s = stream(f"/pids/{segment(dead)}/monitor")
+        equal(s.next("monitor").data, {"target": f"/pids/{dead}", "pid": dead}, "monitor")
+        equal(s.next("down").data, {"target": f"/pids/{dead}", "pid": dead, "reason": "noproc"}, "down")
+        s.ends()
+
+
+def test_a_pid_that_old_nodes_cannot_take():
+    """Nothing is sent that would cost the connection."""
+    node = nodes["23"]
+    creation = gate.call(node.node, "srv", "whoami").json["$pid"].split(":")[3]
+    s = stream(f"/pids/{segment(f'{node.node}:70000:0:{creation}')}/monitor")
+    problem(s.response, 422, "unsupported-by-peer", sent=False)
+    equal(gate.call(node.node, "srv", "{echo, 1}").json, 1, "the link")
+
+
+def test_trouble_before_the_first_byte():
+    s = stream("/nodes/nope%40localhost/processes/x/monitor")
+    problem(s.response, 503, "no-connection", sent=False)
+    problem(stream("/nodes/nohost/processes/x/monitor").response, 400, "bad-parameter")
+    problem(stream("/nodes/nope%40localhost/monitor").response, 503, "no-connection")
+    problem(stream("/pids/nonsense/monitor").response, 400, "bad-parameter")
+    problem(stream("/events").response, 400, "bad-parameter")
+    for bad in ("kv", "/", "/nope", "/nodes/a%40b/processes", "/nodes//processes/x", "/nodes/x", "/pids/1",
+                "/nodes/a%40b?to=all", "/nodes/a%40b?syntax=elixir", "/nodes/a%40b?syntax=erlang%26x"):
+        problem(stream(f"/events?monitor={segment(bad)}").response, 400, "bad-parameter")
+    for bad in ("terms=yes", "null=0", "heartbeat=1", "linger=x", "timeout=0", "ping=1", "nonsense=1", "terms=plain&terms=plain"):
+        problem(stream(f"/nodes/monitor?{bad}").response, 400, "bad-parameter")
+    problem(stream("/nodes/monitor", accept="text/html").response, 406, "not-acceptable")
+    equal(gate.http.post("/v1/nodes/monitor").status, 405, "POST")
+
+
+def test_head_monitors_nothing():
+    node = nodes["27"]
+    loner(node, "unseen")
+    s = stream(name_path(node, "unseen") + "/monitor", method="HEAD")
+    equal((s.status, s.headers["content-type"]), (200, "text/event-stream; charset=utf-8"), "HEAD")
+    watched(node, "unseen", 0)
+    node.eval("unseen ! {leave, normal}")
+
+
+def test_terms_as_they_are_wanted():
+    node = nodes["29"]
+    for query, wanted in [("", ["why", [104, 105], 9007199254740993]),
+                          ("?charlists=string&bigints=string", ["why", "hi", "9007199254740993"]),
+                          ("?terms=typed", {"$tuple": [{"$atom": "why"}, [104, 105], 9007199254740993]})]:
+        loner(node, "styled")
+        s = stream(name_path(node, "styled") + "/monitor" + query)
+        s.next("monitor")
+        node.eval('styled ! {leave, {why, "hi", 9007199254740993}}')
+        equal(s.next("down").data["reason"], wanted, query)
+        s.ends()
+    loner(node, "styled")
+    s = stream(name_path(node, "styled") + "/monitor?null=undefined")
+    s.next("monitor")
+    node.eval("styled ! {leave, undefined}")
+    equal(s.next("down").data["reason"], None, "null")
+
+
+def test_names_of_any_kind():
+    node = nodes["27"]
+    for name in ("my/server", "Elixir.My.Server", "ünïcode ☃", "100%", "a b", "quo\"te", "?monitor=&#", "+plus+"):
+        quoted = name.replace("'", "\\'")
+        loner(node, quoted)
+        s = stream(name_path(node, name) + "/monitor")
+        target = s.next("monitor").data["target"]
+        many = stream(f"/events?monitor={segment(target)}")
+        equal(many.next("monitor").data["target"], target, "the same in a list")
+        node.eval(f"'{quoted}' ! {{leave, bye}}")
+        equal(s.next("down").data, {"target": target, "reason": "bye"}, name)
+        equal(many.next("down").data, {"target": target, "reason": "bye"}, name)
+        many.ends()
+    s = stream(f"/nodes/{segment(node.node)}/processes/{segment(chr(39) + 'srv' + chr(39))}/monitor?syntax=erlang")
+    equal(s.next("monitor").data["target"], f"/nodes/{node.node}/processes/'srv'?syntax=erlang", "target")
+    s.close()
+
+
+def test_a_node_is_killed_and_comes_again():
+    """Each monitor tells of it once; who watches all nodes sees it come and go."""
+    for release in RELEASES:
+        node = nodes[release]
+        equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+        everything = stream("/nodes/monitor")
+        check(node.node in everything.next("monitor").data["nodes"], "connected")
+        for _ in range(3):
+            watching = [stream(name_path(node, "srv") + "/monitor"), stream(f"/nodes/{segment(node.node)}/monitor"),
+                        stream(f"/events?monitor=/nodes/{node.node}/processes/srv&monitor=/nodes/{node.node}")]
+            watching[0].next("monitor")
+            equal(watching[1].next("monitor").data, {"target": f"/nodes/{node.node}"}, "monitor")
+            watching[2].next("monitor")
+            watching[2].next("monitor")
+            node.kill()
+            equal(watching[0].next("down").data["reason"], "noconnection", "reason")
+            down = watching[1].next("nodedown").data
+            equal(down, {"target": f"/nodes/{node.node}", "node": node.node, "hidden": down["hidden"],
+                         "reason": "connection_closed"}, "nodedown")
+            equal({watching[2].next().name, watching[2].next().name}, {"down", "nodedown"}, "both")
+            for s in watching:
+                s.ends()
+            seen = everything.next("nodedown").data
+            equal((seen["target"], seen["node"], seen["reason"]), ("/nodes", node.node, "connection_closed"), "all nodes")
+            node = nodes[release] = peer(release).ready()
+            node.eval("testpeer:serve(srv)")
+            equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+            equal(everything.next("nodeup").data["node"], node.node, "nodeup")
+        everything.close()
+
+
+def test_a_node_is_disconnected():
+    node = nodes["25"]
+    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+    s = stream(f"/nodes/{segment(node.node)}/monitor")
+    s.next("monitor")
+    equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
+    equal(s.next("nodedown").data["reason"], "disconnect", "reason")
+    s.ends()
+
+
+def test_many_on_one_stream():
+    paths = [shown(n, "many") for n in nodes.values()] + ["/nodes/nope@localhost/processes/x"]
+    for node in nodes.values():
+        loner(node, "many")
+    s = stream("/events?" + "&".join(f"monitor={segment(p)}" for p in paths))
+    events = [s.next() for _ in range(len(paths) + 1)]
+    equal({e.data["target"] for e in events if e.name == "monitor"}, set(paths), "monitors")
+    # One node that cannot be reached is an event among the others.
+    equal([e.data for e in events if e.name == "down"],
+          [{"target": "/nodes/nope@localhost/processes/x", "reason": "noconnection"}], "down")
+    for node in nodes.values():
+        node.eval("many ! {leave, enough}")
+        equal(s.next("down").data, {"target": shown(node, "many"), "reason": "enough"}, "down")
+    s.ends()
+
+
+def test_a_client_that_vanishes_leaves_nothing_behind():
+    for node in nodes.values():
+        loner(node, "watched")
+        before = gate.self()["processes"]
+        streams = [stream(name_path(node, "watched") + "/monitor?linger=0&heartbeat=1000") for _ in range(10)]
+        for s in streams:
+            s.next("monitor")
+        watched(node, "watched", 10)
+        for s in streams:
+            s.close()
+        watched(node, "watched", 0, 15)
+        eventually(lambda: gate.self()["processes"] == before, "processes of the gateway are gone", 5)
+        node.eval("watched ! {leave, normal}")
+
+
+def test_a_client_that_leaves_while_it_waits():
+    """Its link is still being made: nothing is left of it either."""
+    with socket.socket() as deaf:  # a node that never answers a handshake
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(8)
+        other = Gateway("other@localhost", args=["--peer", f"deaf@localhost=127.0.0.1:{deaf.getsockname()[1]}"])
+        before = other.self()
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", other.port)) as c:
+                c.sendall(b"GET /v1/nodes/deaf%40localhost/processes/x/monitor HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                eventually(lambda: other.self()["calls"] > before["calls"], "it waits", 5)
+            eventually(lambda: other.self()["processes"] == before["processes"], "nothing is left", 10)
+        other.stop()
+
+
+def test_resuming():
+    for node in (nodes["23"], nodes["29"]):
+        loner(node, "resumed")
+        path = name_path(node, "resumed") + "/monitor"
+        s = stream(path)
+        first = s.next("monitor")
+        s.close()
+        node.eval("resumed ! {leave, while_away}")
+        s = stream(path, last_id=first.id)
+        down = s.next("down")
+        equal(down.data["reason"], "while_away", "reason")
+        s.ends()
+        again = stream(path, last_id=first.id)  # the connection was lost before the client had read it
+        equal(again.next("down").id, down.id, "the very same event")
+        equal(stream(path, last_id=down.id).status, 204, "all has been read")
+        other = stream(path, last_id="0123456789abcdef0123456789abcdef-7")
+        equal(other.next("gap").data, {"lost": None}, "an id of another life")
+        other.next("monitor")
+        equal(other.next("down").data["reason"], "noproc", "anew")
+        mixed = stream(path + "?terms=typed", last_id=down.id)
+        equal(mixed.next("gap").data, {"lost": None}, "an id of another stream")
+
+
+# ---- processes of HTTP clients
+
+
+def make(body=None, query=""):
+    response = gate.http.post("/v1/processes" + query, body or {}, JSON)
+    equal(response.status, 201, f"{response}")
+    equal(response.header("location"), f"/v1/processes/{response.json['id']}", "Location")
+    return response.json
+
+
+def end(process):
+    equal(gate.http.delete(f"/v1/processes/{process['id']}").status, 204, "DELETE")
+
+
+def mailbox(process, **kw):
+    return stream(f"/processes/{process['id']}/events", **kw)
+
+
+def reply(process, event, term, type=ERL, http=None):
+    return (http or gate.http).post(f"/v1/processes/{process['id']}/replies/{event.data['call']}", term, type)
+
+
+def test_a_mailbox():
+    p = make({"name": "box"})
+    box = mailbox(p)
+    for node in nodes.values():
+        node.eval(f"{{box, '{gate.node}'}} ! {{hello, [1, x]}}, gen_server:cast({{box, '{gate.node}'}}, <<1, 255>>), ok")
+        equal(box.next("message").data, {"message": ["hello", [1, "x"]]}, "message")
+        equal(box.next("cast").data, {"request": {"$binary": "Af8="}}, "cast")
+        waiting = node.start_eval(f"gen_server:call({{box, '{gate.node}'}}, {{add, 1, 2}})")
+        call = box.next("call")
+        equal(call.data["request"], ["add", 1, 2], "request")
+        check(call.data["from"].startswith(node.node + ":"), "from", call.data)
+        equal(reply(p, call, "{ok, 3}").status, 202, "reply")
+        equal(waiting(), "{ok,3}", "what the caller got")
+        problem(reply(p, call, "again"), 410, "gone")
+        # By its pid, too.
+        equal(gate.http.post(f"/v1/pids/{segment(p['pid'])}/send", {"from": "http"}, JSON).status, 202, "send")
+        equal(box.next("message").data, {"message": {"from": "http"}}, "of another client")
+    end(p)
+    equal(box.next("exit").data, {"from": p["pid"], "reason": "normal"}, "exit")
+    box.ends()
+    problem(gate.http.get(f"/v1/processes/{p['id']}"), 410, "gone")
+
+
+def test_calls_of_every_form():
+    p = make({"name": "server"})
+    box = mailbox(p)
+    where = f"{{server, '{gate.node}'}}"
+    for release, node in nodes.items():
+        forms = {"call": (f"gen_server:call({where}, q)", "r"),
+                 "multi_call": (f"gen_server:multi_call(['{gate.node}'], server, q)", f"{{[{{{gate.node},r}}],[]}}"),
+                 "send_request": (f"gen_server:wait_response(gen_server:send_request({where}, q), 5000)", "{reply,r}"),
+                 "gen_statem": (f"gen_statem:call({where}, q)", "r"),
+                 "by hand": (f"R = make_ref(), {where} ! {{'$gen_call', {{self(), R}}, q}}, receive {{R, X}} -> X after 5000 -> no end", "r")}
+        for form, (text, wanted) in forms.items():
+            waiting = node.start_eval(text)
+            equal(reply(p, box.next("call"), "r").status, 202, form)
+            equal(waiting(), wanted, f"OTP {release} {form}")
+        equal(node.eval(f"receive M -> M after 100 -> none end"), "none", "left in the mailbox")
+    eventually(lambda: gate.http.get(f"/v1/processes/{p['id']}").json["calls"] == 0, "no call waits")
+    end(p)
+
+
+def test_callers_that_wait_no_more():
+    p = make({"name": "slow"})
+    box = mailbox(p)
+    where = f"{{slow, '{gate.node}'}}"
+
+    def calls():
+        return gate.http.get(f"/v1/processes/{p['id']}").json["calls"]
+
+    for release, node in nodes.items():
+        waiting = node.start_eval(f"catch gen_server:call({where}, timeout, 300)")
+        late = box.next("call")
+        check("timeout" in waiting(), "it has not run out of time")
+        eventually(lambda: calls() == 0, "it is forgotten", 5)
+        problem(reply(p, late, "late"), 410, "gone")
+        pid = node.eval(f"pid_to_list(spawn(fun() -> gen_server:call({where}, dies) end))")
+        dead = box.next("call")
+        equal(calls(), 1, "it waits")
+        node.eval(f"exit(list_to_pid({pid}), kill)")
+        eventually(lambda: calls() == 0, "that of a caller that died is forgotten", 5)
+        problem(reply(p, dead, "late"), 410, "gone")
+        node.start_eval(f"gen_server:call({where}, its_node_dies)")
+        lost = box.next("call")
+        node.kill()
+        eventually(lambda: calls() == 0, "that of a node that died is forgotten", 5)
+        problem(reply(p, lost, "late"), 410, "gone")
+        nodes[release] = peer(release).ready()
+        nodes[release].eval("testpeer:serve(srv)")
+    end(p)
+
+
+def test_more_calls_than_a_process_may_have():
+    p = make({"name": "busy"})
+    node = nodes["27"]
+    node.eval(f"[spawn(fun() -> gen_server:call({{busy, '{gate.node}'}}, I, infinity) end) || I <- lists:seq(1, 1000)], ok")
+    eventually(lambda: gate.http.get(f"/v1/processes/{p['id']}").json["calls"] == 1000, "a thousand wait", 10)
+    equal(node.eval(f"gen_server:call({{busy, '{gate.node}'}}, one_more)"), "{error,overloaded}", "the next")
+    end(p)
+
+
+def test_reply_terms():
+    p = make({"name": "replier"})
+    box = mailbox(p)
+    node = nodes["29"]
+    for body, type, wanted in [('{"$tuple": [{"$atom": "ok"}, "x"]}', JSON, '{ok,<<"x">>}'), ("#{a => 1.0}", ERL, "#{a => 1.0}"),
+                               (b"\x83\x61\x07", peers.ETF, "7")]:
+        waiting = node.start_eval(f"gen_server:call({{replier, '{gate.node}'}}, q)")
+        call = box.next("call")
+        problem(reply(p, call, "{", JSON), 400, "bad-term")
+        equal(reply(p, call, body, type).status, 202, "reply")
+        equal(waiting(), wanted, type)
+    waiting = nodes["23"].start_eval(f"gen_server:call({{replier, '{gate.node}'}}, q)")
+    call = box.next("call")
+    problem(reply(p, call, "#Ref<x@localhost:7:1.2.3.4.5>"), 422, "unsupported-by-peer", sent=False)
+    equal(reply(p, call, "fine").status, 202, "the call can still be answered")
+    equal(waiting(), "fine", "reply")
+    end(p)
+
+
+def test_watching_linking_joining():
+    for node in nodes.values():
+        p = make({"name": "holder", "trap_exit": True})
+        box = mailbox(p)
+
+        def post(what, target):
+            r = gate.http.post(f"/v1/processes/{p['id']}/{what}", {"target": target}, JSON)
+            equal((r.status, r.header("location")), (201, f"/v1/processes/{p['id']}/{what}/{r.json['id']}"), f"{r}")
+            return r.header("location")
+
+        loner(node, "held")
+        node.eval("testpeer:serve(tmp)")
+        pid = rpc_pid(node, "tmp")
+        monitor = post("monitors", shown(node, "held"))
+        equal(box.next("monitor").data, {"target": shown(node, "held")}, "monitor")
+        again = post("monitors", shown(node, "held"))
+        box.next("monitor")
+        watched(node, "held", 2)
+        equal(gate.http.delete(again).status, 204, "DELETE")
+        watched(node, "held", 1, 5)
+        problem(gate.http.delete(again), 410, "gone")
+        node.eval("held ! {leave, done}")
+        equal(box.next("down").data, {"target": shown(node, "held"), "reason": "done"}, "down, once")
+        problem(gate.http.delete(monitor), 410, "gone")
+        # Links, both ways
+        link = post("links", f"/pids/{pid}")
+        equal(node.eval("[node(P) || P <- element(2, process_info(whereis(tmp), links)), is_pid(P)]"), f"[{gate.node}]", "linked")
+        equal(gate.http.delete(link).status, 204, "unlink")
+        equal(node.eval("testpeer:reached(fun() -> [] =:= element(2, process_info(whereis(tmp), links)) end, 5000)"), "true", "unlinked")
+        post("links", f"/pids/{pid}")
+        node.eval("exit(whereis(tmp), boom), ok")
+        equal(box.next("exit").data, {"from": pid, "reason": "boom"}, "exit")
+        # Groups
+        group = post("groups", "/groups/pg/workers")
+        equal(node.eval(f"testpeer:reached(fun() -> length(pg:get_members(workers)) =:= 1 end, 8000)"), "true", f"{node.node} sees the member")
+        equal(gate.http.delete(group).status, 204, "leave")
+        equal(node.eval(f"testpeer:reached(fun() -> pg:get_members(workers) =:= [] end, 8000)"), "true", "it has left")
+        # Nodes
+        post("monitors", "/nodes")
+        check(node.node in box.next("monitor").data["nodes"], "nodes")
+        post("monitors", f"/nodes/{node.node}")
+        box.next("monitor")
+        gate.http.delete(f"/v1/nodes/{node.node}")
+        equal({box.next("nodedown").data["target"], box.next("nodedown").data["target"]}, {"/nodes", f"/nodes/{node.node}"}, "nodedown")
+        end(p)
+
+
+def test_its_end_is_heard_of():
+    for node in nodes.values():
+        p = make({"name": "mortal"})
+        box = mailbox(p)
+        hears = node.start_eval(
+            f"process_flag(trap_exit, true), {{mortal, '{gate.node}'}} ! {{pid, self()}}, "
+            "receive {go, P} -> link(P), R = monitor(process, P), P ! linked, "
+            "receive {'DOWN', R, _, _, Why} -> {Why, receive {'EXIT', P, W} -> W after 5000 -> none end} after 9000 -> none end end")
+        to = box.next("message").data["message"][1]["$pid"]
+        gate.http.post(f"/v1/pids/{segment(to)}/send", f"{{go, #Pid<{p['pid']}>}}", ERL)
+        equal(box.next("message").data["message"], "linked", "message")
+        end(p)
+        equal(hears(), "{normal,normal}", "DOWN and EXIT")
+        # It dies with what it is linked to, when it does not trap exits; its reader sees why.
+        p = make()
+        box = mailbox(p)
+        loner(node, "partner")
+        equal(gate.http.post(f"/v1/processes/{p['id']}/links", {"target": f"/pids/{rpc_pid(node, 'partner')}"}, JSON).status, 201, "link")
+        node.eval("partner ! {leave, crashed}")
+        equal(box.next("exit").data, {"from": p["pid"], "reason": "crashed"}, "exit")
+        box.ends()
+        problem(gate.http.get(f"/v1/processes/{p['id']}/events"), 410, "gone")
+
+
+def rpc_pid(node, name):
+    """A pid as the gateway writes it."""
+    return gate.http.get(f"/v1/nodes/{segment(node.node)}/processes/{segment(name)}").json["pid"]["$pid"]
+
+
+def test_acting_as_a_process():
+    p = make({"name": "actor"})
+    box = mailbox(p)
+    for node in nodes.values():
+        equal(gate.http.post(f"/v1{name_path(node, 'srv')}/call?from={p['id']}", "caller", ERL, TYPED).json, {"$pid": p["pid"]},
+              f"{node.node}: who called")
+        equal(gate.http.post(f"/v1{name_path(node, 'srv')}/call?from={p['id']}", "{later, 50, x}", ERL, TYPED).json, {"$atom": "x"}, "later")
+        node.eval("register(ponger, spawn(fun F() -> receive {ping, From} -> From ! pong, F() end end)), ok")
+        gate.http.post(f"/v1{name_path(node, 'ponger')}/send?from={p['id']}", f"{{ping, #Pid<{p['pid']}>}}", ERL)
+        equal(box.next("message").data, {"message": "pong"}, "pong")
+    problem(gate.http.post(f"/v1{name_path(nodes['27'], 'srv')}/call?from=nope", "caller", ERL), 404, "not-found")
+    end(p)
+    problem(gate.http.post(f"/v1{name_path(nodes['27'], 'srv')}/call?from={p['id']}", "caller", ERL), 410, "gone")
+
+
+def test_sys():
+    p = make({"name": "debugged"})
+    box = mailbox(p)
+    for release, node in nodes.items():
+        where = f"{{debugged, '{gate.node}'}}"
+        equal(node.eval(f"sys:get_state({where})"), "#{calls => 0,ties => 0}", "get_state")
+        check("erlgate_process" in node.eval(f"sys:get_status({where})"), "get_status")
+        check("notsup" in node.eval(f"catch sys:replace_state({where}, fun(S) -> S end)"), "replace_state is refused")
+        equal(node.eval(f"sys:suspend({where}), {where} ! held, sys:resume({where})"), "ok", "suspend and resume")
+        equal(box.next("message").data["message"], "held", "what came meanwhile")
+    end(p)
+
+
+def test_what_cannot_be_made():
+    for body, code in [("[]", "bad-term"), ("{", "bad-term"), ('{"name": ""}', "bad-parameter"), ('{"name": "undefined"}', "bad-parameter"),
+                       ('{"name": 1}', "bad-parameter"), (f'{{"name": "{"x" * 256}"}}', "bad-parameter"), ('{"ttl": 1}', "bad-parameter"),
+                       ('{"ttl": "1000"}', "bad-parameter"), ('{"ttl": 1e9}', "bad-parameter"), ('{"trap_exit": 1}', "bad-parameter"),
+                       ('{"nonsense": 1}', "bad-parameter"), ('{"name": "a", "name": "b"}', "bad-term")]:
+        problem(gate.http.post("/v1/processes", body, JSON), 400, code)
+    problem(gate.http.post("/v1/processes", "{}", ERL), 415, "unsupported-media-type")
+    p = make({"name": "taken"})
+    problem(gate.http.post("/v1/processes", {"name": "taken"}, JSON), 409, "name-taken")
+    problem(gate.http.post("/v1/processes", {"name": "net_kernel"}, JSON), 409, "name-taken")
+    for what, target, code in [("links", "/nodes/a@b", "bad-parameter"), ("links", shown(nodes["27"], "srv"), "bad-parameter"),
+                               ("groups", "/nodes", "bad-parameter"), ("monitors", "nonsense", "bad-parameter"), ("monitors", 1, "bad-parameter")]:
+        problem(gate.http.post(f"/v1/processes/{p['id']}/{what}", {"target": target}, JSON), 400, code)
+    problem(gate.http.post(f"/v1/processes/{p['id']}/monitors", {"target": "/nodes", "x": 1}, JSON), 400, "bad-parameter")
+    for bad in ("nope", "0" * 32, p["id"][:-1] + ("0" if p["id"][-1] != "0" else "1"), p["id"].upper() + "x"):
+        problem(gate.http.get(f"/v1/processes/{bad}"), 404, "not-found")
+        problem(gate.http.get(f"/v1/processes/{bad}/events"), 404, "not-found")
+    problem(gate.http.delete(f"/v1/processes/{p['id']}/monitors/12"), 410, "gone")
+    problem(gate.http.post(f"/v1/processes/{p['id']}/replies/zz", "1"), 410, "gone")
+    end(p)
+    equal(make({"name": "taken"})["name"], "taken", "the name is free again")
+
+
+def test_pages():
+    made = [make({"ttl": 600000}) for _ in range(7)]
+    seen, path = [], "/v1/processes?limit=3"
+    while path:
+        page = gate.http.get(path)
+        check(len(page.json["processes"]) <= 3, "a page")
+        seen += [p["id"] for p in page.json["processes"]]
+        link = page.header("link")
+        path = link.partition("<")[2].partition(">")[0] if link else None
+    equal(len(seen), len(set(seen)), "each once")
+    check({p["id"] for p in made} <= set(seen), "all of them")
+    for bad in ("limit=0", "limit=1001", "limit=x", "cursor=-1", "cursor=99999999999"):
+        problem(gate.http.get(f"/v1/processes?{bad}"), 400, "bad-parameter")
+    for p in made:
+        end(p)
+
+
+def test_time_to_live():
+    node = nodes["27"]
+    p = make({"name": "brief", "ttl": 1000})
+    equal(node.eval(f"R = monitor(process, {{brief, '{gate.node}'}}), receive {{'DOWN', R, _, _, Why}} -> Why after 9000 -> none end"),
+          "{shutdown,ttl}", "it ends when nobody uses it")
+    problem(gate.http.get(f"/v1/processes/{p['id']}"), 410, "gone")
+    p = make({"name": "read", "ttl": 1000})
+    box = mailbox(p)
+    box.is_silent(3.5 / peers.SLOWER)  # whoever reads keeps it
+    equal(gate.http.get(f"/v1/processes/{p['id']}").status, 200, "it lives")
+    box.close()
+    gone = node.eval(f"R = monitor(process, {{read, '{gate.node}'}}), receive {{'DOWN', R, _, _, Why}} -> Why after 20000 -> none end", 30)
+    equal(gone, "{shutdown,ttl}", "it ends when its reader has left")
+
+
+def test_nobody_reads():
+    """A mailbox keeps its last events; who comes is told how many it missed."""
+    p = make({"name": "unread"})
+    node = nodes["29"]
+    node.eval(f"[{{unread, '{gate.node}'}} ! I || I <- lists:seq(1, 5000)], ok")
+    eventually(lambda: gate.http.get(f"/v1/processes/{p['id']}").json["events"] == 5000, "all have come")
+    box = mailbox(p)
+    lost = box.next("gap").data["lost"]
+    kept = [box.next("message").data["message"] for _ in range(5000 - lost)]
+    equal(kept, list(range(lost + 1, 5001)), "the rest, in order")
+    end(p)
+
+
+def test_a_slow_reader_slows_nobody():
+    p = make({"name": "floods"})
+    node = nodes["27"]
+    box = mailbox(p, buffer=4096)
+    count, size = 5000, 20000
+    sent = node.start_eval(f"B = binary:copy(<<\"x\">>, {size}), [{{floods, '{gate.node}'}} ! {{I, B}} || I <- lists:seq(1, {count})], ok", 60)
+    times = []
+    while True:
+        began = time.monotonic()
+        equal(gate.call(node.node, "srv", "{echo, 1}").json, 1, "a call meanwhile")
+        times.append(time.monotonic() - began)
+        if gate.http.get(f"/v1/processes/{p['id']}").json["events"] == count:
+            break
+    equal(sent(), "ok", "sent")
+    rss = gate.rss()
+    got, lost = [], 0
+    while not got or got[-1] < count:
+        event = box.next(seconds=20)
+        if event.name == "gap":
+            lost += event.data["lost"]
+        else:
+            got.append(event.data["message"][0])
+    equal(len(got) + lost, count, "each has come or is counted")
+    check(got == sorted(set(got)), "in order")
+    check(lost > 0, "the ring was not too small for this test")
+    print(f"        {count} messages of {size} bytes to one who does not read: {lost} lost, {len(got)} read; "
+          f"a call meanwhile {max(times) * 1000:.1f} ms at most; {rss} KiB resident", flush=True)
+    end(p)
+
+
+def test_ndjson():
+    node = nodes["27"]
+    loner(node, "lines")
+    s = stream(name_path(node, "lines") + "/monitor", accept="application/x-ndjson")
+    equal(s.headers["content-type"].split(";")[0], "application/x-ndjson", "type")
+    node.eval("lines ! {leave, x}")
+    while not s.is_over:
+        s._receive(10)
+        s._dechunk()
+    lines = [json.loads(line) for line in s.text.decode().splitlines()]
+    equal([(e["event"], e["data"].get("reason")) for e in lines if e["event"] != "ping"], [("monitor", None), ("down", "x")], "lines")
+
+
+def test_how_fast_a_call_is_answered():
+    """gen_server:call from Erlang, answered by an HTTP client that reads events; beside a call from BEAM to BEAM."""
+    rounds = 300
+    far = nodes["29"]
+    for release in ("27",):
+        near = nodes[release]
+        p = make({"name": "fast"})
+        box = mailbox(p)
+        box.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        measure = ("T = fun() -> A = erlang:monotonic_time(microsecond), {reply} = gen_server:call(%s, {q}), "
+                   "erlang:monotonic_time(microsecond) - A end, L = lists:sort([T() || _ <- lists:seq(1, %d)]), "
+                   "{lists:nth(%d, L), lists:nth(%d, L)}")
+        numbers = (rounds, rounds // 2, rounds * 99 // 100)
+        waiting = near.start_eval(measure % (f"{{fast, '{gate.node}'}}", *numbers), 60)
+        for _ in range(rounds):
+            equal(reply(p, box.next("call"), "{reply}").status, 202, "reply")
+        http_ = waiting()
+        far.eval("spawn(fun() -> register(fast, self()), F = fun F() -> receive {'$gen_call', From, {q}} -> gen_server:reply(From, {reply}), F() end end, F() end), ok")
+        beam = near.eval(measure % (f"{{fast, '{far.node}'}}", *numbers), 60)
+        median = int(http_.strip("{}").split(",")[0])
+        print(f"        gen_server:call from OTP {release}, median and 99 % in us: answered over HTTP {http_}, by a BEAM {beam}", flush=True)
+        check(median < 5000 * peers.SLOWER, f"median {median} us")
+        end(p)
+
+
+def test_bye():
+    """The gateway stops: streams say so, and Erlang hears that its processes are no more."""
+    other = Gateway("leaving@localhost", cookie=gate.cookie, epmd="auto", epmd_port=gate.epmd_port)
+    node = nodes["27"]
+    made = other.http.post("/v1/processes", {"name": "late"}, JSON).json
+    streams = [EventStream(other.port, "/v1/nodes/monitor"), EventStream(other.port, f"/v1/nodes/{segment(node.node)}/processes/srv/monitor"),
+               EventStream(other.port, f"/v1/processes/{made['id']}/events")]
+    down = node.start_eval("R = monitor(process, {late, 'leaving@localhost'}), receive {'DOWN', R, _, _, Why} -> Why after 9000 -> none end")
+    streams[0].next("monitor")
+    streams[1].next("monitor")
+    eventually(lambda: other.node_info(node.node), "connected")
+    other.proc.send_signal(signal.SIGTERM)
+    for s in streams:
+        event = s.next()
+        while event.name != "bye":
+            event = s.next()
+        equal(event.data, {}, "bye")
+        s.ends()
+    check(down() in ("normal", "noconnection", "shutdown"), "DOWN")
+    other.stop()
+
+
+def at_end():
+    for node in nodes.values():
+        node.stop()
+    check(gate.is_alive(), "the gateway lives")
+    gate.stop()
+
+
+def test_zz_nothing_is_left():
+    for p in gate.http.get("/v1/processes?limit=1000").json["processes"]:
+        end(p)
+    for node in nodes.values():
+        for name in ("srv",):
+            eventually(lambda: watchers(node, name) == 0, f"no monitors at {node.node}", 60)
+
+
+peers.main(globals())
