@@ -397,6 +397,12 @@ def test_reply_terms():
     end(p)
 
 
+def linked(node, name):
+    """The signal has come."""
+    eventually(lambda: node.eval(f"[node(P) || P <- element(2, process_info(whereis({name}), links)), is_pid(P)]")
+               == f"[{gate.node}]", f"{name} is linked")
+
+
 def test_watching_linking_joining():
     for node in nodes.values():
         p = make({"name": "holder", "trap_exit": True})
@@ -423,10 +429,11 @@ def test_watching_linking_joining():
         problem(gate.http.delete(monitor), 410, "gone")
         # Links, both ways
         link = post("links", f"/pids/{pid}")
-        equal(node.eval("[node(P) || P <- element(2, process_info(whereis(tmp), links)), is_pid(P)]"), f"[{gate.node}]", "linked")
+        linked(node, "tmp")
         equal(gate.http.delete(link).status, 204, "unlink")
         equal(node.eval("testpeer:reached(fun() -> [] =:= element(2, process_info(whereis(tmp), links)) end, 5000)"), "true", "unlinked")
         post("links", f"/pids/{pid}")
+        linked(node, "tmp")
         node.eval("exit(whereis(tmp), boom), ok")
         equal(box.next("exit").data, {"from": pid, "reason": "boom"}, "exit")
         # Groups
@@ -462,6 +469,7 @@ def test_its_end_is_heard_of():
         box = mailbox(p)
         loner(node, "partner")
         equal(gate.http.post(f"/v1/processes/{p['id']}/links", {"target": f"/pids/{rpc_pid(node, 'partner')}"}, JSON).status, 201, "link")
+        linked(node, "partner")
         node.eval("partner ! {leave, crashed}")
         equal(box.next("exit").data, {"from": p["pid"], "reason": "crashed"}, "exit")
         box.ends()
