@@ -146,6 +146,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .ctx = g,
         .gone = gone,
         .stream_gone = stream_gone,
+        .streams = config->streams,
     };
     enum err e;
 

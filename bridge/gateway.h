@@ -25,8 +25,9 @@ struct gateway_config {
     uint32_t max_digits;         /* of integers; 0: 10,000 */
     size_t max_processes;        /* that HTTP clients may have made at once; 0: 10,000 */
     uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
-    size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */
-    const char *version;         /* static */
+    struct http_stream_limits streams;
+    size_t atom_budget;                      /* atoms that HTTP may introduce; SIZE_MAX: no limit */
+    const char *version;                     /* static */
     struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
 

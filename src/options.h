@@ -57,6 +57,13 @@
     X(OPT_MAX_BODY, "max-body", "BYTES", "8388608", "the largest body of a request")                        \
     X(OPT_MAX_REPLY, "max-reply", "BYTES", "67108864", "the largest body of a response")                    \
     X(OPT_MAX_DEPTH, "max-depth", "LEVELS", "512", "how deep a term may be nested")                         \
+    X(OPT_MAX_STREAMS, "max-streams", "COUNT", "16384", "how many event streams may be open at once")       \
+    X(OPT_STREAM_EVENTS, "stream-events", "COUNT", "1024",                                                  \
+      "how many events a stream keeps for a reader that is slow or away; what is older is lost, and "       \
+      "a `gap` says so")                                                                                    \
+    X(OPT_STREAM_BYTES, "stream-bytes", "BYTES", "1048576", "and how many bytes of them")                   \
+    X(OPT_MAX_PROCESSES, "max-processes", "COUNT", "10000",                                                 \
+      "how many processes HTTP clients may have made at once")                                              \
     X(OPT_ATOM_BUDGET, "atom-budget", "COUNT", "10000",                                                     \
       "how many atoms HTTP may introduce into the cluster; `infinity` for no limit")                        \
     X(OPT_STOP_TIMEOUT, "stop-timeout", "MS", "30000",                                                      \

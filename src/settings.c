@@ -304,7 +304,7 @@ static bool read_cookie(struct settings *s, const struct options *o)
 static bool read_numbers(struct settings *s, const struct options *o)
 {
     const char *budget = options_get(o, OPT_ATOM_BUDGET);
-    uint64_t tick, connect, body, reply, depth, atoms = SIZE_MAX;
+    uint64_t tick, connect, body, reply, depth, atoms = SIZE_MAX, streams, events, bytes, processes;
 
     if (!option_number(o, OPT_NET_TICKTIME, "net-ticktime", MIN_TICK_S, MAX_TICK_S, &tick) ||
         !option_number(o, OPT_CONNECT_TIMEOUT, "connect-timeout", 100, 600000, &connect) ||
@@ -313,6 +313,10 @@ static bool read_numbers(struct settings *s, const struct options *o)
         !option_number(o, OPT_MAX_BODY, "max-body", 1, 1u << 30, &body) ||
         !option_number(o, OPT_MAX_REPLY, "max-reply", 1024, 1u << 30, &reply) ||
         !option_number(o, OPT_MAX_DEPTH, "max-depth", 1, 100000, &depth) ||
+        !option_number(o, OPT_MAX_STREAMS, "max-streams", 1, 1000000, &streams) ||
+        !option_number(o, OPT_STREAM_EVENTS, "stream-events", 1, 1000000, &events) ||
+        !option_number(o, OPT_STREAM_BYTES, "stream-bytes", 1024, 1u << 30, &bytes) ||
+        !option_number(o, OPT_MAX_PROCESSES, "max-processes", 1, 1000000, &processes) ||
         !option_number(o, OPT_STOP_TIMEOUT, "stop-timeout", 0, 3600000, &s->stop_timeout_ms))
         return false;
     if (strcmp(budget, "infinity") != 0 && !number(budget, 0, 1u << 30, &atoms))
@@ -323,6 +327,10 @@ static bool read_numbers(struct settings *s, const struct options *o)
     s->gateway.max_reply = reply;
     s->gateway.max_depth = (uint32_t)depth;
     s->gateway.atom_budget = atoms;
+    s->gateway.streams.max_streams = (unsigned)streams;
+    s->gateway.streams.max_events = (unsigned)events;
+    s->gateway.streams.max_bytes = bytes;
+    s->gateway.max_processes = processes;
     return true;
 }
 

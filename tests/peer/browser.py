@@ -19,6 +19,8 @@ from peers import SLOWER, SOURCE, Gateway, Peer, check, equal, eventually, free_
 
 NPM = pathlib.Path(os.environ.get("ERLGATE_NPM") or SOURCE / "build" / "npm")
 GATE = Gateway()
+SMALL = Gateway("small@localhost", epmd=f"127.0.0.1:{GATE.epmd_port}", epmd_port=GATE.epmd_port, cookie=GATE.cookie,
+                args=["--stream-events", "4"])
 PEER = Peer("27", "a27@localhost", GATE.epmd_port, GATE.cookie).ready()
 
 PAGE = b"""<!doctype html><meta charset=utf-8><title>events</title><script>
@@ -32,9 +34,10 @@ source.onerror = () => seen.push({event: "error", state: source.readyState});
 
 
 class Proxy:
-    """Carries bytes to the gateway and back; serves the page; cut() resets all that is open."""
+    """Carries bytes to a gateway and back; serves the page; cut() resets all that is open."""
 
-    def __init__(self):
+    def __init__(self, gate):
+        self.gate = gate
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
@@ -66,7 +69,7 @@ class Proxy:
             with self.lock:
                 if self.is_down:
                     return
-                upstream = socket.create_connection(("127.0.0.1", GATE.http.port))
+                upstream = socket.create_connection(("127.0.0.1", self.gate.http.port))
                 self.open |= {client, upstream}
                 self.carried += 1
             upstream.sendall(head)
@@ -182,7 +185,7 @@ def monitors(names, **query):
 
 
 def reads_a_down_and_resumes(kind):
-    proxy = Proxy()
+    proxy = Proxy(GATE)
     first, second, third = (spawned(f"{n}_{kind.__name__.lower()}") for n in ("first", "second", "third"))
     r = reader(kind, proxy, monitors([first, second, third]))
     eventually(lambda: len(named(r.seen(), "monitor")) == 3, "three monitors", 30)
@@ -214,6 +217,34 @@ def test_Chromium_reads_a_down_and_resumes():
 
 def test_npm_eventsource_reads_a_down_and_resumes():
     reads_a_down_and_resumes(Node)
+
+
+def is_told_of_a_gap(kind):
+    """Six processes end while nobody reads a stream that keeps four events."""
+    proxy = Proxy(SMALL)
+    names = [spawned(f"g{i}_{kind.__name__.lower()}") for i in range(6)]
+    r = reader(kind, proxy, monitors(names))
+    eventually(lambda: len(named(r.seen(), "monitor")) + sum(g["data"]["lost"] or 0 for g in named(r.seen(), "gap")) == 6,
+               "six monitors, or word of them", 30)
+    before = len(r.seen())
+    proxy.cut()
+    eventually(lambda: named(r.seen(), "error"), "the connection is lost")
+    for n in names:
+        end_process(n)
+    proxy.heal()
+    eventually(lambda: len(named(r.seen(), "down")) == 4, "the four that are left", 30)
+    after = [e for e in r.seen()[before:] if e["event"] in ("gap", "down")]
+    equal([e["event"] for e in after], ["gap"] + ["down"] * 4, "the gap stands in the place of what is lost")
+    equal(after[0]["data"], {"lost": 2}, "how many are lost")
+    r.close()
+
+
+def test_Chromium_is_told_of_a_gap():
+    is_told_of_a_gap(Chromium)
+
+
+def test_npm_eventsource_is_told_of_a_gap():
+    is_told_of_a_gap(Node)
 
 
 peers.main(globals())
