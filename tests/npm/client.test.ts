@@ -65,6 +65,54 @@ test("nodes", async () => {
     assert.match(self.data?.node ?? "", /@/);
 });
 
+test("a function", async () => {
+    const call = (fn: string, ...args: Term[]) =>
+        api.POST("/v1/nodes/{node}/rpc/{module}/{function}", {params: {path: {node, module: "lists", function: fn}}, body: args});
+    assert.deepEqual((await call("reverse", [1, 2, 3])).data, [3, 2, 1]);
+    const undef = await call("no_such_function");
+    assert.equal(undef.response.status, 404);
+    const failed = await call("nth", 5, [1]);
+    assert.equal(failed.response.status, 502);
+    assert.ok(failed.error && typeof failed.error === "object" && "class" in failed.error);
+    assert.equal(failed.error.class, "error");
+    assert.ok(Array.isArray(failed.error.stacktrace));
+});
+
+test("all names in the body", async () => {
+    const keys = await api.POST("/v1/call", {body: {to: {node, name: "kv"}, request: atom("keys"), timeout: 2000}});
+    assert.ok(Array.isArray(keys.data));
+    const by_group = await api.POST("/v1/call", {body: {to: {scope: "pg", group: "workers", mode: "any"}, request: atom("keys")}});
+    assert.equal(by_group.response.status, 200);
+    const by_global = await api.POST("/v1/call", {body: {to: {global: "kv"}, request: atom("keys")}});
+    assert.equal(by_global.response.status, 200);
+});
+
+test("a process of one's own, read as it is sent to", async () => {
+    const made = await api.POST("/v1/processes", {body: {trap_exit: true}});
+    assert.equal(made.response.status, 201);
+    const {id, pid} = made.data ?? assert.fail();
+    assert.equal(made.response.headers.get("Location"), `/v1/processes/${id}`);
+    const sent = await api.POST("/v1/pids/{pid}/send", {params: {path: {pid}}, body: tuple(atom("hello"), 1)});
+    assert.equal(sent.response.status, 202);
+    const read = await api.GET("/v1/processes/{id}/events", {
+        params: {path: {id}}, headers: {Accept: "application/x-ndjson"}, parseAs: "stream",
+    });
+    const lines = (read.data ?? assert.fail()).pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!/"event":"message".*\n/.test(text))
+        text += (await lines.read()).value ?? "";
+    await lines.cancel();
+    const events: components["schemas"]["event"][] = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+    assert.deepEqual(events.filter((e) => e.event !== "ping").map((e) => e.data), [{message: ["hello", 1]}]);
+    const watched = await api.POST("/v1/processes/{id}/monitors", {params: {path: {id}}, body: {target: `/nodes/${node}/processes/kv`}});
+    assert.equal(watched.response.status, 201);
+    const looked = await api.GET("/v1/processes/{id}", {params: {path: {id}}});
+    assert.equal(looked.data?.monitors?.length, 1);
+    const ended = await api.DELETE("/v1/processes/{id}", {params: {path: {id}}});
+    assert.equal(ended.response.status, 204);
+    assert.equal((await api.GET("/v1/processes/{id}", {params: {path: {id}}})).response.status, 410);
+});
+
 test("health", async () => {
     assert.equal((await api.GET("/livez")).data?.status, "ok");
     assert.equal((await api.GET("/readyz", {params: {query: {verbose: ""}}})).data?.checks?.epmd_registered, "ok");
