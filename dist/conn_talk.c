@@ -46,6 +46,25 @@ static enum err on_tick(struct dist_conn *c)
     return ERR_NONE;
 }
 
+/* OTP closes on signals that have gone astray, but for messages, which are dropped, and group leaders. */
+static bool is_for_us(const struct dist_conn *c, const struct dist_ctl *ctl)
+{
+    struct etf_atom own = {.text = dist_conn_name(c)};
+
+    switch ((int)ctl->op) {
+    case DIST_CTL_SEND:
+    case DIST_CTL_REG_SEND:
+    case DIST_CTL_ALIAS_SEND:
+    case DIST_CTL_GROUP_LEADER:
+    case DIST_CTL_SPAWN_REQUEST: return true;
+    case DIST_CTL_SPAWN_REPLY:
+        if (!etf_atom_eq(ctl->ref.node, own))
+            return false;
+        break;
+    }
+    return ctl->to.kind != DIST_END_PID || etf_atom_eq(ctl->to.pid.node, own);
+}
+
 /* The control message and its payload; each stands behind a version byte where there is no header. */
 static enum err on_message(struct dist_conn *c, struct slice body, const struct etf_atoms *atoms,
                            bool has_versions, struct dist_event *ret)
@@ -61,14 +80,14 @@ static enum err on_message(struct dist_conn *c, struct slice body, const struct 
     e = dist_ctl_read(&r, atoms, dist_conn_peer_name(c), &m.ctl, &form, &text);
     if (e != ERR_NONE)
         return broken(c, e, text);
-    if (dist_form_payload(form) == DIST_PAYLOAD_NONE) {
-        if (!rd_done(&r))
-            return broken(c, ERR_MALFORMED, "bytes after a control message that has no payload");
-    } else {
+    if (!is_for_us(c, &m.ctl))
+        return broken(c, ERR_MALFORMED, "a signal for a process of another node");
+    /* Bytes after what the message consists of are ignored, as OTP does. */
+    if (dist_form_payload(form) != DIST_PAYLOAD_NONE) {
         if (has_versions && rd_u8(&r) != ETF_VERSION)
             return broken(c, ERR_MALFORMED, "a message without its version byte");
         m.payload = rd_rest(&r);
-        e = dist_term_check(m.payload, atoms, &text);
+        e = dist_term_check_prefix(m.payload, atoms, &m.payload.len, &text);
         if (e != ERR_NONE)
             return broken(c, e, text);
     }
@@ -129,7 +148,7 @@ static enum err on_frame(struct dist_conn *c, struct slice frame, struct dist_ev
     struct rd r = rd_of(frame);
     uint8_t first = rd_u8(&r);
 
-    if (first == DIST_TAG_PASS_THROUGH)
+    if (first == DIST_TAG_PASS_THROUGH && !c->cache_in)
         return on_message(c, rd_rest(&r), NULL, true, ret);
     if (first != ETF_VERSION || !c->cache_in)
         return broken(c, ERR_MALFORMED, "a frame of a kind that was not agreed on");

@@ -24,13 +24,6 @@ static enum err verdict(enum err e, const struct fault *f, const char **ret_text
     return e == ERR_NOMEM || e == ERR_DEPTH ? e : ERR_MALFORMED;
 }
 
-enum err dist_term_check(struct slice input, const struct etf_atoms *atoms, const char **ret_text)
-{
-    struct fault f = {0};
-
-    return verdict(etf_validate(input, atoms, &from_peer, NULL, &f), &f, ret_text);
-}
-
 enum err dist_term_check_prefix(struct slice input, const struct etf_atoms *atoms, size_t *ret_len,
                                 const char **ret_text)
 {

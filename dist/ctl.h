@@ -2,9 +2,10 @@
  * ctl: the control messages of the distribution protocol, as one struct (erl_dist_protocol, "Protocol between
  * Connected Nodes").
  *
- * The forms that differ only in where a reason stands (EXIT and PAYLOAD_EXIT) or in a trace token (SEND and SEND_TT)
- * are folded: `op` is the plain one, `reason` or the message's payload is filled from wherever it stood, and token
- * holds the token if there was one. On writing, dist_conn picks the form that the peer's flags ask for.
+ * The forms that differ only in where a reason stands (EXIT and PAYLOAD_EXIT) or in a trace token (SEND and
+ * SEND_TT) are folded: `op` is the plain one, `reason` or the message's payload is filled from wherever it
+ * stood, and token holds the token if there was one. On writing, dist_conn picks the form that the peer's
+ * flags ask for.
  */
 #ifndef ERLGATE_DIST_CTL_H
 #define ERLGATE_DIST_CTL_H
@@ -56,21 +57,23 @@ struct dist_end {
 };
 
 struct dist_ctl {
-    enum dist_op op;      /* folded, see above: never a _TT or PAYLOAD_ form, never SEND_SENDER; SEND and ALTACT_SIG_SEND
-                             to an alias read as ALIAS_SEND */
-    struct dist_end from; /* SEND without a sender: DIST_END_NONE. MONITOR_P_EXIT: the monitored, pid or name */
-    struct dist_end to;   /* EXIT2 of OTP 28 and later: also a name or an alias */
-    struct etf_ref ref;   /* monitors; SPAWN_REQUEST and SPAWN_REPLY: the request id */
-    uint64_t id;          /* UNLINK_ID and its ACK; SPAWN_REPLY: the flags (1 link, 2 monitor) */
+    enum dist_op op; /* folded, see above: never a _TT or PAYLOAD_ form, never SEND_SENDER; SEND and
+                        ALTACT_SIG_SEND to an alias read as ALIAS_SEND */
+    struct dist_end
+        from;           /* SEND without a sender: DIST_END_NONE. MONITOR_P_EXIT: the monitored, pid or name */
+    struct dist_end to; /* EXIT2 of OTP 28 and later: also a name or an alias */
+    struct etf_ref ref; /* monitors; SPAWN_REQUEST and SPAWN_REPLY: the request id */
+    uint64_t id;        /* UNLINK_ID and its ACK; SPAWN_REPLY: the flags (1 link, 2 monitor) */
     struct slice reason;  /* EXIT, EXIT2, MONITOR_P_EXIT: one term; SPAWN_REPLY: the pid or an error atom */
     struct slice mfa;     /* SPAWN_REQUEST: {Module, Function, Arity} */
     struct slice options; /* SPAWN_REQUEST: the list of options */
     struct etf_pid group_leader; /* SPAWN_REQUEST, GROUP_LEADER */
-    struct slice token;   /* the trace token, one term; empty: none */
+    struct slice token;          /* the trace token, one term; empty: none */
 };
 
-/* What came: payload is the message (SEND and its kin, SPAWN_REQUEST's arguments), one validated term without its
- * version byte, empty if the operation has none. All borrowed until the connection is next asked or fed. */
+/* What came: payload is the message (SEND and its kin, SPAWN_REQUEST's arguments), one validated term without
+ * its version byte, empty if the operation has none. All borrowed until the connection is next asked or fed.
+ */
 struct dist_message {
     struct dist_ctl ctl;
     struct slice payload;

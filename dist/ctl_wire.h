@@ -28,9 +28,7 @@ MUST_USE enum err dist_ctl_read(struct rd *r, const struct etf_atoms *atoms, str
                                 struct dist_ctl *ret, const struct dist_form **ret_form,
                                 const char **ret_text);
 
-/* One term that takes all of input, or the first term of it (ret_len gets its length): as strict as OTP is.
- */
-MUST_USE enum err dist_term_check(struct slice input, const struct etf_atoms *atoms, const char **ret_text);
+/* The first term of input, of which ret_len gets the length: as strict as OTP is. */
 MUST_USE enum err dist_term_check_prefix(struct slice input, const struct etf_atoms *atoms, size_t *ret_len,
                                          const char **ret_text);
 

@@ -12,7 +12,7 @@ import peers
 import played
 from matrix import each, print_table, use
 from peers import SLOWER, Gateway, Http, Peer, check, equal, eventually, fresh_cookie, problem, segment
-from played import Cable, PlayedEpmd, Refused, Server, dial, meet
+from played import Cable, Log, PlayedEpmd, Refused, Server, dial, meet
 
 COOKIE = fresh_cookie()
 NAME = "erlgate@localhost"
@@ -24,27 +24,6 @@ use(peers.RELEASES)
 SERVER = Server()
 PORT = peers.free_port()
 GATE = Gateway(NAME, COOKIE, args=["--dist-port", str(PORT), f"--peer=played@localhost=127.0.0.1:{SERVER.port}"])
-
-
-class Log:
-    """Lines of a gateway's log from now on."""
-
-    def __init__(self, gate=GATE):
-        self.path = gate.log
-        self.at = gate.log.stat().st_size
-
-    def complaints(self):
-        with open(self.path, "rb") as f:
-            f.seek(self.at)
-            return [line for line in f.read().decode(errors="replace").splitlines() if "link-failed" in line or "link-down" in line]
-
-    def has_one(self, *words):
-        """Exactly one link is complained of, in these words."""
-        eventually(self.complaints, f"a line about a link: {words}")
-        lines = self.complaints()
-        equal(len(lines), 1, f"lines in the log, {lines},")
-        for word in words:
-            check(word in lines[0], f"no {word!r} in", lines[0])
 
 
 def background(work, *args):
@@ -156,14 +135,14 @@ def test_each_flag_that_is_demanded():
     """Missing in turn: not_allowed, and the log names it. Where we dial, we leave."""
     for bit in DEMANDED:
         for version, flags in ((6, played.PLAIN), (5, played.PLAIN), (5, played.OLD)):
-            log = Log()
+            log = Log(GATE)
             try:
                 dial(PORT, "lacks@localhost", COOKIE, flags & ~bit, version)
                 check(False, "accepted without", played.NAMES[bit])
             except Refused as refused:
                 equal(str(refused), "not_allowed", played.NAMES[bit])
             log.has_one(f"lacks the mandatory flag {played.NAMES[bit]}", "lacks@localhost")
-        log = Log()
+        log = Log(GATE)
         answer = put()
         try:
             meet(SERVER.accept(), "played@localhost", COOKIE, played.PLAIN & ~bit)
@@ -317,7 +296,7 @@ def test_the_tie_is_broken(release):
 
 def test_a_wrong_cookie():
     """Silence and the end; one line; whoever's fault it is."""
-    log = Log()
+    log = Log(GATE)
     try:
         dial(PORT, "stranger@localhost", "another")
         check(False, "accepted")
@@ -326,7 +305,7 @@ def test_a_wrong_cookie():
     log.has_one("stranger@localhost", "cookies differ")
     # A node that we dial: it closes on our digest, or shows a wrong one.
     for shown in (None, "another"):
-        log = Log()
+        log = Log(GATE)
         answer = put()
         try:
             meet(SERVER.accept(), "played@localhost", COOKIE if shown else "another", cookie_shown=shown).close()
@@ -347,7 +326,7 @@ def test_garbage():
     with dial(PORT, "bystander@localhost", COOKIE) as bystander:
         fds = GATE.fds()
         for data in bad:
-            log = Log()
+            log = Log(GATE)
             with played.connect(PORT) as sock:
                 sock.sendall(data)
                 link = played.Link(sock, "", "")
@@ -369,14 +348,14 @@ def test_messages_out_of_turn():
     for make in (lambda c: b"a" + played.digest(COOKIE, c), lambda c: b"r" + right + played.digest(COOKIE, c)[:-1],
                  lambda c: b"r" + right + played.digest(COOKIE, c) + b"\0", lambda c: b"r", lambda c: b"sok",
                  lambda c: b"c" + bytes(8), lambda c: played.opening("turn@localhost", played.PLAIN)):
-        log = Log()
+        log = Log(GATE)
         link, theirs = start()
         link.say(make(theirs))
         check(link.is_closed(3), "still open")
         link.close()
         log.has_one("turn@localhost")
     for high in (b"c" + bytes(7), b"c" + bytes(9), b"x" + bytes(8)):
-        log = Log()
+        log = Log(GATE)
         link = played.Link(played.connect(PORT), "turn@localhost", COOKIE)
         link.say(played.opening("turn@localhost", played.PLAIN, 5))
         link.status()
@@ -395,7 +374,7 @@ def test_lengths_that_are_too_large():
             check(played.Link(sock, "", "").is_closed(3), "still waits for", data)
     rss = GATE.rss()
     for length in (0x08000001, 0x7FFFFFFF, 0xFFFFFFFF):
-        log = Log()
+        log = Log(GATE)
         link = dial(PORT, "large@localhost", COOKIE)
         link.sock.sendall(struct.pack(">I", length) + b"\x83")
         check(link.is_closed(3), "still waits for", length)

@@ -2,6 +2,7 @@
 erlgate_peer_test(tls LEAK)
 erlgate_peer_test(finding LEAK)
 erlgate_peer_test(handshakes LEAK)
+erlgate_peer_test(frames LEAK)
 erlgate_peer_test(ipv6)
 erlgate_peer_test(netsplit)
 erlgate_peer_test(idle TIMEOUT 300)

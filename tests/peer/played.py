@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-from peers import SLOWER, check, equal
+from peers import SLOWER, check, equal, eventually
 
 # ---- Flags, under OTP's names
 
@@ -174,6 +174,28 @@ def _several(data, at, count):
     return items, at
 
 
+# ---- Frames
+
+
+def passed(control, *payload):
+    """A control message as it is without headers."""
+    return b"\x70\x83" + encode(control) + b"".join(b"\x83" + encode(p) for p in payload)
+
+
+def headed(*terms):
+    """The same behind a header without atoms."""
+    return b"\x83\x44\0" + b"".join(map(encode, terms))
+
+
+def first(sequence, number, *terms):
+    """The first of so many fragments."""
+    return b"\x83\x45" + struct.pack(">QQ", sequence, number) + b"\0" + b"".join(map(encode, terms))
+
+
+def further(sequence, number, data):
+    return b"\x83\x46" + struct.pack(">QQ", sequence, number) + data
+
+
 # ---- The handshake
 
 
@@ -210,7 +232,10 @@ class Link:
         self.other = None       # name of the other end
         self.other_flags = 0
         self.version_heard = None
+        self.has_headers = False
         self.ticks = 0
+        self.replier = None
+        self.others = []
         self._last_ref = 0
 
     def close(self):
@@ -276,8 +301,8 @@ class Link:
         self.sock.sendall(struct.pack(">I", len(body)) + body)
 
     def control(self, control, *payload):
-        """A control message, passed through."""
-        self.frame(b"\x70\x83" + encode(control) + b"".join(b"\x83" + encode(p) for p in payload))
+        """A control message, as was agreed on."""
+        self.frame((headed if self.has_headers else passed)(control, *payload))
 
     def receive(self):
         """(control, payload or None) of the next message; ticks are answered and counted."""
@@ -333,12 +358,17 @@ class Link:
         return tag
 
     def call(self, name, request):
-        """gen_server:call: gives the reply; nothing else may come meanwhile."""
-        tag = self.ask(name, request)
-        control, payload = self.receive()
-        check(control[0] in (2, 22), "a reply:", control, payload)
-        equal(payload[0], tag, "the reply's tag")
-        return payload[1]
+        """gen_server:call."""
+        return self.reply(self.ask(name, request))
+
+    def reply(self, tag):
+        """What comes before it is kept in `others`; who sent it (SEND_SENDER), in `replier`."""
+        while True:
+            control, payload = self.receive()
+            if control[0] in (2, 22) and isinstance(payload, tuple) and payload[0] == tag:
+                self.replier = control[1]
+                return payload[1]
+            self.others.append((control, payload))
 
     def is_alive(self):
         """The other end answers on this link."""
@@ -377,6 +407,7 @@ def dial(port, name, cookie, flags=PLAIN, version=6, answer=b"true", pace=None):
     except Refused:
         link.close()
         raise
+    link.has_headers = bool(flags & link.other_flags & (DIST_HDR_ATOM_CACHE | FRAGMENTS))
     return link
 
 
@@ -408,6 +439,7 @@ def meet(sock, name, cookie, flags=PLAIN, versions=(5, 6), status=b"ok", answers
     except Refused:
         link.close()
         raise
+    link.has_headers = bool(flags & link.other_flags & (DIST_HDR_ATOM_CACHE | FRAGMENTS))
     return link
 
 
@@ -445,6 +477,27 @@ class Server:
 
     def close(self):
         self.sock.close()
+
+
+class Log:
+    """Lines of a gateway's log from now on."""
+
+    def __init__(self, gate):
+        self.path = gate.log
+        self.at = gate.log.stat().st_size
+
+    def complaints(self):
+        with open(self.path, "rb") as f:
+            f.seek(self.at)
+            return [line for line in f.read().decode(errors="replace").splitlines() if "link-failed" in line or "link-down" in line]
+
+    def has_one(self, *words):
+        """Exactly one link is complained of, in these words."""
+        eventually(self.complaints, f"a line about a link: {words}")
+        lines = self.complaints()
+        equal(len(lines), 1, f"lines in the log, {lines},")
+        for word in words:
+            check(word in lines[0], f"no {word!r} in", lines[0])
 
 
 class Background:

@@ -8,33 +8,16 @@ import subprocess
 
 import peers
 import played
+from cnode import CNode
 from matrix import each, print_table, use
-from peers import BIN, Epmd, Peer, check, equal, eventually, fresh_cookie, spawn, temporary_dir
+from peers import BIN, Epmd, Peer, check, equal, eventually, fresh_cookie, spawn
 
 EPMD = Epmd()
 COOKIE = fresh_cookie()
 C = "c@localhost"
 
 
-class CNode:
-    def __init__(self, name=C, *words):
-        self.dir = temporary_dir()
-        env = {**os.environ, "ERLGATE_COOKIE": COOKIE}
-        self.proc = spawn([BIN / "tests" / "peer" / "runtime_peer", name, EPMD.port, *words], env=env,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.dir / "stderr", "wb"))
-        line = self.proc.stdout.readline().decode().split()
-        equal(line[:1], ["up"], "start of the C node: " + self.log())
-        self.node = line[1]
-
-    def log(self):
-        return (self.dir / "stderr").read_text(errors="replace")
-
-    def stop(self):
-        self.proc.stdin.close()
-        equal(self.proc.wait(10 * peers.SLOWER), 0, "how the C node ended: " + self.log()[-2000:])
-
-
-NODE = CNode()
+NODE = CNode(EPMD.port, COOKIE, C)
 PEERS = {r: Peer(r, f"e{r}@localhost", EPMD.port, COOKIE, kernel={"connect_all": "false"}, extra=["-connect_all", "false"])
          for r in peers.RELEASES}
 for peer_ in PEERS.values():
@@ -99,7 +82,7 @@ def test_cut(release):
 
 @each("a visible C node: nodes(), global goes on")
 def test_visible(release):
-    visible = CNode("v@localhost", "visible")
+    visible = CNode(EPMD.port, COOKIE, "v@localhost", "visible")
     equal(PEERS[release].eval("testruntime:visible(v@localhost)", 30), "ok")
     visible.stop()
 
@@ -120,7 +103,7 @@ def test_naming_others(release):
 
 @each("a C node without a name is given one")
 def test_being_named(release):
-    named = CNode("localhost", f"named-by=e{release}@localhost")
+    named = CNode(EPMD.port, COOKIE, "localhost", f"named-by=e{release}@localhost")
     check(re.fullmatch(r"[0-9A-Z]+@localhost", named.node), "the name:", named.node)
     for function in EVERY_WAY:
         finds(PEERS[release], named.node, function)

@@ -277,15 +277,16 @@ static void what_otp_drops_a_link_for_is_dropped(void **state)
         {ALL, ERR_MALFORMED, "00000007 834400 6801 6163"}, /* unknown control message 99 */
         {ALL, ERR_MALFORMED, "00000007 834400 6801 6105"}, /* NODE_LINK: gone */
         {ALL, ERR_MALFORMED, "00000005 8344 00 68ff"},
-        {ALL, ERR_MALFORMED, "00000003 708368"},                    /* pass-through, cut */
-        {ALL, ERR_MALFORMED, "00000022 7083" REG_SEND_AA},          /* no message */
-        {ALL, ERR_MALFORMED, "00000023 7083" REG_SEND_AA "83"},     /* an empty one */
-        {ALL, ERR_MALFORMED, "00000024 7083" REG_SEND_AA "8400"},   /* no version */
-        {ALL, ERR_MALFORMED, "00000025 7083" REG_SEND_AA "836a6a"}, /* two */
-        {ALL, ERR_MALFORMED, "00000025 7083" REG_SEND_AA "835250"}, /* a cache reference without a cache */
-        {ALL, ERR_MALFORMED, "0000002a 7083" REG_SEND_AA "8374 00000002 6a6a"},
-        {ALL, ERR_MALFORMED, "0000002c 7083" REG_SEND_AA "8374 00000002 6a6a6a6a"}, /* a key twice */
+        {NO_HEADER, ERR_MALFORMED, "00000003 708368"},                  /* pass-through, cut */
+        {NO_HEADER, ERR_MALFORMED, "00000022 7083" REG_SEND_AA},        /* no message */
+        {NO_HEADER, ERR_MALFORMED, "00000023 7083" REG_SEND_AA "83"},   /* an empty one */
+        {NO_HEADER, ERR_MALFORMED, "00000024 7083" REG_SEND_AA "8400"}, /* no version */
+        {NO_HEADER, ERR_MALFORMED,
+         "00000025 7083" REG_SEND_AA "835250"}, /* a cache reference without a cache */
+        {NO_HEADER, ERR_MALFORMED, "0000002a 7083" REG_SEND_AA "8374 00000002 6a6a"},
+        {NO_HEADER, ERR_MALFORMED, "0000002c 7083" REG_SEND_AA "8374 00000002 6a6a6a6a"}, /* a key twice */
         {NO_HEADER, ERR_MALFORMED, "00000024 8344 00" REG_SEND_AA "6a"}, /* a header that was not agreed on */
+        {ALL, ERR_MALFORMED, "00000024 7083" REG_SEND_AA "836a"},        /* none where they were */
         {NO_FRAGMENTS, ERR_MALFORMED, "00000012 8346 0000000000000001 0000000000000001"},
         {NO_FRAGMENTS, ERR_MALFORMED, "00000013 8345 0000000000000001 0000000000000002 00"},
         {ALL, ERR_MALFORMED, "00000012 8346 0000000000000001 0000000000000001"}, /* of no sequence */
@@ -316,9 +317,9 @@ static void what_is_right_beside_them_is_taken(void **state)
         const char *hex;
     } good[] = {
         {ALL, "00000000 00000000"},
-        {ALL, "00000024 7083" REG_SEND_AA "836a"},
         {ALL, "00000024 8344 00" REG_SEND_AA "6a"},
         {NO_HEADER, "00000024 7083" REG_SEND_AA "836a"},
+        {NO_HEADER, "00000025 7083" REG_SEND_AA "836a6a"}, /* and more, which OTP ignores */
         {ALL, "00000034 8345 0000000000000001 0000000000000001 00" REG_SEND_AA "6a"},
         {ALL, "00000033 8345 0000000000000001 0000000000000002 00" REG_SEND_AA
               "00000013 8346 0000000000000001 0000000000000001 6a"},
