@@ -11,6 +11,7 @@ import sys
 import time
 
 import peers
+from eventstream import EventStream
 from peers import BIN, JSON, Gateway, Http, Peer, check, equal, eventually, problem, spawn
 
 if "ERLGATE_IN_NAMESPACE" not in os.environ:
@@ -147,6 +148,43 @@ def test_a_cut_that_is_over_soon():
             equal(future.result().status, 200, f"the call to {node.node} in between")
     for node in nodes:
         equal(node.eval(f"testpeer:downs('{gate.node}')"), "0", f"links lost by {node.node}")
+    teardown(gate, epmd, nodes)
+
+
+def test_monitors_across_a_cut():
+    """Who monitors hears of it once: processes have noconnection, nodes net_tick_timeout. Then all is as before."""
+    gate, epmd, nodes = setup()
+    alone = [(EventStream(gate.port, f"/v1/nodes/{n.node}/processes/srv/monitor"),
+              EventStream(gate.port, f"/v1/nodes/{n.node}/monitor")) for n in nodes]
+    everything = EventStream(gate.port, "/v1/events?" + "&".join(f"monitor=/nodes/{n.node}/processes/srv" for n in nodes)
+                             + "&monitor=/nodes")
+    for process, node in alone:
+        process.next("monitor")
+        node.next("monitor")
+    for _ in range(len(nodes) + 1):
+        everything.next("monitor")
+    began = time.monotonic()
+    side.cut()
+    for (process, node), erl in zip(alone, nodes):
+        down = process.next("down", 1.25 * TICKTIME + 2)
+        equal(down.data, {"target": f"/nodes/{erl.node}/processes/srv", "reason": "noconnection"}, "down")
+        process.ends()
+        nodedown = node.next("nodedown", 5)
+        equal((nodedown.data["node"], nodedown.data["reason"]), (erl.node, "net_tick_timeout"), "nodedown")
+        node.ends()
+    took = time.monotonic() - began
+    seen = [everything.next() for _ in range(2 * len(nodes))]
+    equal(sorted((e.name, e.data.get("node") or e.data["target"]) for e in seen),
+          sorted([("down", f"/nodes/{n.node}/processes/srv") for n in nodes] + [("nodedown", n.node) for n in nodes]), "each once")
+    refused = EventStream(gate.port, f"/v1/nodes/{nodes[0].node}/processes/srv/monitor?timeout=3000")
+    problem(refused.response, 503, "no-connection", sent=False)
+    side.heal()
+    for erl in nodes:
+        eventually(lambda: call(gate, erl).status == 200, f"{erl.node} is reached again", 15)
+        equal(everything.next("nodeup").data["node"], erl.node, "nodeup")
+    everything.is_silent(0.5)
+    everything.close()
+    print(f"        {len(nodes)} nodes cut off: all told within {took:.1f} s of the cut, net_ticktime {TICKTIME} s", flush=True)
     teardown(gate, epmd, nodes)
 
 

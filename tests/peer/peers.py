@@ -616,11 +616,11 @@ def _tails():
             print(f"--- {log}\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def main(names, limit=120):
-    """Runs the test_… functions of a script (names: its globals()); limit: seconds for each. Words on the command line
+def main(names, limit=120, descriptors=8192):
+    """Runs the test_… functions of a script (names: its globals()); limit: seconds for each; descriptors: of files, at most. Words on the command line
     pick tests by part of their name."""
     faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
     signal.signal(signal.SIGALRM, _alarm)
     # Processes that lose their parent become ours, so that nothing can slip away from clean_up.
     _libc.prctl(36, 1, 0, 0, 0)
