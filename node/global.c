@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "etf/write.h"
 #include "node/actor.h"
+#include "node/global_state.h"
 #include "node/internal.h"
 #include "node/rpc.h"
 
@@ -13,9 +14,10 @@ struct lookup {
     void *ctx;          /* borrowed */
     uint64_t id;
     uint64_t deadline;
-    size_t asked;  /* how many of the nodes */
-    char **nodes;  /* owned, NULL-terminated: those connected at the start */
-    uint8_t *args; /* owned: [Name] */
+    size_t asked;   /* how many of the nodes */
+    bool has_links; /* some node is connected, if only one that need not be asked */
+    char **nodes;   /* owned, NULL-terminated: those connected at the start */
+    uint8_t *args;  /* owned: [Name] */
     size_t args_len;
 };
 
@@ -49,7 +51,7 @@ static void ask_next(struct lookup *l)
         if (e == ERR_NONE)
             return;
     }
-    if (l->asked == 0)
+    if (l->asked == 0 && !l->has_links)
         fail(l, ERR_NO_CONNECTION, "no node is connected that could be asked");
     else
         fail(l, now < l->deadline ? e : ERR_TIMEOUT, NULL);
@@ -68,11 +70,36 @@ static void result(struct node_self self, void *state, uint32_t tag, const struc
         ask_next(l);
 }
 
+/* In the table of a visible node. */
+static bool find_here(struct lookup *l)
+{
+    const struct global *g = l->self.node->global;
+    struct etf_rd name = etf_rd_of(slice_of(l->args, l->args_len), NULL);
+    const struct global_name *found = NULL;
+    struct node_result r = {0};
+    struct wr w;
+
+    if (!g)
+        return false;
+    wr_init(&w, SIZE_MAX);
+    if (etf_read_list(&name, &(uint32_t){0}) && etf_copy(&w, &name) == ERR_NONE)
+        found = global_tab_get(&g->tab, wr_written(&w));
+    wr_reset(&w);
+    if (found)
+        etf_write_pid(&w, &found->pid);
+    r.term = wr_written(&w);
+    if (found && wr_ok(&w))
+        finish(l, &r);
+    wr_fini(&w);
+    return found != NULL;
+}
+
 /* Begins: a callback must not come from within the call that asked for it. */
 static void timeout(struct node_self self, void *state)
 {
     (void)self;
-    ask_next(state);
+    if (!find_here(state))
+        ask_next(state);
 }
 
 static void ended(struct node_self self, void *state, struct etf_rd reason)
@@ -93,6 +120,14 @@ static void ended(struct node_self self, void *state, struct etf_rd reason)
 static const struct node_process_ops ops = {
     .kind = "global", .result = result, .timeout = timeout, .ended = ended};
 
+/* What it knows is in our own table. */
+static bool is_met(const struct node *n, struct slice name)
+{
+    const struct global_peer *p = n->global ? global_peer_get(n->global, name) : NULL;
+
+    return p && p->is_known && p->is_up;
+}
+
 static bool keep_nodes(struct lookup *l, const struct node *n)
 {
     size_t cursor = 0, count = 0;
@@ -101,6 +136,9 @@ static bool keep_nodes(struct lookup *l, const struct node *n)
     l->nodes = mem_zalloc((n->links_by_name.count + 1) * sizeof *l->nodes);
     while (l->nodes && node_next_peer(n, &cursor, &peer)) {
         if (!peer.is_up)
+            continue;
+        l->has_links = true;
+        if (is_met(n, peer.name))
             continue;
         l->nodes[count] = mem_strndup(peer.name.ptr, peer.name.len);
         if (!l->nodes[count++])
@@ -162,4 +200,15 @@ void node_global_cancel(struct node *n, uint64_t op)
         return;
     ((struct lookup *)a->state)->done = NULL;
     actor_exit_with(a, process_reason_normal);
+}
+
+bool node_next_global(const struct node *n, size_t *cursor, struct slice *ret_name, struct etf_pid *ret_pid)
+{
+    const struct global_name *name = n->global ? global_tab_next(&n->global->tab, cursor) : NULL;
+
+    if (!name)
+        return false;
+    *ret_name = name->name;
+    *ret_pid = name->pid;
+    return true;
 }

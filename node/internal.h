@@ -18,6 +18,7 @@
 #include "node/spawn.h"
 
 struct epmd_queries;
+struct global;
 
 enum { NODE_CREATION_FLOOR = 4 }; /* 0 to 3 were those of OTP before 23 */
 
@@ -66,6 +67,8 @@ struct node {
     struct map functions;    /* struct function: node/function.c; owned */
     struct node_self leader; /* the group leader of its processes, `user` */
     struct node_self rex;    /* serves rpc of OTP before 25 and of ei */
+    struct global *global;   /* owned by its processes; NULL: hidden, or not up */
+    bool has_news;           /* among the signals here is that of a node that has come or gone */
 
     struct idtab requests;
     struct deadlines deadlines;
@@ -117,6 +120,8 @@ MUST_USE enum err kernel_start(struct node *n);
 MUST_USE enum err leader_start(struct node *n);
 /* node/rex.c */
 MUST_USE enum err rex_start(struct node *n);
+/* node/global_server.c: when this node is visible */
+MUST_USE enum err global_start(struct node *n);
 
 /* node/epmd.c */
 MUST_USE enum err epmd_start(struct node *n, const struct node_config *config);

@@ -232,9 +232,14 @@ static void dispatch(struct node *n, struct link *l, const struct dist_message *
     }
 }
 
+/* What comes over a new link comes after the news of it, and of the end of the one before: so the signals
+ * that wait are delivered first. */
 void route_message(struct link *l, const struct dist_message *m)
 {
-    dispatch(l->node, l, m);
+    if (l->node->has_news)
+        route_deliver_local(l->node);
+    if (l->state == LINK_UP)
+        dispatch(l->node, l, m);
 }
 
 void route_deliver_local(struct node *n)
@@ -243,6 +248,7 @@ void route_deliver_local(struct node *n)
     struct signal *s;
 
     n->local = (struct signals){0};
+    n->has_news = false;
     while ((s = signals_take(&batch))) {
         struct dist_message m = {.ctl = s->ctl, .payload = s->payload};
 
@@ -360,6 +366,7 @@ void route_link_up(struct link *l)
     struct node_change change = {
         .node = slice_of_str(l->name), .is_up = true, .is_hidden = dist_conn_peer_is_hidden(l->conn)};
 
+    l->node->has_news = true;
     while (l->state == LINK_UP && (s = signals_take(&l->waiting))) {
         enum err e = send_over(l, &s->ctl, &s->payload, s->payload.len ? 1 : 0, s->uses);
 
@@ -379,6 +386,7 @@ void route_node_lost(struct node *n, const struct node_change *change, bool was_
     size_t cursor = 0;
     struct process *p;
 
+    n->has_news = true;
     while ((p = pidtab_next(&n->processes, &cursor))) {
         process_node_lost(p, change->node);
         if (actor_of(p))

@@ -36,7 +36,9 @@ enum err runtime_start(struct node *n)
 
     if (e == ERR_NONE)
         e = kernel_start(n);
-    return e == ERR_NONE ? rex_start(n) : e;
+    if (e == ERR_NONE)
+        e = rex_start(n);
+    return e == ERR_NONE && n->is_visible ? global_start(n) : e;
 }
 
 void runtime_turn(struct node *n)
