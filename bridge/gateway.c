@@ -69,7 +69,10 @@ const struct http_route gateway_routes[] = {
     {"POST", PROCESS_PATH "/groups", HTTP_BODY_TERM, NULL, holdings_join, 0},
     {"DELETE", PROCESS_PATH "/groups/{group}", HTTP_BODY_NONE, NULL, holdings_leave, 0},
     {"POST", PROCESS_PATH "/replies/{call}", HTTP_BODY_TERM, QUERY(BODY_QUERY), holdings_reply, 0},
-    {"GET", "/v1/nodes", HTTP_BODY_NONE, NULL, nodes_list, 0},
+    {"GET", "/v1/nodes", HTTP_BODY_NONE, QUERY(HTTP_PAGE_QUERY), nodes_list, 0},
+    {"GET", "/v1/nodes/{node}/processes", HTTP_BODY_NONE, QUERY("timeout", HTTP_PAGE_QUERY), names_registered,
+     TARGET_NODE},
+    {"GET", "/v1/epmd", HTTP_BODY_NONE, NULL, names_epmd, 0},
     {"GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0},
     {"PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0},
     {"DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0},
@@ -163,6 +166,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     atoms_init(&g->atoms, config->atom_budget, g->seed);
     idtab_init(&g->exchanges);
     idtab_init(&g->parts);
+    idtab_init(&g->questions);
+    map_init(&g->releases, g->seed);
     idtab_init(&g->inboxes);
     idtab_init(&g->ties);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
@@ -216,6 +221,7 @@ void gateway_stop(struct gateway *g)
     idtab_fini(&g->ties);
     idtab_fini(&g->exchanges);
     idtab_fini(&g->parts);
+    releases_fini(g);
     atoms_fini(&g->atoms);
     wr_fini(&g->term);
     wr_fini(&g->scratch);

@@ -5,12 +5,14 @@
 #define ERLGATE_BRIDGE_INTERNAL_H
 
 #include "base/idtab.h"
+#include "base/map.h"
 #include "bridge/atoms.h"
 #include "bridge/gateway.h"
 #include "bridge/target.h"
 #include "bridge/transcode.h"
 #include "http/document.h"
 #include "http/negotiate.h"
+#include "http/query.h"
 
 struct gateway {
     struct loop *loop; /* borrowed */
@@ -21,6 +23,8 @@ struct gateway {
     struct idtab exchanges;
     struct idtab parts;         /* bridge/fan.c: of exchanges that go to many */
     uint32_t turn;              /* which member of a group is next */
+    struct map releases;        /* bridge/releases.c: what is known, by node */
+    struct idtab questions;     /* and what is being asked */
     struct idtab inboxes, ties; /* struct inbox, struct tie */
     size_t kept_inboxes;
     struct loop_timer *inbox_timer; /* looks after those that are kept, while there are any */
@@ -145,6 +149,8 @@ void calls_exit(void *ctx, struct http_request *req);
 void calls_rpc(void *ctx, struct http_request *req);
 void calls_rpc_cast(void *ctx, struct http_request *req);
 void calls_look(void *ctx, struct http_request *req);
+void names_registered(void *ctx, struct http_request *req); /* bridge/names.c */
+void names_epmd(void *ctx, struct http_request *req);
 void nodes_list(void *ctx, struct http_request *req); /* bridge/nodes.c */
 void nodes_get(void *ctx, struct http_request *req);
 void nodes_put(void *ctx, struct http_request *req);
@@ -171,6 +177,19 @@ void documents_openapi_json(void *ctx, struct http_request *req); /* bridge/docu
 void documents_openapi_yaml(void *ctx, struct http_request *req);
 void documents_init(struct gateway *g);
 void documents_fini(struct gateway *g);
+
+/* {"key": [list]}, a json_t that is taken; NULL answers 500. after: where the next page begins, for Link;
+ * empty: there is none. */
+void answer_list(struct gateway *g, uint64_t http_id, const char *key, void *list, struct slice after);
+/* Some node has said which OTP it runs, or will not: whoever waits for that goes on. */
+void nodes_release_known(struct gateway *g);
+
+/* ---- bridge/releases.c ---- */
+/* True when it is known, or will not be; else it is being asked, and nodes_release_known follows. */
+MUST_USE bool releases_ask(struct gateway *g, const struct node_peer *peer);
+/* "27"; NULL: not known. */
+const char *releases_text(const struct gateway *g, const struct node_peer *peer);
+void releases_fini(struct gateway *g);
 
 /* A path's {node}: valid, and within the atom budget; else answered. */
 MUST_USE bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret);

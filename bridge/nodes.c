@@ -4,25 +4,35 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "bridge/internal.h"
+#include "bridge/known.h"
 #include "etf/write.h"
 #include "http/duration.h"
 
-static json_t *describe(const struct node_peer *p)
-{
-    json_t *o =
-        json_pack("{s:s%, s:s, s:I, s:{s:I, s:I}, s:{s:I, s:I}, s:I}", "node", (const char *)p->name.ptr,
-                  p->name.len, "state", p->is_up ? "connected" : "connecting", "in_flight",
-                  (json_int_t)p->in_flight, "received", "bytes", (json_int_t)p->bytes_in, "messages",
-                  (json_int_t)p->messages_in, "sent", "bytes", (json_int_t)p->bytes_out, "messages",
-                  (json_int_t)p->messages_out, "queued_bytes", (json_int_t)p->queued);
+/* ---- what is known of them ---- */
 
-    if (o && p->is_up) {
-        json_object_set_new(o, "type", json_string(p->is_hidden ? "hidden" : "visible"));
-        json_object_set_new(o, "creation", json_integer(p->creation));
-        json_object_set_new(o, "connected_by", json_string(p->was_dialled ? "gateway" : "node"));
-        json_object_set_new(o, "up_ms", json_integer((json_int_t)p->up_ms));
-    }
+static json_t *describe(const struct gateway *g, const struct known *k)
+{
+    const struct node_peer *p = &k->peer;
+    json_t *o = json_pack("{s:s%, s:s, s:b, s:b}", "node", k->name, k->name_len, "state",
+                          !k->has_link ? "down"
+                          : p->is_up   ? "connected"
+                                       : "connecting",
+                          "configured", k->is_configured, "in_epmd", k->is_in_epmd);
+    const char *release = k->has_link && p->is_up ? releases_text(g, p) : NULL;
+
+    if (o && k->has_link)
+        json_object_update_new(
+            o, json_pack("{s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:I}", "in_flight", (json_int_t)p->in_flight,
+                         "received", "bytes", (json_int_t)p->bytes_in, "messages", (json_int_t)p->messages_in,
+                         "sent", "bytes", (json_int_t)p->bytes_out, "messages", (json_int_t)p->messages_out,
+                         "queued_bytes", (json_int_t)p->queued, "queued_bytes", (json_int_t)p->queued));
+    if (o && k->has_link && p->is_up)
+        json_object_update_new(
+            o, json_pack("{s:s, s:I, s:s?, s:s, s:I}", "type", p->is_hidden ? "hidden" : "visible",
+                         "creation", (json_int_t)p->creation, "otp_release", release, "connected_by",
+                         p->was_dialled ? "gateway" : "node", "up_ms", (json_int_t)p->up_ms));
     return o;
 }
 
@@ -36,38 +46,129 @@ bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *re
     return true;
 }
 
+static void answer_nodes(struct gateway *g, const struct exchange *x)
+{
+    const struct http_page *page = x->work;
+    struct slice after = slice_of(page->after, page->after_len), last = {0};
+    struct known_list l;
+    json_t *list;
+    size_t i = 0;
+
+    known_gather(g->node, &l);
+    list = l.has_failed ? NULL : json_array();
+    while (i < l.count && page->after_len && slice_cmp(known_name(&l.at[i]), after) <= 0)
+        i++;
+    for (; list && i < l.count && json_array_size(list) < page->limit; i++) {
+        json_array_append_new(list, describe(g, &l.at[i]));
+        last = known_name(&l.at[i]);
+    }
+    answer_list(g, x->http_id, "nodes", list, i < l.count ? last : (struct slice){0});
+    known_free(&l);
+}
+
+static void answer_node(struct gateway *g, const struct exchange *x)
+{
+    static const struct http_problem unknown = {.code = "not-found",
+                                                .detail =
+                                                    "that node is neither connected nor configured nor in an "
+                                                    "EPMD that we know: PUT this path connects to it"};
+    struct known_list l;
+    const struct known *k;
+
+    known_gather(g->node, &l);
+    k = known_find(&l, slice_of_str(x->node));
+    if (l.has_failed)
+        errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
+    else if (k)
+        answer_object(g, x->http_id, 200, describe(g, k));
+    else
+        http_answer_problem(g->http, x->http_id, &unknown);
+    known_free(&l);
+}
+
+/* ---- waiting until it is known which OTP they run ---- */
+
+static void cancel_look(struct gateway *g, struct exchange *x)
+{
+    (void)g;
+    mem_free(x->work); /* the page of a list; of one node, NULL */
+    x->work = NULL;
+}
+
+/* Asks whatever is not known yet; true when nothing is. */
+static bool is_all_known(struct gateway *g, const struct exchange *x)
+{
+    struct node_peer peer;
+    size_t cursor = 0;
+    bool is_known = true;
+
+    if (!x->work)
+        return !node_find_peer(g->node, slice_of_str(x->node), &peer) || !peer.is_up ||
+               releases_ask(g, &peer);
+    while (node_next_peer(g->node, &cursor, &peer))
+        if (peer.is_up && !releases_ask(g, &peer))
+            is_known = false;
+    return is_known;
+}
+
+static void look(struct gateway *g, struct exchange *x)
+{
+    x->cancel = cancel_look;
+    if (!is_all_known(g, x))
+        return; /* nodes_release_known goes on */
+    if (x->work)
+        answer_nodes(g, x);
+    else
+        answer_node(g, x);
+    cancel_look(g, x);
+    exchange_end(g, x->id);
+}
+
+void nodes_release_known(struct gateway *g)
+{
+    uint32_t cursor = 0;
+    struct exchange *x;
+
+    while ((x = idtab_next(&g->exchanges, &cursor)))
+        if (x->cancel == cancel_look)
+            look(g, x);
+}
+
 void nodes_list(void *ctx, struct http_request *req)
 {
     struct gateway *g = ctx;
-    json_t *list = json_array();
-    struct node_peer p;
-    size_t cursor = 0;
+    struct exchange *x = exchange_new(g, req);
 
-    while (list && node_next_peer(g->node, &cursor, &p))
-        json_array_append_new(list, describe(&p));
-    answer_object(g, http_request_id(req), 200, list ? json_pack("{s:o}", "nodes", list) : NULL);
-}
-
-static void answer_peer(struct gateway *g, uint64_t http_id, struct slice name)
-{
-    static const struct http_problem unknown = {
-        .code = "not-found", .detail = "there is no link to that node: PUT this path connects to it"};
-    struct node_peer p;
-
-    if (node_find_peer(g->node, name, &p))
-        answer_object(g, http_id, 200, describe(&p));
-    else
-        http_answer_problem(g->http, http_id, &unknown);
+    if (!x)
+        return;
+    x->work = mem_zalloc(sizeof(struct http_page));
+    if (!x->work) {
+        calls_fail(g, x, ERR_NOMEM);
+    } else if (!http_page_of(g->http, req, x->work)) {
+        cancel_look(g, x);
+        exchange_end(g, x->id);
+    } else {
+        look(g, x);
+    }
 }
 
 void nodes_get(void *ctx, struct http_request *req)
 {
     struct gateway *g = ctx;
+    struct exchange *x = exchange_new(g, req);
     struct slice name;
 
-    if (nodes_segment(g, req, &name))
-        answer_peer(g, http_request_id(req), name);
+    if (!x)
+        return;
+    if (!nodes_segment(g, req, &name)) {
+        exchange_end(g, x->id);
+        return;
+    }
+    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(name));
+    look(g, x);
 }
+
+/* ---- connecting and disconnecting ---- */
 
 void nodes_delete(void *ctx, struct http_request *req)
 {
@@ -136,10 +237,11 @@ static void put_done(void *ctx, uint64_t id, const struct node_result *r)
 
     if (ended_badly(g, id, r))
         return;
-    x = exchange_take(g, id);
-    if (x)
-        answer_peer(g, x->http_id, slice_of_str(x->node));
-    exchange_free(x);
+    x = idtab_get(&g->exchanges, id);
+    if (!x)
+        return;
+    x->op = 0;
+    look(g, x);
 }
 
 void nodes_put(void *ctx, struct http_request *req)

@@ -334,3 +334,53 @@ void epmd_forget(struct node *n, struct slice name)
 {
     places_forget(&n->epmd->places, name);
 }
+
+/* ---- what is known ---- */
+
+/* What the survey has not found for so long is not there any more: two rounds of it, and some. */
+enum { KNOWN_MS = 75000 };
+
+bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret)
+{
+    struct slice name;
+    const struct place *p = map_next(&n->epmd->places.by_name, cursor, &name);
+
+    if (!p)
+        return false;
+    *ret = (struct node_known){
+        .name = name,
+        .is_configured = p->is_fixed,
+        .is_in_epmd = !p->is_fixed && loop_now_ms(n->loop) - p->seen_ms < KNOWN_MS,
+    };
+    return true;
+}
+
+bool node_next_epmd_name(const struct node *n, const void **cursor, struct node_epmd_name *ret)
+{
+    const struct epmd_reg *at = *cursor;
+    struct epmd_listing listing;
+
+    if (!n->epmd->server || !epmd_server_next(n->epmd->server, &at, &listing))
+        return false;
+    *cursor = at;
+    *ret = (struct node_epmd_name){
+        .name = listing.entry.name,
+        .port = listing.entry.port,
+        .highest = listing.entry.highest,
+        .lowest = listing.entry.lowest,
+        .type = listing.entry.type,
+        .creation = listing.creation,
+        .is_own = listing.conn == 0,
+    };
+    return true;
+}
+
+uint16_t node_epmd_port(const struct node *n)
+{
+    return n->epmd->port;
+}
+
+struct slice node_host(const struct node *n)
+{
+    return n->host;
+}

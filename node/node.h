@@ -153,6 +153,28 @@ struct node_peer {
 bool node_next_peer(const struct node *n, size_t *cursor, struct node_peer *ret);
 bool node_find_peer(const struct node *n, struct slice name, struct node_peer *ret);
 
+/* A node that is not necessarily connected. */
+struct node_known {
+    struct slice name;  /* borrowed until the loop turns */
+    bool is_configured; /* one of node_config.places */
+    bool is_in_epmd;    /* the EPMD of its host had it when it was last asked, not long ago; it is asked now and then */
+};
+/* Iterates over the nodes that were heard of: *cursor starts at 0; false at the end. */
+bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret);
+
+/* A name that the embedded EPMD holds. */
+struct node_epmd_name {
+    struct slice name; /* without host; borrowed until the loop turns */
+    uint16_t port, highest, lowest;
+    uint8_t type; /* 77: visible, 72: hidden */
+    uint32_t creation;
+    bool is_own; /* this node's */
+};
+/* Iterates: *cursor starts at NULL; false at the end, and when the EPMD is not embedded. */
+bool node_next_epmd_name(const struct node *n, const void **cursor, struct node_epmd_name *ret);
+uint16_t node_epmd_port(const struct node *n);
+struct slice node_host(const struct node *n); /* the part of its name behind '@' */
+
 struct node_counts {
     size_t links, processes, requests;
     uint64_t late_replies, /* replies that came after their request had ended */

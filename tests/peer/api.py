@@ -5,6 +5,7 @@ are hidden from each other: 23 and 27 or 29 would not have each other.
 """
 
 import json
+import re
 
 import matrix
 from matrix import each
@@ -358,6 +359,86 @@ def test_scopes_that_nobody_has_leave_nothing():
     for i in range(50):
         problem(ask("POST", f"/v1/groups/nobody{i}/x/send", "1"), 404, "noproc", sent=False)
     eventually(lambda: GATE.self()["processes"] <= before, "no process is left of them")
+
+
+# ---- Nodes
+
+
+def pages(path, key, limit):
+    """All of a list, page by page."""
+    found, path = [], f"{path}?limit={limit}"
+    while path:
+        response = HTTP.get(path)
+        equal((response.status, response.type), (200, JSON), f"{path}: {response}")
+        page = response.json[key]
+        check(len(page) <= limit, "a page of", len(page))
+        found += page
+        link = response.header("link")
+        check(bool(link) == bool(link and len(page) == limit), "a page that is not full has a next one")
+        path = re.fullmatch(r'<(.*)>; rel="next"', link).group(1) if link else None
+    return found
+
+
+@each("GET /v1/nodes; /v1/nodes/{node}")
+def test_nodes(release):
+    HTTP.put(node_path(release))
+    info = HTTP.get(node_path(release)).json
+    equal((info["node"], info["state"], info["type"], info["otp_release"], info["in_epmd"], info["configured"]),
+          (name(release), "connected", "hidden", release, True, False), "node")
+    check(info["creation"] > 3 and info["received"]["messages"] > 0 and info["sent"]["bytes"] > 0 and info["queued_bytes"] == 0, info)
+    equal(next(n["otp_release"] for n in HTTP.get("/v1/nodes").json["nodes"] if n["node"] == name(release)), release, "in the list")
+    equal(HTTP.put(node_path(release)).json["otp_release"], release, "PUT")
+    HTTP.delete(node_path(release))
+    info = HTTP.get(node_path(release)).json
+    equal(info, {"node": name(release), "state": "down", "in_epmd": True, "configured": False}, "a node that EPMD alone knows")
+    HTTP.put(node_path(release))
+
+
+def test_nodes_that_are_only_configured_or_gone():
+    gate = Gateway("second@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--peer", "far@host=127.0.0.1:1"])
+    info = {n["node"]: n for n in gate.http.get("/v1/nodes").json["nodes"]}
+    equal(info["far@host"], {"node": "far@host", "state": "down", "configured": True, "in_epmd": False}, "configured")
+    # The EPMD is another program's: its names are there once it has been asked.
+    eventually(lambda: name("29") in [n["node"] for n in gate.http.get("/v1/nodes").json["nodes"]], "found in EPMD")
+    check("second@localhost" in [n["node"] for n in HTTP.get("/v1/nodes").json["nodes"]], "the second gateway")
+    equal(gate.http.get("/v1/epmd").json, {"embedded": False, "port": GATE.epmd_port, "names": []}, "an EPMD that is not ours")
+    # A node that is no OTP does not say what it runs.
+    equal(gate.http.put(f"/v1/nodes/{segment(GATE.node)}").json["otp_release"], None, "a gateway")
+    gate.stop()
+    eventually(lambda: HTTP.get("/v1/nodes/second@localhost").status == 404, "forgotten")
+    problem(HTTP.get("/v1/nodes/never@heard"), 404, "not-found", sent=False)
+
+
+def test_pages_of_nodes():
+    every = [n["node"] for n in HTTP.get("/v1/nodes").json["nodes"]]
+    equal(every, sorted(every), "order")
+    for limit in (1, 2, 3, len(every)):
+        equal([n["node"] for n in pages("/v1/nodes", "nodes", limit)], every, f"limit={limit}")
+    for query in ("limit=0", "limit=1001", "limit=x", "limit=1&limit=1", "cursor=", "cursor=***", "nope=1"):
+        problem(HTTP.get("/v1/nodes?" + query), 400, "bad-parameter", sent=False)
+
+
+@each("GET /v1/nodes/{node}/processes")
+def test_registered_names(release):
+    names = HTTP.get(f"{node_path(release)}/processes").json["names"]
+    check({"srv", "net_kernel", "rex", "init"} <= set(names) and names == sorted(names), names)
+    equal(names, json.loads(PEERS[release].eval("lists:sort([atom_to_list(N) || N <- registered()])")), "all of them")
+    equal(pages(f"{node_path(release)}/processes", "names", 7), names, "pages")
+    problem(HTTP.get(f"{node_path(release)}/processes?limit=0"), 400, "bad-parameter", sent=False)
+
+
+def test_registered_names_of_the_gateway():
+    names = HTTP.get(f"/v1/nodes/{segment(GATE.node)}/processes").json["names"]
+    check({"net_kernel", "rex"} <= set(names), names)
+    problem(HTTP.get("/v1/nodes/nobody@localhost/processes"), 503, "no-connection", sent=False)
+
+
+@each("GET /v1/epmd")
+def test_the_name_server(release):
+    info = HTTP.get("/v1/epmd").json
+    equal((info["embedded"], info["port"]), (True, GATE.epmd_port), "EPMD")
+    entry = next(n for n in info["names"] if n["name"] == name(release).split("@")[0])
+    equal((entry["type"], entry["highest"], entry["creation"]), ("visible", 6, HTTP.get(node_path(release)).json["creation"]), entry)
 
 
 # ---- All names in the body

@@ -235,7 +235,7 @@ def test_parameters():
 
 
 def test_paths():
-    for path in ("/v1/nope", "/v1", "/v2/self", "/v1/nodes/", "/v1/self/", "/v1//self", "/v1/nodes/a%40b/processes", "/v1/pids", f"{CALL}/more", "/.."):
+    for path in ("/v1/nope", "/v1", "/v2/self", "/v1/nodes/", "/v1/self/", "/v1//self", "/v1/nodes/a%40b/process", "/v1/pids", f"{CALL}/more", "/.."):
         check(HTTP.get(path).status == 404, path, HTTP.get(path))
     for path in ("/v1/nodes/%zz", "/v1/nodes/a%4", "/v1/nodes/%", f"/v1/nodes/{segment(PEER.node)}/processes/a%00b/call", "/v1/nodes/nohost",
                  "/v1/nodes/@host", "/v1/nodes/name@", "/v1/nodes/a%40b%40c%00", f"/v1/nodes/{'x' * 300}@h", f"{LINK}/processes/{'n' * 256}/call",

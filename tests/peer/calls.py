@@ -117,7 +117,7 @@ def test_disconnecting(release):
     eventually(lambda: "erlgate@localhost" not in PEERS[release].eval("nodes(hidden)"), "the node sees the link end")
     check(not GATE.is_connected(name(release)), "still connected")
     problem(HTTP.delete(path), 404, "not-found")
-    problem(HTTP.get(path), 404, "not-found")
+    equal(HTTP.get(path).json["state"], "down", "state: EPMD still has it")
     replies(release, "{echo, back}", atom("back"))
     equal(HTTP.get(path).json["connected_by"], "gateway", "who connected")
 
