@@ -4,6 +4,7 @@
 enum {
     DEFAULT_TIMEOUT_MS = 60000,
     DEFAULT_CONNECTIONS = 4096,
+    FULL_AGAIN_MS = 60000,
 };
 
 void epmd_core_note(struct epmd_core *c, struct epmd_note n)
@@ -183,12 +184,21 @@ static void forget(struct epmd_core *c, struct epmd_conn *conn)
 
 /* ---- connections ---- */
 
+/* Whoever opens connections without end is not to fill a log with them. */
+static void note_full(struct epmd_core *c)
+{
+    if (c->full_noted_ms && c->now_ms - c->full_noted_ms < FULL_AGAIN_MS)
+        return;
+    c->full_noted_ms = c->now_ms;
+    epmd_core_note(c, (struct epmd_note){.kind = EPMD_NOTE_FULL, .conn = c->oldest ? c->oldest->id : 0});
+}
+
 /* Room for one more: by hanging up on the one that came first, if there is one without a name. */
 static bool make_room(struct epmd_core *c)
 {
     if (c->open < c->config.max_connections)
         return true;
-    epmd_core_note(c, (struct epmd_note){.kind = EPMD_NOTE_FULL, .conn = c->oldest ? c->oldest->id : 0});
+    note_full(c);
     if (!c->oldest)
         return false;
     epmd_conn_hang_up(c, c->oldest);

@@ -26,7 +26,7 @@ enum epmd_note_kind {
     EPMD_NOTE_UNREGISTERED,
     EPMD_NOTE_REFUSED,
     EPMD_NOTE_TIMED_OUT,
-    EPMD_NOTE_FULL,
+    EPMD_NOTE_FULL, /* once a minute */
 };
 
 struct epmd_note {

@@ -36,7 +36,8 @@ struct epmd_core {
     struct epmd_conn *oldest, *newest;    /* waiting: the one that came first is the oldest */
     struct epmd_conn *ready, **ready_end; /* have events to give */
     uint64_t killed_by;
-    uint64_t now_ms; /* the latest time that we were told */
+    uint64_t full_noted_ms; /* 0: never */
+    uint64_t now_ms;        /* the latest time that we were told */
 };
 
 /* ---- core.c ---- */

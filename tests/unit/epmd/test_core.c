@@ -748,6 +748,13 @@ static void when_all_places_are_taken_the_oldest_stranger_leaves(void **state)
     assert_false(newer->is_closed);
     assert_false(node->is_closed);
     assert_int_equal(epmd_core_connections(f->core), 3);
+    for (int i = 0; i < 8; i++)
+        open_as(f, true);
+    assert_int_equal(f->notes[EPMD_NOTE_FULL], 1); /* a flood is told of once a minute */
+    advance(f, 60000);
+    for (int i = 0; i < 3; i++)
+        open_as(f, true);
+    assert_int_equal(f->notes[EPMD_NOTE_FULL], 2);
     end(f);
 }
 
