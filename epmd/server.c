@@ -18,7 +18,8 @@ enum {
      * of its end. The machine closes the sockets of a process that has died before a new one can even be
      * started. */
     PROBE_MS = 20,
-    /* Answers that their readers do not take: past either, the one that has waited longest is given up. */
+    /* Answers that their readers do not take: past either, the one is given up that has taken nothing for
+     * longest. */
     DRAINING_MAX = 256,
     REST_BYTES_MAX = 32 << 20,
     MOST_CONNECTIONS = 4096, /* unless it is told */
@@ -151,8 +152,11 @@ static void writable(void *ctx)
         return;
     }
     p->sent += taken;
-    if (p->sent < rest.len)
+    if (p->sent < rest.len) {
+        if (!p->conn && taken > 0)
+            list_append(&s->draining, p, loop_now_ms(s->loop)); /* it does read: others go first */
         return;
+    }
     drop_rest(p);
     if (!p->conn)
         peer_free(p);

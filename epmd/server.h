@@ -2,7 +2,7 @@
  * server: a name server (EPMD) on the loop: epmd/core with sockets and a clock.
  *
  * What it holds is bounded: connections by max_connections, and answers that their readers do not take by 256
- * of them and 32 MiB; past that the one that has waited longest is given up.
+ * of them and 32 MiB; past that the one is given up whose reader has taken nothing for longest.
  *
  * epmd_server_start makes it and listens; epmd_server_stop ends it and drops every connection. On the loop's
  * thread.

@@ -137,6 +137,10 @@ def test_large_answers_that_nobody_reads():
         s.connect(("127.0.0.1", server.port))
         s.sendall(frame(b"nd"[i % 2:i % 2 + 1]))
         deaf.append(s)
+    for s in deaf:  # each has begun to be answered, or was given up
+        readable = select.poll()  # its numbers are above what select() takes
+        readable.register(s, select.POLLIN)
+        check(readable.poll(20000 * peers.SLOWER), "no answer")
     whole = server.ask(b"n")
     equal(whole.count(b" at port "), 2000, "names for one who reads")
     grown = rss_mib(server.proc) - before
