@@ -35,7 +35,7 @@ _erlgate() {
     words=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            --url | --timeout | --to | --token-file | --ca-file | --reconnect) i=$((i + 1)) ;;
+            --url | --timeout | --to | --in | --token-file | --ca-file | --reconnect) i=$((i + 1)) ;;
             -*) ;;
             *) words+=("${COMP_WORDS[i]}") ;;
         esac
@@ -44,6 +44,7 @@ _erlgate() {
     case $prev in
         *-file | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --to) mapfile -t COMPREPLY < <(compgen -W 'any all' -- "$cur") && return ;;
+        --in) mapfile -t COMPREPLY < <(compgen -W "erl json" -- "$cur") && return ;;
     esac
     if [[ -z $command || ( $command == help && ${#words[@]} == 1 ) ]]; then
         _erlgate_lines "$("${COMP_WORDS[0]}" help 2>/dev/null | sed -n 's/^  \([a-z]*\)  .*/\1/p')"

@@ -13,7 +13,7 @@ static const struct manual {
      "Calls a gen_server (or a gen_statem), as gen_server:call/3, and prints its reply.",
      "  $ erlgate call kv@localhost kv '{get, <<\"colour\">>}'\n"
      "  {ok,<<\"blue\">>}\n\n"
-     "  $ erlgate call kv@localhost kv '{get, <<\"colour\">>}' --unwrap --json\n"
+     "  $ erlgate call kv@localhost kv '{get, <<\"colour\">>}' --unwrap --in erl --json\n"
      "  \"blue\"\n\n"
      "  $ erlgate call 'kv@localhost:93:0:1672531200' get_state\n"
      "  $ erlgate call global:leader status --timeout 30s\n"

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/check.h"
 #include "bridge/transcode.h"
 #include "etf/syntax.h"
 #include "src/cli_json.h"
@@ -37,16 +38,31 @@ bool cli_answer_code(const struct cli_answer *answer, struct wr *w)
            cli_json_member(wr_written(&answer->body), "code", &value) && cli_json_string(value, w);
 }
 
-/* Its advice on the query is for those who write URLs. */
-static struct slice without_advice(struct slice detail)
-{
-    const uint8_t *advice = detail.len ? memmem(detail.ptr, detail.len, "; ?", 3) : NULL;
+/* What is said to those who write requests, and what it is for those who type commands. */
+static const struct {
+    const char *theirs, *ours;
+} advice[] = {
+    {"; ?timeout=", "; --timeout gives it longer"},
+    {": PUT /v1/nodes/{node}", "; `erlgate ping NODE` connects one"},
+};
 
-    if (advice)
-        detail.len = (size_t)(advice - detail.ptr);
+static void say_translated(struct slice detail)
+{
+    const char *ours = "";
+
+    for (size_t i = 0; i < ARRAY_LEN(advice); i++) {
+        const uint8_t *theirs =
+            detail.len ? memmem(detail.ptr, detail.len, advice[i].theirs, strlen(advice[i].theirs)) : NULL;
+
+        if (theirs) {
+            detail.len = (size_t)(theirs - detail.ptr);
+            ours = advice[i].ours;
+        }
+    }
     while (detail.len && (detail.ptr[detail.len - 1] == '.' || detail.ptr[detail.len - 1] == '\n'))
         detail.len--;
-    return detail;
+    cli_say_text(detail);
+    fputs(ours, stderr);
 }
 
 static void say_detail(struct slice problem)
@@ -56,7 +72,7 @@ static void say_detail(struct slice problem)
 
     wr_init(&text, SIZE_MAX);
     if (cli_json_member(problem, "detail", &value) && cli_json_string(value, &text))
-        cli_say_text(without_advice(wr_written(&text)));
+        say_translated(wr_written(&text));
     else
         fputs("no more is said", stderr);
     wr_fini(&text);

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "src/options.h"
 
-enum kind { KIND_SWITCH, KIND_TEXT, KIND_WHO, KIND_MS };
+enum kind { KIND_SWITCH, KIND_TEXT, KIND_WORD, KIND_MS };
 
 #define ALL     0x1FFu
 #define TERMS   (CLI_CALL | CLI_CAST | CLI_SEND | CLI_EXIT | CLI_RPC)
@@ -31,13 +31,15 @@ static const struct row {
      KIND_SWITCH, TERMS, offsetof(struct cli_args, is_json)},
     {"typed", NULL, "terms are JSON, in and out: typed JSON comes out, which loses nothing", KIND_SWITCH,
      TERMS, offsetof(struct cli_args, is_typed)},
+    {"in", "erl|json", "what TERM is, where that differs: --in erl --json is Erlang in, and JSON out",
+     KIND_WORD, TERMS, offsetof(struct cli_args, in)},
     {"json", NULL, "JSON, as the gateway answers it", KIND_SWITCH, ALL & ~TERMS,
      offsetof(struct cli_args, is_json)},
     {"typed", NULL, "likewise, with typed terms, which lose nothing", KIND_SWITCH, CLI_WATCH,
      offsetof(struct cli_args, is_typed)},
     {"unwrap", NULL, "{ok, V} prints V, ok prints nothing, {error, R} is status 1 with R on standard error",
      KIND_SWITCH, REPLIES, offsetof(struct cli_args, unwraps)},
-    {"to", "any|all", "which members of a group [any for call, all for the others]", KIND_WHO,
+    {"to", "any|all", "which members of a group [any for call, all for the others]", KIND_WORD,
      CLI_CALL | CLI_CAST | CLI_SEND | CLI_EXIT, offsetof(struct cli_args, to)},
     {"cast", NULL, "do not wait for the function: as erpc:cast/4", KIND_SWITCH, CLI_RPC,
      offsetof(struct cli_args, is_cast)},
@@ -102,6 +104,17 @@ static bool read_ms(const char *text, uint64_t *ret)
     return false;
 }
 
+/* argument: WORD|WORD */
+static bool is_word_of(const struct cli_args *a, const struct row *row, const char *value)
+{
+    size_t len = strlen(value), first = strcspn(row->argument, "|");
+    const char *second = row->argument + first + 1;
+
+    return (len == first && strncmp(row->argument, value, len) == 0) || strcmp(second, value) == 0 ||
+           cli_args_refuse(a, "--%s is %.*s or %s, not '%s'", row->flag, (int)first, row->argument, second,
+                           value);
+}
+
 static bool set(struct cli_args *a, const struct row *row, const char *value)
 {
     void *field = (char *)a + row->offset;
@@ -109,10 +122,7 @@ static bool set(struct cli_args *a, const struct row *row, const char *value)
     switch (row->kind) {
     case KIND_SWITCH: *(bool *)field = true; return true;
     case KIND_TEXT: *(const char **)field = value; return true;
-    case KIND_WHO:
-        *(const char **)field = value;
-        return strcmp(value, "any") == 0 || strcmp(value, "all") == 0 ||
-               cli_args_refuse(a, "--to is any or all, not '%s'", value);
+    case KIND_WORD: *(const char **)field = value; return is_word_of(a, row, value);
     case KIND_MS:
         return (read_ms(value, field) && (*(uint64_t *)field || strcmp(row->flag, "reconnect") == 0)) ||
                cli_args_refuse(a, "--%s is a time as in 500ms, 30s or 2m, not '%s'", row->flag, value);
@@ -202,6 +212,7 @@ bool cli_args_read(struct cli_args *a, enum cli_command command, const char *nam
     }
     if (a->is_json && a->is_typed)
         return cli_args_refuse(a, "--json and --typed exclude each other");
+    a->is_erlang_in = a->in ? strcmp(a->in, "erl") == 0 : !a->is_json && !a->is_typed;
     a->format = a->is_typed ? CLI_TYPED : a->is_json ? CLI_JSON : CLI_ERL;
     return true;
 }

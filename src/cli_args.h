@@ -29,10 +29,11 @@ enum { CLI_WORDS_MAX = 4 };
 struct cli_args {
     enum cli_command command;
     const char *name; /* of the command */
-    const char *url, *ca_file, *token_file, *to;
+    const char *url, *ca_file, *token_file, *to, *in;
     uint64_t timeout_ms, reconnect_ms;
     bool is_json, is_typed, unwraps, is_cast, watches_nodes, wants_help;
-    enum cli_format format;
+    enum cli_format format;           /* of what comes out */
+    bool is_erlang_in;                /* else JSON */
     const char *words[CLI_WORDS_MAX]; /* what is no option, in order */
     size_t word_count;
 };

@@ -25,11 +25,9 @@ struct question {
     const char *place; /* what the term is called in messages */
 };
 
-static const char *const media_in[] = {
-    [CLI_ERL] = "text/x-erlang", [CLI_JSON] = "application/json", [CLI_TYPED] = "application/json"};
-static const char *const media_out[] = {[CLI_ERL] = "text/x-erlang",
-                                        [CLI_JSON] = "application/json",
-                                        [CLI_TYPED] = "application/vnd.erlang.typed+json"};
+static const char *const media[] = {[CLI_ERL] = "text/x-erlang",
+                                    [CLI_JSON] = "application/json",
+                                    [CLI_TYPED] = "application/vnd.erlang.typed+json"};
 
 /* ---- the term ---- */
 
@@ -216,9 +214,9 @@ static enum cli_status ask(struct cli_http *h, const struct cli_args *a, const s
     bool waits = (a->command == CLI_CALL || a->command == CLI_RPC) && !a->is_cast;
     struct cli_request request = {.method = "POST",
                                   .path = (const char *)q->path.buf,
-                                  .type = media_in[a->format],
+                                  .type = a->is_erlang_in ? media[CLI_ERL] : media[CLI_JSON],
                                   .body = q->body,
-                                  .accept = waits ? media_out[a->format] : NULL,
+                                  .accept = waits ? media[a->format] : NULL,
                                   .wait_ms = a->timeout_ms + GRACE_MS,
                                   .idle_ms = IDLE_MS,
                                   .sink = take_reply,

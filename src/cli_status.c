@@ -29,7 +29,7 @@ static const struct {
     {"no-connection", CLI_NO_NODE, NULL},
     {"auth-failed", CLI_NO_NODE, NULL},
     {"nodedown", CLI_NO_NODE, NULL},
-    {"timeout", CLI_TIMEOUT, "--timeout gives it longer"},
+    {"timeout", CLI_TIMEOUT, NULL},
     {"unauthenticated", CLI_DENIED,
      "put your token into a file, and name that by --token-file or $ERLGATE_TOKEN_FILE"},
     {"reply-too-large", CLI_DENIED, NULL},

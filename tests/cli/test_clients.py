@@ -77,6 +77,12 @@ class Asked(unittest.TestCase):
         request, _ = self.asked("call", "a@b", "c", '{"x": 1}', "--typed", answer=response(200, TYPED, "1\n"))
         self.assertEqual((request.headers["content-type"], request.headers["accept"]), (JSON, TYPED))
 
+    def test_what_goes_in_and_what_comes_out_can_differ(self):
+        for args, wanted in ((("--in", "erl", "--json"), (ERL, JSON)), (("--in=erl", "--typed"), (ERL, TYPED)),
+                             (("--in", "json"), (JSON, ERL))):
+            request, _ = self.asked("call", "a@b", "c", "1", *args, answer=response(200, wanted[1], "1\n"))
+            self.assertEqual((request.headers["content-type"], request.headers["accept"]), wanted)
+
     def test_any_name_can_be_named(self):
         of = "/v1/nodes/a@b/processes/"
         for name, wanted in (("kv", "kv"), ("Elixir.My.Server", "Elixir.My.Server"), ("my/server", "my%2Fserver"),
@@ -204,6 +210,8 @@ class Refused(unittest.TestCase):
         self.refused("call", "a@b", "c", "d", "--json", "--typed", says="exclude")
         self.refused("call", "group:a/b", "d", "--to", "some", says="any or all")
         self.refused("call", "a@b", "c", "d", "--to", "all", says="for groups")
+        self.refused("call", "a@b", "c", "d", "--in", "etf", says="erl or json, not 'etf'")
+        self.refused("call", "a@b", "c", "d", "--in", "er", says="erl or json, not 'er'")
         self.refused("cast", "a@b", "c", "d", "--unwrap", says="no option --unwrap")
 
     def test_a_token_on_the_command_line_is_not_offered(self):

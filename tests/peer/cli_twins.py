@@ -15,7 +15,7 @@ from matrix import each
 from peers import BIN, RELEASES, Failed, Gateway, Peer, accepts, check, equal, eventually, free_port
 
 GATE = Gateway()
-PEERS = {r: Peer(r, f"a{r}@localhost", GATE.epmd_port, GATE.cookie) for r in RELEASES}
+PEERS = {r: Peer(r, f"a{r}@localhost", GATE.epmd_port, GATE.cookie, kernel={"start_pg": "true"}) for r in RELEASES}
 for _peer in PEERS.values():
     _peer.ready()
     _peer.eval("testpeer:serve(srv)")
@@ -142,6 +142,43 @@ def test_unwrap(release):
           "--json", "--unwrap")
 
 
+@each("erlgate call global:NAME")
+def test_global_names(release):
+    run("ping", name(release))  # connects it
+    for process, text, term in (("g1", f"leader{release}", f"leader{release}"), ("g2", f"a/b {release}", f"'a/b {release}'"),
+                                ("g3", f"{{room, {release}}}", f"{{room, {release}}}")):
+        PEERS[release].eval(f"yes = global:register_name({term}, testpeer:serve({process}))")
+        says(f"{process}\n", "call", f"global:{text}", f"{{echo, {process}}}")
+    says("", "send", f"global:leader{release}", "{g, 1}")
+    eventually(lambda: run("call", name(release), "g1", "seen")[1] == "[{info,{g,1}}]\n", "the message arrives")
+    fails(NO, "noproc", "call", f"global:nobody{release}", "x")
+
+
+@each("erlgate call group:SCOPE/GROUP")
+def test_groups(release):
+    group = f"{{workers, {release}}}"
+    for worker in ("w1", "w2"):
+        PEERS[release].eval(f"testpeer:serve({worker}), pg:join({group}, whereis({worker})), "
+                            f"pg:join('g/{release}', whereis({worker}))")
+    run("ping", name(release))
+    eventually(lambda: run("call", f"group:{group}", "{echo, here}")[:2] == (OK, "here\n"), "the group is known")
+    says("here\n", "call", f"group:'pg'/{group}", "{echo, here}")
+    says("here\n", "call", f"group:pg/g/{release}", "{echo, here}", "--to", "any")
+    _, out, _ = run("call", f"group:pg/{group}", "{echo, here}", "--to", "all", "--in", "erl", "--json")
+    equal([member["reply"] for member in json.loads(out)], ["here", "here"], "replies of all")
+    says("", "cast", f"group:{group}", "to_all")
+    says("", "cast", f"group:{group}", "to_one", "--to", "any")
+    for worker in ("w1", "w2"):
+        eventually(lambda w=worker: "to_all" in run("call", name(release), w, "seen")[1], "the cast arrives")
+    equal(sum("to_one" in run("call", name(release), w, "seen")[1] for w in ("w1", "w2")), 1, "who got what is for one")
+    w = Watch(f"group:{group}")
+    w.next_is("monitor .*")
+    PEERS[release].eval(f"pg:leave({group}, whereis(w1))")
+    w.next_is("leave .*")
+    w.interrupt()
+    fails(NO, "noproc", "call", f"group:nobody{release}", "x")
+
+
 # ---- what goes wrong
 
 
@@ -170,6 +207,12 @@ def test_a_gateway_that_is_not_there():
     fails(NO_GATEWAY, "erlgate serve", "ping", name("27"), port=free_port())
     # A server that speaks something else: the name server.
     fails(NO_GATEWAY, "127.0.0.1", "nodes", port=GATE.epmd_port)
+
+
+def test_global_names_want_a_node_that_is_connected():
+    alone = Gateway(node="alone@localhost", cookie=GATE.cookie, epmd=f"localhost:{GATE.epmd_port}")
+    fails(NO_NODE, "`erlgate ping NODE` connects one", "call", "global:x", "y", port=alone.port)
+    alone.stop()
 
 
 def test_the_atom_budget_is_a_limit():
