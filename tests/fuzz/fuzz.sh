@@ -10,7 +10,7 @@ mkdir -p "$learnt" "$build/artifacts"
 if [ -n "${ERLGATE_FUZZ_RUNS:-}" ]; then
     limit=-runs=$ERLGATE_FUZZ_RUNS
 else
-    limit=-max_total_time=${ERLGATE_FUZZ_SECONDS:-30}
+    limit=-max_total_time=${ERLGATE_FUZZ_SECONDS:-60}
 fi
 # (-entropic weighs inputs, at a third of the time of the short ones.)
 # Freed memory is kept back for so long that use of it is seen, and not for so long that it is all there is.
