@@ -10,8 +10,10 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "http/document.h"
 #include "http/duration.h"
 #include "http/guard.h"
+#include "http/gzip.h"
 #include "http/negotiate.h"
 #include "http/problem.h"
 #include "http/router.h"
@@ -160,6 +162,14 @@ static void read_words(struct slice value)
         CHECK(value.len > 0 && value.ptr[0] >= '0' && value.ptr[0] <= '9');
 }
 
+static void read_tags(struct slice name, struct slice value)
+{
+    if (text_eq_nocase(name, "if-none-match") && http_etag_matches(value, "W/\"abc\""))
+        CHECK(memchr(value.ptr, '*', value.len) || memmem(value.ptr, value.len, "\"abc\"", 5));
+    if (text_eq_nocase(name, "accept-encoding") && http_gzip_is_liked(value))
+        CHECK(value.len >= 1);
+}
+
 static void note_wait(struct http_wait_input *in, struct slice name, struct slice value)
 {
     if (text_eq_nocase(name, "timeout")) {
@@ -251,6 +261,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         http_head_add(&head, name, value);
         read_media(name, value);
         read_words(value);
+        read_tags(name, value);
         note_wait(&wait, name, value);
     }
     choose_wait(&wait);
