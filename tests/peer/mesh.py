@@ -1,9 +1,12 @@
 """Several nodes at once, hidden and visible gateways, gateways among themselves, and ways to find each other."""
 
+import os
+import re
 import time
 
 import peers
-from peers import ERL, TYPED, Epmd, Gateway, Peer, check, equal, eventually, problem, segment
+from cnode import CNode
+from peers import ERL, TYPED, Epmd, Gateway, Peer, check, end, equal, eventually, problem, segment
 
 
 def serving(release, gate, name=None, **kw):
@@ -86,6 +89,196 @@ def test_a_visible_gateway_among_25_27_and_29():
     visible_among(("25", "27", "29"))
 
 
+# ---- A visible gateway and a visible C node in a cluster with its default settings ----
+
+# How long nodes come and go. A minute is what is promised; each time it is tested, half of it does.
+MESH_SECONDS = float(os.environ.get("ERLGATE_MESH_SECONDS") or 25)
+C = "c@localhost"
+WATCH = """register(downs, spawn(fun() ->
+    ok = net_kernel:monitor_nodes(true),
+    F = fun F(L) -> receive {nodedown, N} -> F([N | L]); {nodeup, _} -> F(L); {get, P} -> P ! {downs, lists:usort(L)}, F(L) end end,
+    F([]) end))"""
+
+
+def ask(node, request):
+    return node.eval(f"gen_server:call({{c, '{C}'}}, {request}, 30000)", 40)
+
+
+class Cluster:
+    """Nodes that stay: one of each release, a gateway and a C node, both visible. All are to stay connected to all."""
+
+    def __init__(self, releases):
+        self.gate = Gateway(hidden=False, args=["--visible"])
+        self.c = CNode(self.gate.epmd_port, self.gate.cookie, C, "visible")
+        self.nodes = [self.start(r, f"a{r}@localhost") for r in releases]
+        self.gone = set()  # nodes that were here for a while
+        for node in self.nodes:
+            node.eval(WATCH)
+            equal(node.eval(f"net_adm:ping({self.nodes[0].node})"), "pong", "ping")
+            equal(node.eval(f"net_adm:ping({C})"), "pong", "ping of the C node")
+        reaches(self.gate, self.nodes[0])
+        self.is_complete(20)
+
+    def start(self, release, name):
+        return serving(release, self.gate, name, kernel={"logger_level": "warning"})
+
+    def is_complete(self, seconds, *guests):
+        """Everybody sees everybody, and nobody else."""
+        nodes = [*self.nodes, *guests]
+        everybody = {n.node for n in nodes} | {self.gate.node, C}
+        for node in nodes:
+            eventually(lambda: names(node.eval("nodes()")) == everybody - {node.node}, f"{node.node} sees {everybody}", seconds)
+        for node in nodes:
+            check(self.gate.is_connected(node.node), "the gateway has lost", node.node)
+
+    def syncs(self, *guests):
+        """global:sync/0 returns at each: it is called at all of them at once."""
+        for wait in [n.start_eval("global:sync()", 20) for n in [*self.nodes, *guests]]:
+            equal(wait(), "ok", "global:sync/0")
+
+    def nobody_was_lost(self):
+        for node in self.nodes:
+            downs = names(node.eval("downs ! {get, self()}, receive {downs, L} -> L end"))
+            check(downs <= self.gone, node.node, "has lost", downs - self.gone)
+            # What OTP's global prints when it parts with a node.
+            output = b"".join(node.output).decode(errors="replace") + node.stderr()
+            parted = set(re.findall(r"disconnect\w*(?: from| old)? node '?([^' ]+)'? in order", output))
+            check(parted <= self.gone, node.node, "has parted with", parted)
+        for log in (self.gate.log.read_text(), self.c.log()):
+            parted = {line for line in log.splitlines() if re.search(" (link-down|global-parts|global-disconnects) ", line)}
+            left = {line for line in parted if not any(f"node={n} " in line for n in self.gone)}
+            check(not left, "the C nodes have parted with", left)
+
+    def end(self):
+        self.nobody_was_lost()
+        self.gate.stop()
+        self.c.stop()
+        for node in self.nodes:
+            node.stop()
+
+
+def names_work(cluster):
+    """A process of the C node is registered from both sides, found from both, and its name goes with it."""
+    one, two = cluster.nodes[0], cluster.nodes[-1]
+    one.eval(f"persistent_term:put(p, gen_server:call({{c, '{C}'}}, {{spawn, whereis(srv)}}))")
+    pid = one.eval("persistent_term:get(p)")
+    as_p = f"gen_server:call({{c, '{C}'}}, {{as, persistent_term:get(p), %s}}, 30000)"
+    equal(one.eval(as_p % "global_register, {its, c}, exit", 40), "ok", "register from C")
+    for node in cluster.nodes:
+        equal(node.eval(f"node(global:whereis_name({{its, c}})) =:= '{C}'"), "true", f"whereis at {node.node}")
+    equal(one.eval(as_p % "global_register, {its, c}, exit", 40), "'name-taken'", "register it again")
+    equal(one.eval(as_p % "global_register, other, exit", 40), "invalid", "a second name")
+    one.eval("global:send({its, c}, hello)")
+    eventually(lambda: "hello" in one.eval("gen_server:call(srv, seen)"), "the C process has the message")
+    equal(two.eval("global:register_name({its, c}, whereis(srv))"), "no", "the name is taken for OTP too")
+    equal(two.eval("global:unregister_name({its, c})"), "ok", "unregister")
+    equal(ask(one, "{global, {its, c}}"), "{'not-found',none,none,none}", "the C node knows that it is gone")
+    equal(two.eval("global:register_name({its, e}, whereis(srv))"), "yes", "register at OTP")
+    for node in cluster.nodes:
+        equal(node.eval(f"element(3, gen_server:call({{c, '{C}'}}, {{global, {{its, e}}}})) =:= global:whereis_name({{its, e}})"), "true",
+              "the C node has the name")
+    equal(one.eval(as_p % "global_re_register, {its, e}, notify", 40), "ok", "re-register from C")
+    equal(two.eval(f"node(global:whereis_name({{its, e}})) =:= '{C}'"), "true", "it is the C node's now")
+    equal(one.eval(as_p % "exit_self, normal"), "ok", "the process ends")
+    for node in cluster.nodes:
+        eventually(lambda: node.eval("global:whereis_name({its, e})") == "undefined", f"its name goes with it at {node.node} ({pid})")
+    equal(ask(one, "{global_names}"), "[]", "nothing is left in the C node's table")
+    # Locks, and what is done under them.
+    for node in cluster.nodes:
+        equal(node.eval("global:trans({lock, self()}, fun() -> nodes() =/= [] end)"), "true", "global:trans/2")
+
+
+def groups_work(cluster, scope, nodes):
+    """pg across, in a scope that these nodes have. (Where OTP 29 and 25 have one of the same name, 29's ends 25's.)"""
+    equal(ask(nodes[0], f"{{scope, {scope}}}"), "ok", "scope of the C node")
+    nodes[0].eval(f"persistent_term:put({scope}, gen_server:call({{c, '{C}'}}, {{spawn, whereis(srv)}}))")
+    for node in nodes:
+        node.eval(f"pg:start({scope}), pg:join({scope}, g, whereis(srv))")
+    as_p = f"gen_server:call({{c, '{C}'}}, {{as, persistent_term:get({scope}), %s}})"
+    equal(nodes[0].eval(as_p % f"join, {scope}, g"), "ok", "join from C")
+    wanted = sorted([C, *(n.node for n in nodes)])
+    for node in nodes:
+        eventually(lambda: members(node.eval(f"[node(P) || P <- pg:get_members({scope}, g)]")) == wanted, f"members at {node.node}")
+    eventually(lambda: members(nodes[0].eval(f"[node(P) || P <- gen_server:call({{c, '{C}'}}, {{members, {scope}, g}})]")) == wanted,
+               "members at the C node")
+    equal(nodes[0].eval(as_p % f"leave, {scope}, g"), "ok", "leave from C")
+    nodes[-1].eval(f"pg:leave({scope}, g, whereis(srv))")
+    wanted = sorted(n.node for n in nodes[:-1])
+    for node in nodes:
+        eventually(lambda: members(node.eval(f"[node(P) || P <- pg:get_members({scope}, g)]")) == wanted, f"members at {node.node}")
+    eventually(lambda: members(nodes[0].eval(f"[node(P) || P <- gen_server:call({{c, '{C}'}}, {{members, {scope}, g}})]")) == wanted,
+               "members at the C node")
+
+
+def members(text):
+    return sorted(n.strip("'") for n in text.strip("[]").split(",") if n)
+
+
+def guest(cluster, release, turn):
+    """A node comes, meets all through one of them, brings a name, and goes: in good order, or killed."""
+    node = cluster.start(release, f"b{release}@localhost")
+    cluster.gone.add(node.node)
+    # It has its name before it meets anybody: the table of each side is told to the other.
+    equal(node.eval("global:register_name({its, guest}, whereis(srv))"), "yes", "register alone")
+    host = cluster.nodes[turn % len(cluster.nodes)].node if turn % 3 else (C, cluster.gate.node)[turn % 2]
+    equal(node.eval(f"net_adm:ping('{host}')"), "pong", f"{node.node} meets {host}")
+    cluster.is_complete(20, node)
+    cluster.syncs(node)
+    for n in cluster.nodes:
+        equal(n.eval("node(global:whereis_name({its, guest}))"), node.node, f"the guest's name at {n.node}")
+    equal(cluster.nodes[0].eval(f"[{{N, node(P)}} || {{N, P}} <- gen_server:call({{c, '{C}'}}, {{global_names}})]"),
+          f"[{{{{its,guest}},{node.node}}}]", "the C node has the guest's name")
+    if turn % 2:
+        node.stop()
+    else:
+        node.kill()
+    for n in cluster.nodes:
+        eventually(lambda: n.eval("global:whereis_name({its, guest})") == "undefined", f"the guest's name goes at {n.node}")
+    eventually(lambda: ask(cluster.nodes[0], "{global_names}") == "[]", "the guest's name goes at the C node")
+    cluster.is_complete(10)
+
+
+def c_guest(cluster, turn):
+    """Another C node comes and goes."""
+    node = CNode(cluster.gate.epmd_port, cluster.gate.cookie, "d@localhost", "visible")
+    cluster.gone.add(node.node)
+    equal(cluster.nodes[turn % len(cluster.nodes)].eval("net_adm:ping(d@localhost)"), "pong", "the C guest")
+    for n in cluster.nodes:
+        eventually(lambda: "d@localhost" in names(n.eval("nodes()")), f"{n.node} sees the C guest", 20)
+    cluster.syncs()
+    if turn % 2:
+        node.stop()
+    else:
+        end(node.proc)
+    cluster.is_complete(10)
+
+
+def nodes_come_and_go(releases, guests, scopes):
+    cluster = Cluster(releases)
+    until = time.monotonic() + MESH_SECONDS
+    cluster.syncs()
+    names_work(cluster)
+    for scope, those in scopes.items():
+        groups_work(cluster, scope, [n for n in cluster.nodes if n.release in those])
+    turn = 0
+    while turn < 3 or time.monotonic() < until:
+        guest(cluster, guests[turn % len(guests)], turn)
+        c_guest(cluster, turn)
+        cluster.nobody_was_lost()
+        turn += 1
+    names_work(cluster)
+    cluster.is_complete(10)
+    cluster.end()
+
+
+def test_a_cluster_of_25_27_and_29_where_nodes_come_and_go():
+    nodes_come_and_go(("25", "27", "29"), ("27", "29", "25"), {"old": ("25", "27"), "new": ("27", "29")})
+
+
+def test_a_cluster_of_23_and_25_where_nodes_come_and_go():
+    nodes_come_and_go(("23", "25"), ("25", "23"), {"old": ("23", "25")})
+
+
 def names(text):
     return {n.strip("'") for n in text.strip("[]").split(",") if n}
 
@@ -161,4 +354,4 @@ def test_the_same_process_has_the_same_text_everywhere():
     leave(gate, nodes)
 
 
-peers.main(globals())
+peers.main(globals(), limit=240)

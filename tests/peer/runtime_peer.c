@@ -372,6 +372,47 @@ static void found(void *ctx, uint64_t id, const struct node_result *r)
     on_result(node_whereis(node, SLICE("c")), ctx, (uint32_t)id, r);
 }
 
+static void global_done(void *ctx, uint64_t id, enum err e)
+{
+    struct wr w;
+
+    (void)ctx;
+    wr_init(&w, SIZE_MAX);
+    etf_write_atom_str(&w, e == ERR_NONE ? "ok" : err_name(e));
+    if (!is_stopping)
+        CHECK(node_reply(node_whereis(node, SLICE("c")), waiting[id], wr_written(&w)) == ERR_NONE);
+    wr_fini(&w);
+    stop_waiting((uint32_t)id, ERR_CANCELLED);
+}
+
+static enum node_global_clash clash_of(struct etf_rd *r)
+{
+    if (etf_read_atom_is(r, "notify"))
+        return NODE_GLOBAL_NOTIFY;
+    return etf_read_atom_is(r, "notify_all") ? NODE_GLOBAL_NOTIFY_ALL : NODE_GLOBAL_EXIT;
+}
+
+/* {global_register, Name, Clash}, global_re_register, {global_unregister, Name}. */
+static void change_global(struct node_self self, struct etf_rd r, const char *verb,
+                          const struct node_from *from, struct answer *a)
+{
+    uint32_t tag = wait_for(from);
+    struct wr name;
+
+    wr_init(&name, SIZE_MAX);
+    read_term(&r, &name);
+    if (strcmp(verb, "global_register") == 0)
+        a->err = node_global_register(self, wr_written(&name), clash_of(&r), 20000, global_done, NULL, tag);
+    else if (strcmp(verb, "global_re_register") == 0)
+        a->err =
+            node_global_re_register(self, wr_written(&name), clash_of(&r), 20000, global_done, NULL, tag);
+    else
+        a->err = node_global_unregister(node, wr_written(&name), 20000, global_done, NULL, tag);
+    stop_waiting(tag, a->err);
+    a->is_later = a->err == ERR_NONE;
+    wr_fini(&name);
+}
+
 static void act(struct node_self self, struct etf_rd r, const struct node_from *from, struct answer *a)
 {
     struct worker *worker = worker_of(self);
@@ -463,6 +504,8 @@ static void act(struct node_self self, struct etf_rd r, const struct node_from *
         a->err = ERR_NONE;
     } else if (IS("join") && text_of(&r, word)) {
         a->err = node_pg_join(self, slice_of_str(word), read_term(&r, &scratch));
+    } else if (IS("global_register") || IS("global_re_register") || IS("global_unregister")) {
+        change_global(self, r, verb, from, a);
     } else if (IS("leave") && text_of(&r, word)) {
         a->err = node_pg_leave(self, slice_of_str(word), read_term(&r, &scratch));
     }
@@ -487,6 +530,21 @@ static void write_counts(struct wr *w)
     etf_write_tuple(w, ARRAY_LEN(numbers));
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         etf_write_uint64(w, numbers[i]);
+}
+
+static void write_global_names(struct wr *w)
+{
+    size_t cursor = 0;
+    struct slice name;
+    struct etf_pid pid;
+
+    while (node_next_global(node, &cursor, &name, &pid)) {
+        etf_write_list(w, 1);
+        etf_write_tuple(w, 2);
+        wr_slice(w, name);
+        etf_write_pid(w, &pid);
+    }
+    etf_write_nil(w);
 }
 
 static void write_registered(struct wr *w)
@@ -536,6 +594,8 @@ static void command(struct node_self self, const struct node_from *from, struct 
         mem_free(bytes);
     } else if (strcmp(verb, "counts") == 0) {
         write_counts(&a->term);
+    } else if (strcmp(verb, "global_names") == 0) {
+        write_global_names(&a->term);
     } else if (strcmp(verb, "registered") == 0) {
         write_registered(&a->term);
     } else if (strcmp(verb, "size") == 0) {
