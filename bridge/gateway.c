@@ -28,14 +28,17 @@ static const char *const timeout_query[] = {"timeout", NULL};
 static const char *const verbose_query[] = {"verbose", NULL};
 
 /* What can be done to a process, however it is named. */
-#define PROCESS(path, target, ...)                                                                       \
-    {"GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target},        \
-        {"GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, target}, \
-        {"POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target},      \
-        {"POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target},      \
-        {"POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target},      \
-    {                                                                                                    \
-        "POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target         \
+#define PROCESS(path, target, ...)                                                                  \
+    {"GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target},   \
+        {"POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target}, \
+        {"POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target}, \
+        {"POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target}, \
+    {                                                                                               \
+        "POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target    \
+    }
+#define MONITOR(path, target, ...)                                                                    \
+    {                                                                                                 \
+        "GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, target \
     }
 #define PROCESS_PATH "/v1/processes/{id}"
 #define RPC          "/v1/nodes/{node}/rpc/{module}/{function}"
@@ -54,8 +57,12 @@ const struct http_route gateway_routes[] = {
     {"POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, TARGET_FUNCTION},
     {"POST", RPC "/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY, NAME_QUERY), calls_rpc_cast,
      TARGET_FUNCTION},
+    MONITOR("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
+    MONITOR("/v1/pids/{pid}", TARGET_PID, NULL),
+    MONITOR("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
+    MONITOR("/v1/groups/{scope}/{group}", TARGET_GROUP, NAME_QUERY),
+    MONITOR("/v1/nodes/{node}", TARGET_NODE, NULL),
     {"GET", "/v1/nodes/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODES},
-    {"GET", "/v1/nodes/{node}/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODE},
     {"GET", "/v1/events", HTTP_BODY_NONE, QUERY("monitor*", WATCH_QUERY), monitors_many, 0},
     {"POST", "/v1/processes", HTTP_BODY_TERM, QUERY(INBOX_STYLE_QUERY), processes_make, 0},
     {"GET", "/v1/processes", HTTP_BODY_NONE, QUERY("limit", "cursor"), processes_list, 0},

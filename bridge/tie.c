@@ -2,8 +2,8 @@
  * tie: what an inbox is tied to: set up step by step, and told of as events.
  *
  *   tie_new ──→ connecting (NAME, PID, NODE) ──→ on ──→ over (down, nodedown, exit, taken back)
- *        ├────→ searching (GLOBAL) ─────────────↗ │
- *        └────→ (GROUP, NODES, links) ────────────┘
+ *        ├────→ searching (GLOBAL, GROUP) ──────↗ │
+ *        └────→ (NODES, links, memberships) ──────┘
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,6 +18,8 @@
 #define REASON_SETUP_FAILED \
     SLICE("\x77\x17"        \
           "connection_setup_failed")
+
+enum { GROUP_WAIT_MS = 2000 }; /* at most, for nodes that do not say who is in a scope */
 
 /* ---- life ---- */
 
@@ -80,9 +82,26 @@ static void call_off(struct tie *t)
 
     if (t->op && t->target_kind == TARGET_GLOBAL)
         node_global_cancel(n, t->op);
+    else if (t->op && t->target_kind == TARGET_GROUP)
+        node_pg_sync_cancel(n, t->op);
     else if (t->op)
         node_cancel(n, t->op);
     asked(t);
+}
+
+/* A scope that is of no more use to anybody goes with the last who used it. */
+static void leave_group(struct tie *t)
+{
+    struct node_self self = t->inbox->self;
+    struct target *target = t->target;
+
+    if (t->target_kind != TARGET_GROUP || !target)
+        return;
+    if (t->is_on && t->kind == TIE_MONITOR)
+        node_pg_demonitor(self, target->name, t->monitor);
+    else if (t->is_on && node_pg_leave(self, target->name, target->term) != ERR_NONE)
+        LOG(LOG_DEBUG, "process-over");
+    node_pg_drop_unused(self.node, target->name);
 }
 
 void tie_free(struct tie *t)
@@ -90,6 +109,7 @@ void tie_free(struct tie *t)
     struct inbox *in = t->inbox;
 
     call_off(t);
+    leave_group(t);
     if (watches_nodes(t) && --in->node_watches == 0 && node_monitor_nodes(in->self, false) != ERR_NONE)
         LOG(LOG_DEBUG, "process-over"); /* it hears of nothing any more anyway */
     idtab_remove(&in->g->ties, t->id);
@@ -108,11 +128,7 @@ void tie_undo(struct tie *t)
 
     if (t->kind == TIE_LINK)
         e = node_unlink(self, &t->target->pid);
-    else if (t->kind == TIE_MEMBERSHIP)
-        e = node_pg_leave(self, t->target->name, t->target->term);
-    else if (t->target_kind == TARGET_GROUP)
-        node_pg_demonitor(self, t->target->name, t->monitor);
-    else if (t->monitor)
+    else if (t->monitor && t->target_kind != TARGET_GROUP)
         node_demonitor(self, t->monitor);
     if (e != ERR_NONE)
         LOG(LOG_WARN, "tie-not-undone", LOG_SLICE("path", t->path), LOG_STR("error", err_name(e)));
@@ -251,13 +267,27 @@ static enum err watch_process(struct tie *t, const struct node_dest *what)
     return ERR_NONE;
 }
 
-/* Its node is connected. */
+static enum err watch_group(struct tie *t)
+{
+    struct target *target = t->target;
+    enum err e = node_pg_monitor(t->inbox->self, target->name, target->term, &t->monitor);
+
+    if (e != ERR_NONE)
+        return e;
+    t->is_on = true;
+    emit_members(t);
+    return ERR_NONE;
+}
+
+/* Its node is connected, or the members of the group are known. */
 static enum err watch(struct tie *t)
 {
     struct target *target = t->target;
     struct node_dest what = {.kind = NODE_DEST_NAME, .name = target->name, .node = target->node};
     enum err e;
 
+    if (t->target_kind == TARGET_GROUP)
+        return watch_group(t); /* the target is needed to the end */
     if (t->target_kind == TARGET_NODE)
         e = watch_nodes(t);
     else if (t->target_kind == TARGET_PID)
@@ -313,6 +343,14 @@ static void connected(void *ctx, uint64_t id, const struct node_result *r)
         failed(t, &result);
 }
 
+/* Who is in the scope is known, as far as the other nodes say. */
+static void synced(void *ctx, uint64_t id, const struct node_result *r)
+{
+    static const struct node_result known = {.err = ERR_NONE};
+
+    connected(ctx, id, r->err == ERR_TIMEOUT ? &known : r);
+}
+
 static void found(void *ctx, uint64_t id, const struct node_result *r)
 {
     struct gateway *g = ctx;
@@ -347,7 +385,14 @@ static enum err ask(struct tie *t)
     t->inbox->asking++;
     if (t->target_kind == TARGET_GLOBAL)
         return node_global_whereis(g->node, t->target->term, ms, found, g, t->id, &t->op);
-    e = node_connect(g->node, t->target->node, ms, connected, g, t->id, &t->op);
+    if (t->target_kind == TARGET_GROUP) {
+        e = node_pg_start(g->node, t->target->name);
+        if (e == ERR_NONE)
+            e = node_pg_sync(g->node, t->target->name, true, ms < GROUP_WAIT_MS ? ms : GROUP_WAIT_MS, synced,
+                             g, t->id, &t->op);
+    } else {
+        e = node_connect(g->node, t->target->node, ms, connected, g, t->id, &t->op);
+    }
     if (e != ERR_NONE || t->op)
         return e;
     asked(t);
@@ -361,21 +406,8 @@ static enum err join(struct tie *t)
 
     if (e == ERR_NONE)
         e = node_pg_join(t->inbox->self, target->name, target->term);
+    t->is_on = e == ERR_NONE;
     return e;
-}
-
-static enum err watch_group(struct tie *t)
-{
-    struct target *target = t->target;
-    enum err e = node_pg_start(t->inbox->g->node, target->name);
-
-    if (e == ERR_NONE)
-        e = node_pg_monitor(t->inbox->self, target->name, target->term, &t->monitor);
-    if (e != ERR_NONE)
-        return e;
-    t->is_on = true;
-    emit_members(t);
-    return ERR_NONE;
 }
 
 static enum err set_up(struct tie *t)
@@ -388,8 +420,8 @@ static enum err set_up(struct tie *t)
     case TARGET_NAME:
     case TARGET_PID:
     case TARGET_NODE:
-    case TARGET_GLOBAL: return ask(t);
-    case TARGET_GROUP: return watch_group(t);
+    case TARGET_GLOBAL:
+    case TARGET_GROUP: return ask(t);
     case TARGET_NODES: return watch_nodes(t);
     default: return ERR_INVALID;
     }

@@ -43,13 +43,22 @@ def loner(node, name):
 
 
 def watchers(node, name):
-    return int(node.eval(f"case whereis('{name}') of undefined -> -1; "
-                         f"P -> length(element(2, process_info(P, monitored_by))) end"))
+    """How many processes of the gateway monitor it."""
+    return int(node.eval(f"case whereis('{name}') of undefined -> -1; P -> "
+                         f"length([W || W <- element(2, process_info(P, monitored_by)), node(W) =:= '{gate.node}']) end"))
 
 
 def watched(node, name, wanted, seconds=10):
     """A monitor is there once its node has had the signal."""
     eventually(lambda: watchers(node, name) == wanted, f"{wanted} monitors of {name} at {node.node}", seconds)
+
+
+def told(node, name, reason):
+    """It ends with that reason, once it is monitored or linked: between two nodes nothing else says what comes first."""
+    eventually(lambda: node.eval(
+        f"lists:any(fun(P) -> is_pid(P) andalso node(P) =:= '{gate.node}' end, "
+        f"lists:append([V || {{_, V}} <- process_info(whereis('{name}'), [links, monitored_by])]))") == "true", f"{name} is watched")
+    node.eval(f"'{name}' ! {{leave, {reason}}}, ok")
 
 
 def test_a_process_ends():
@@ -62,7 +71,7 @@ def test_a_process_ends():
             equal(s.headers["content-type"], "text/event-stream; charset=utf-8", "type")
             equal(s.next("monitor").data, {"target": shown(node, "loner")}, "monitor")
             watched(node, "loner", 1)
-            node.eval(f"loner ! {{leave, {reason}}}")
+            told(node, "loner", reason)
             equal(s.next("down").data, {"target": shown(node, "loner"), "reason": wanted}, f"{node.node} {reason}")
             s.ends()
 
@@ -137,13 +146,13 @@ def test_terms_as_they_are_wanted():
         loner(node, "styled")
         s = stream(name_path(node, "styled") + "/monitor" + query)
         s.next("monitor")
-        node.eval('styled ! {leave, {why, "hi", 9007199254740993}}')
+        told(node, "styled", '{why, "hi", 9007199254740993}')
         equal(s.next("down").data["reason"], wanted, query)
         s.ends()
     loner(node, "styled")
     s = stream(name_path(node, "styled") + "/monitor?null=undefined")
     s.next("monitor")
-    node.eval("styled ! {leave, undefined}")
+    told(node, "styled", 'undefined')
     equal(s.next("down").data["reason"], None, "null")
 
 
@@ -156,7 +165,8 @@ def test_names_of_any_kind():
         target = s.next("monitor").data["target"]
         many = stream(f"/events?monitor={segment(target)}")
         equal(many.next("monitor").data["target"], target, "the same in a list")
-        node.eval(f"'{quoted}' ! {{leave, bye}}")
+        watched(node, quoted, 2)
+        told(node, quoted, "bye")
         equal(s.next("down").data, {"target": target, "reason": "bye"}, name)
         equal(many.next("down").data, {"target": target, "reason": "bye"}, name)
         many.ends()
@@ -217,7 +227,7 @@ def test_many_on_one_stream():
     equal([e.data for e in events if e.name == "down"],
           [{"target": "/nodes/nope@localhost/processes/x", "reason": "noconnection"}], "down")
     for node in nodes.values():
-        node.eval("many ! {leave, enough}")
+        told(node, "many", 'enough')
         equal(s.next("down").data, {"target": shown(node, "many"), "reason": "enough"}, "down")
     s.ends()
 
@@ -259,7 +269,7 @@ def test_resuming():
         s = stream(path)
         first = s.next("monitor")
         s.close()
-        node.eval("resumed ! {leave, while_away}")
+        told(node, "resumed", 'while_away')
         s = stream(path, last_id=first.id)
         down = s.next("down")
         equal(down.data["reason"], "while_away", "reason")
@@ -273,6 +283,56 @@ def test_resuming():
         equal(other.next("down").data["reason"], "noproc", "anew")
         mixed = stream(path + "?terms=typed", last_id=down.id)
         equal(mixed.next("gap").data, {"lost": None}, "an id of another stream")
+
+
+def test_groups():
+    for release, node in nodes.items():
+        equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+        for group, path in ((f"g{release}", f"/groups/pg/g{release}"),
+                            (f"{{shard, {release}}}", f"/groups/pg/{segment(f'{{shard, {release}}}')}")):
+            query = "?syntax=erlang" if "shard" in group else ""
+            s = stream(path + "/monitor" + query)
+            target = s.next("monitor").data
+            equal(target["members"], [], "members")
+            node.eval(f"[register(P, spawn(fun() -> receive stop -> ok end end)) || P <- [m1, m2]], "
+                      f"pg:join({group}, [whereis(m1), whereis(m2)])")
+            first, second = rpc_pid(node, "m1"), rpc_pid(node, "m2")
+            joined = []
+            while len(joined) < 2:
+                joined += s.next("join").data["pids"]
+            equal(sorted(joined), sorted([first, second]), "who joined")
+            late = stream(path + "/monitor" + query)
+            equal(sorted(late.next("monitor").data["members"]), sorted([first, second]), "members")
+            node.eval("m1 ! stop")
+            for one in (s, late):
+                equal(one.next("leave").data, {"target": target["target"], "pids": [first]}, "leave")
+            node.eval(f"pg:leave({group}, whereis(m2)), m2 ! stop, ok")
+            equal(s.next("leave").data["pids"], [second], "leave")
+            many = stream("/events?monitor=" + segment(target["target"]))
+            equal(many.next("monitor").data, {"target": target["target"], "members": []}, "as a path")
+            for one in (s, late, many):
+                one.close()
+    problem(stream("/groups/net_kernel/x/monitor").response, 409, "name-taken")
+    problem(stream("/groups/pg/x/monitor?to=all").response, 400, "bad-parameter")
+
+
+def test_global_names():
+    for release, node in nodes.items():
+        equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+        loner(node, "worldly")
+        pid = rpc_pid(node, "worldly")
+        node.eval(f"yes = global:register_name({{world, {release}}}, whereis(worldly))")
+        s = stream(f"/global/{segment(f'{{world, {release}}}')}/monitor?syntax=erlang")
+        monitor = s.next("monitor").data
+        equal(monitor["pid"], pid, "pid")
+        watched(node, "worldly", 1)
+        told(node, "worldly", 'flat')
+        equal(s.next("down").data, {**monitor, "reason": "flat"}, "down")
+        s.ends()
+    s = stream("/global/nobody_there/monitor")
+    equal(s.next("monitor").data, {"target": "/global/nobody_there"}, "monitor")
+    equal(s.next("down").data, {"target": "/global/nobody_there", "reason": "noproc"}, "down")
+    s.ends()
 
 
 # ---- processes of HTTP clients
@@ -424,7 +484,7 @@ def test_watching_linking_joining():
         equal(gate.http.delete(again).status, 204, "DELETE")
         watched(node, "held", 1, 5)
         problem(gate.http.delete(again), 410, "gone")
-        node.eval("held ! {leave, done}")
+        told(node, "held", 'done')
         equal(box.next("down").data, {"target": shown(node, "held"), "reason": "done"}, "down, once")
         problem(gate.http.delete(monitor), 410, "gone")
         # Links, both ways
@@ -470,7 +530,7 @@ def test_its_end_is_heard_of():
         loner(node, "partner")
         equal(gate.http.post(f"/v1/processes/{p['id']}/links", {"target": f"/pids/{rpc_pid(node, 'partner')}"}, JSON).status, 201, "link")
         linked(node, "partner")
-        node.eval("partner ! {leave, crashed}")
+        told(node, "partner", 'crashed')
         equal(box.next("exit").data, {"from": p["pid"], "reason": "crashed"}, "exit")
         box.ends()
         problem(gate.http.get(f"/v1/processes/{p['id']}/events"), 410, "gone")
@@ -612,7 +672,7 @@ def test_ndjson():
     loner(node, "lines")
     s = stream(name_path(node, "lines") + "/monitor", accept="application/x-ndjson")
     equal(s.headers["content-type"].split(";")[0], "application/x-ndjson", "type")
-    node.eval("lines ! {leave, x}")
+    told(node, "lines", 'x')
     while not s.is_over:
         s._receive(10)
         s._dechunk()
