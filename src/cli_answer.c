@@ -43,6 +43,7 @@ static const struct {
     const char *theirs, *ours;
 } advice[] = {
     {"; ?timeout=", "; --timeout gives it longer"},
+    {"; registered() there", "; `erlgate names NODE` lists the names"},
     {": PUT /v1/nodes/{node}", "; `erlgate ping NODE` connects one"},
 };
 

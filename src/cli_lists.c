@@ -156,6 +156,15 @@ static enum cli_status print_pages(struct cli_http *h, const struct cli_args *a,
 
 /* ---- nodes ---- */
 
+static void write_optional(struct wr *w, struct slice object, const char *key, const char *before)
+{
+    size_t start = w->len;
+
+    wr_str(w, before);
+    if (!write_member(w, object, key))
+        w->len = start;
+}
+
 static bool node_line(struct wr *w, struct slice node)
 {
     size_t start = w->len;
@@ -168,10 +177,8 @@ static bool node_line(struct wr *w, struct slice node)
     wr_u8(w, ' ');
     if (!write_member(w, node, "state"))
         return false;
-    start = w->len;
-    wr_str(w, "  ");
-    if (!write_member(w, node, "type"))
-        w->len = start;
+    write_optional(w, node, "type", "  ");
+    write_optional(w, node, "otp_release", "  OTP ");
     return true;
 }
 

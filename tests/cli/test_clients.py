@@ -438,10 +438,11 @@ class Output(unittest.TestCase):
         self.assertIn(b"cannot write", p.stderr)
 
     def test_nodes_are_a_line_each_or_json(self):
-        body = json.dumps({"nodes": [{"node": "kv@localhost", "state": "connected", "type": "hidden"},
+        body = json.dumps({"nodes": [{"node": "kv@localhost", "state": "connected", "type": "hidden",
+                                      "otp_release": "27"},
                                      {"node": "a-node-with-a-long-name@a-host-with-one", "state": "connecting"}]}) + "\n"
         with Mock(says(response(200, JSON, body))) as m:
-            self.assertEqual(run("nodes", url=m.url), (OK, "kv@localhost             connected  hidden\n"
+            self.assertEqual(run("nodes", url=m.url), (OK, "kv@localhost             connected  hidden  OTP 27\n"
                                                        "a-node-with-a-long-name@a-host-with-one  connecting\n", ""))
             self.assertEqual(run("nodes", "--json", url=m.url), (OK, body, ""))
 

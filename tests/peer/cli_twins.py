@@ -230,9 +230,29 @@ def test_ping_and_nodes(release):
     equal((status, err), (OK, ""), "ping")
     check(re.fullmatch(r"pong \d+\.\d{3} ms\n", out), out)
     _, out, _ = run("nodes")
-    check(any(line.split()[:2] == [name(release), "connected"] for line in out.splitlines()), out)
+    check(any(line.split() == [name(release), "connected", "hidden", "OTP", release] for line in out.splitlines()), out)
     _, out, _ = run("nodes", "--json")
     check(any(n["node"] == name(release) for n in json.loads(out)["nodes"]), out)
+
+
+@each("erlgate names")
+def test_names_are_those_that_can_be_called(release):
+    node = name(release)
+    # More than a page has.
+    PEERS[release].eval("[register(list_to_atom(\"n\" ++ integer_to_list(N)), spawn(timer, sleep, [infinity])) || "
+                        "N <- lists:seq(1, 1500)], testpeer:serve('odd name'), testpeer:serve('global:odd')")
+    status, out, err = run("names", node)
+    equal((status, err), (OK, ""), "names")
+    names = out.splitlines()
+    for wanted in ("srv", "kernel_sup", "n1", "n1500", "'odd name'", "'global:odd'"):
+        check(wanted in names, f"{wanted} is missing")
+    equal(len(names), int(PEERS[release].eval("length(registered())")), "names")
+    equal(len(set(names)), len(names), "each once")
+    for odd in ("'odd name'", "'global:odd'"):
+        says("1\n", "call", node, odd, "{echo, 1}")
+    _, out, _ = run("names", node, "--json")
+    equal(sum(len(json.loads(page)["names"]) for page in out.splitlines()), len(names), "names --json, a page a line")
+    fails(NO_NODE, "no-connection", "names", "nobody@localhost")
 
 
 # ---- watch
