@@ -472,6 +472,23 @@ def test_nothing_waits_longer_than_seven_seconds():
         s.close()
 
 
+def test_a_range_of_ports():
+    """The first that is free; none is said, and is the end."""
+    low = peers.free_port()
+    while peers.accepts(low + 1):
+        low = peers.free_port()
+    args = ["--dist-port", f"{low}-{low + 1}"]
+    gates = [Gateway(f"g{i}@localhost", COOKIE, epmd="auto", epmd_port=GATE.epmd_port, args=args) for i in range(2)]
+    for i, gate in enumerate(gates):
+        dial(low + i, f"to{i}@localhost", COOKIE).close()
+        equal(f"dist_port={low + i}" in gate.stderr(), True, "the port")
+    third = Gateway("g2@localhost", COOKIE, epmd="auto", epmd_port=GATE.epmd_port, args=args, wait=False)
+    check(third.proc.wait(10) != 0, "it runs without a port")
+    check("no port of --dist-port is free" in third.stderr(), "what it says:", third.stderr())
+    for gate in gates:
+        gate.stop()
+
+
 def test_the_end():
     GATE.stop()
     SERVER.close()

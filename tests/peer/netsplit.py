@@ -11,6 +11,7 @@ import sys
 import time
 
 import peers
+from cnode import CNode
 from eventstream import EventStream
 from peers import BIN, JSON, Gateway, Http, Peer, check, equal, eventually, problem, spawn
 
@@ -133,6 +134,33 @@ def test_a_cut_that_lasts():
     for node in nodes:
         eventually(lambda: call(gate, node).status == 200, f"{node.node} is reached again", 15)
         equal(node.eval(f"net_adm:ping('{gate.node}')"), "pong", "ping")
+    teardown(gate, epmd, nodes)
+
+
+def test_what_processes_hear_of_a_cut():
+    """A process of a node in C here, and of nodes there: nodedown, DOWN and EXIT within 1.25 × net_ticktime, at both ends. It
+    deals with them again once the cable is whole."""
+    gate, epmd, nodes = setup()
+    c = CNode(gate.epmd_port, gate.cookie, f"c@{HERE}", f"host={HERE}", f"tick={1000 * TICKTIME}")
+    here = Peer("25", f"here@{HERE}", gate.epmd_port, gate.cookie,
+                kernel={"inet_dist_use_interface": "{10,77,0,1}", "net_ticktime": "60", "connect_all": "false"}).ready()
+    waits = [(n, here.start_eval(f"testruntime:split('{c.node}', '{n.node}')", 60)) for n in nodes]
+    for node in nodes:
+        node.eval(f"testpeer:watch('{c.node}')")
+        eventually(lambda: here.eval(f"whereis('split_{node.node}')") != "undefined", "it watches")
+    began = time.monotonic()
+    side.cut()
+    for node in nodes:
+        eventually(lambda: here.eval(f"whereis('split_{node.node}')") == "undefined", f"it hears of {node.node}", 20)
+        took = time.monotonic() - began
+        check(took < 1.25 * TICKTIME + 1, f"it heard of {node.node} after {took:.1f} s")
+    for node in nodes:
+        eventually(lambda: node.eval(f"testpeer:downs('{c.node}')") == "1", f"{node.node} sees it", 10)
+    side.heal()
+    for node, wait in waits:
+        equal(wait(), "ok", node.node)
+    here.stop()
+    c.stop()
     teardown(gate, epmd, nodes)
 
 

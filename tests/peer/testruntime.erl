@@ -706,6 +706,32 @@ cut(C, Other) ->
     nothing(50),
     end_it(C, P).
 
+%% The network is cut between C and Other, which both can be reached until then; this node stays with C. A name tells that
+%% everything is set up, until all has been heard; then it is healed, and Other is called again.
+split(C, Other) ->
+    process_flag(trap_exit, true),
+    P = spawned(C),
+    as(C, P, {trap, true}),
+    E = rpc:call(Other, erlang, spawn, [timer, sleep, [infinity]]),
+    erlang:disconnect_node(Other),
+    I = as(C, P, {monitor, E}),
+    ok = as(C, P, {link, E}),
+    ok = as(C, P, {monitor_node, Other, true}),
+    is(as(C, P, {call, {srv, Other}, {echo, before}, 5000}), {ok, none, before, none}),
+    Self = self(),
+    spawn_link(fun() -> Self ! {call, as(C, P, {call, {srv, Other}, never, 60000})} end),
+    register(list_to_atom("split_" ++ atom_to_list(Other)), spawn_link(fun() -> receive stop -> ok end end)),
+    Cut = wait_for_first(P),
+    [receive M when M =:= W -> ok after 1000 -> error({missing, W, mailbox()}) end
+     || W <- [{P, down, I, E, noconnection}, {P, exit, E, noconnection}, {P, nodedown, Other}], W =/= Cut],
+    receive {call, {nodedown, _, _, _}} -> ok after 1000 -> error(mailbox()) end,
+    list_to_atom("split_" ++ atom_to_list(Other)) ! stop,
+    true = testpeer:reached(fun() -> as(C, P, {call, {srv, Other}, {echo, healed}, 5000}) =:= {ok, none, healed, none} end, 20000),
+    end_it(C, P).
+
+wait_for_first(P) ->
+    receive M when element(1, M) =:= P -> M after 30000 -> error(mailbox()) end.
+
 %% The C node ends: monitors, links and monitor_node say noconnection.
 c_ends(C, Collector) ->
     process_flag(trap_exit, true),
