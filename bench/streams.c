@@ -5,8 +5,9 @@
  *
  * The server and its clients are one process, on one thread: what the clients have, a descriptor each, is the
  * system's and not resident here. Each stream is opened on a connection of its own and rests; then one event
- * goes to all. What a request costs beside them is printed too. --check fails when a stream costs more than
- * 40 KiB resident, or the event takes more than 2 s.
+ * goes to all, and then the gateway stops. What a request costs beside them is printed too. --check fails
+ * when a stream costs more than 40 KiB resident, or the event takes more than 2 s, or not all are told that
+ * it stops.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -130,8 +131,8 @@ int main(int argc, char **argv)
     struct rlimit fds;
     struct loop *l;
     struct http_config c = {.routes = routes, .route_count = ARRAY_LEN(routes)};
-    size_t before, after, heard = 0;
-    uint64_t began, turn, worst = 0, emitted, took;
+    size_t before, after, heard = 0, byes = 0;
+    uint64_t began, turn, worst = 0, emitted, took, took_bye;
     double alone_us;
     int *clients;
 
@@ -171,7 +172,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < wanted; i++) {
         CHECK(http_stream_emit(server, streams[i], "down", SLICE("{\"reason\":{\"$atom\":\"killed\"}}")) ==
               ERR_NONE);
-        http_stream_end(server, streams[i]);
     }
     emitted = loop_now_us() - began;
     while (heard < wanted) {
@@ -188,11 +188,16 @@ int main(int argc, char **argv)
            "%.1f KiB each\n",
            (unsigned long long)took, (unsigned long long)emitted / 1000, (double)worst / 1000,
            resident_kib() - before, (double)(resident_kib() - before) / (double)wanted);
-    for (size_t i = 0; i < wanted; i++)
-        close(clients[i]);
+    began = loop_now_us();
     http_server_stop(server);
+    took_bye = (loop_now_us() - began) / 1000;
+    for (size_t i = 0; i < wanted; i++) {
+        byes += has_heard(clients[i], "event: bye");
+        close(clients[i]);
+    }
+    printf("bye: %zu of %zu, within %llu ms\n", byes, wanted, (unsigned long long)took_bye);
     loop_free(l);
     mem_free(clients);
     mem_free(streams);
-    return is_check && ((after - before) / wanted > MAX_KIB || took > MAX_MS);
+    return is_check && ((after - before) / wanted > MAX_KIB || took > MAX_MS || byes < wanted);
 }

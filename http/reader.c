@@ -9,7 +9,7 @@ enum {
     BLOCK_BYTES = 4096,       /* of a response to HTTP/1.0, which is not chunked */
     CHUNK_BYTES = 4096,       /* at most: what is written stays in the connection's memory */
     UNSENT_BYTES = 64 * 1024, /* that the system may hold of what is not on its way yet */
-    RESUMED_A_TURN = 64,     /* then the others of the loop have their turn */
+    RESUMED_A_TURN = 64,      /* then the others of the loop have their turn */
 };
 
 uint64_t http_jitter(struct http_server *s, uint64_t ms)

@@ -17,6 +17,7 @@ enum {
     POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
     MAX_RUNS_A_TURN = 4,   /* of libmicrohttpd, when it says that it is not done */
     DRAIN_MS = 500,        /* for answers under way when stopping */
+    DRAIN_READERS_A_MS = 5, /* and for so many readers of streams another */
     DRAIN_STEP_MS = 10,
     LIBRARY_LINE_MAX = 256,
 };
@@ -450,7 +451,8 @@ static void answer_all(struct http_server *s)
 static void drain(struct http_server *s)
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    uint64_t deadline_us = loop_now_us() + (uint64_t)DRAIN_MS * 1000;
+    uint64_t drain_ms = DRAIN_MS + s->streams.readers / DRAIN_READERS_A_MS;
+    uint64_t deadline_us = loop_now_us() + drain_ms * 1000;
     struct pollfd fd = {.fd = info ? info->epoll_fd : -1, .events = POLLIN};
 
     run(s);

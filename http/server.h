@@ -115,8 +115,9 @@ uint16_t http_server_port(const struct http_server *s);
 /* No new connections and requests; what is being answered goes on. */
 void http_server_quiesce(struct http_server *s);
 size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
-/* Answers whatever is left with 503, gives the answers under way half a second to leave, stops libmicrohttpd,
- * frees. Takes NULL. Never from within a handler, gone or done. */
+/* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a
+ * second to leave (and a fifth of a millisecond more for each reader), stops libmicrohttpd, frees. Takes
+ * NULL. Never from within a handler, gone or done. */
 void http_server_stop(struct http_server *s);
 
 /* ---- a request, inside its handler; slices are borrowed until that returns ---- */
