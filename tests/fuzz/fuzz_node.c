@@ -3,9 +3,10 @@
  * and one peer that says anything to them. Whatever is said, what the node answers can be read, and when the
  * peer is gone nothing of it is left.
  *
- * The input is lines: what is signalled, to whom, and a term as Erlang text (see `signals` and `names`). In
+ * The input is lines: what is signalled, to whom, and a term as Erlang text (see signal_once and `names`). In
  * terms, P1 is a pid of the peer's, S is followed by the letter of a process of the node's, A is an alias of
- * the caller's, M its monitor, R the reference that the node last sent.
+ * the caller's, M its monitor, R the reference that the node last sent; and Q, as whom, is who sent it.
+ * A dash at the beginning: the peer spawns nothing for others, as OTP 22.
  */
 #include <stdlib.h>
 
@@ -40,6 +41,7 @@ struct world {
     uint64_t monitor;
     struct node_from *kept;
     struct etf_ref alias, last; /* last: its node's text is that of NODE */
+    struct etf_pid asker;       /* likewise: of a request that waits, perhaps */
 };
 
 /* ---- what runs at the node ---- */
@@ -163,7 +165,7 @@ static void admit_all(struct dist_conn *c)
 }
 
 /* Without the caches of atoms, which are large, and the target of frames looks at. */
-static struct dist_conn *meet(struct dist_conn **ret_far)
+static struct dist_conn *meet(bool can_spawn, struct dist_conn **ret_far)
 {
     struct dist_conn_config own = {.name = SLICE(NODE),
                                    .cookie = SLICE("c"),
@@ -175,6 +177,8 @@ static struct dist_conn *meet(struct dist_conn **ret_far)
 
     peer.name = SLICE(PEER);
     peer.creation = PEER_CREATION;
+    if (!can_spawn)
+        peer.flags &= ~(uint64_t)DIST_FLAG_SPAWN;
     *ret_far = dist_conn_dial(&peer, own.name, 6, 0);
     CHECK(near && *ret_far);
     for (int i = 0; i < 3; i++) {
@@ -238,6 +242,10 @@ static void turn(struct world *w)
             CHECK(ev.kind == DIST_EVENT_MESSAGE);
             if (ev.message.ctl.ref.count)
                 note_ref(w, &ev.message.ctl.ref);
+            if (ev.message.ctl.from.kind == DIST_END_PID) {
+                w->asker = ev.message.ctl.from.pid;
+                w->asker.node = (struct etf_atom){.text = SLICE(NODE)};
+            }
             find_ref(w, etf_rd_of(ev.message.payload, ev.message.atoms));
         }
     } while (dist_conn_queued(w->link->conn) > 0);
@@ -344,7 +352,10 @@ static struct dist_end to_pid(const struct world *w, uint8_t letter)
     struct dist_end end = {.kind = DIST_END_PID,
                            .pid = {.node = {.text = SLICE(NODE)}, .creation = OWN_CREATION}};
 
-    (void)own_pid(w, letter, &end.pid);
+    if (letter == 'Q')
+        end.pid = w->asker;
+    else
+        (void)own_pid(w, letter, &end.pid);
     return end;
 }
 
@@ -418,6 +429,7 @@ static void signal_once(struct world *w, uint8_t what, uint8_t whom, struct slic
         break;
     case 'e':
         m.ctl.op = DIST_CTL_SPAWN_REPLY;
+        m.ctl.id = 2; /* it monitors what it has spawned */
         m.ctl.ref = w->last;
         break;
     case 'f': ask_in_return(w, whom, term); return;
@@ -441,7 +453,7 @@ static void step(struct world *w, struct slice line)
 
 /* ---- life ---- */
 
-static void begin(struct world *w, struct loop *loop)
+static void begin(struct world *w, struct loop *loop, bool can_spawn)
 {
     struct node_config config = {
         .name = SLICE(NODE), .cookie = SLICE("c"), .dist_host = "127.0.0.1", .epmd_mode = NODE_EPMD_NONE};
@@ -458,9 +470,10 @@ static void begin(struct world *w, struct loop *loop)
     CHECK(node_spawn(w->node, &caller_ops, w, &w->caller) == ERR_NONE);
     CHECK(node_register(w->caller, SLICE("caller")) == ERR_NONE);
     CHECK(node_alias(w->caller, NODE_ALIAS_EXPLICIT, &id, &w->alias) == ERR_NONE);
-    w->link = link_to(w->node, meet(&w->far));
+    w->link = link_to(w->node, meet(can_spawn, &w->far));
     CHECK(node_monitor(w->caller, &there, &w->monitor) == ERR_NONE);
     note_ref(w, &w->alias);
+    w->asker = node_pid(w->caller);
     turn(w);
 }
 
@@ -490,7 +503,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         loop = loop_new();
         CHECK(loop);
     }
-    begin(&w, loop);
+    begin(&w, loop, size == 0 || data[0] != '-');
     for (int i = 0; text.len && i < MAX_STEPS && w.link->state == LINK_UP; i++) {
         const uint8_t *end_of_line = memchr(text.ptr, '\n', text.len);
         size_t len = end_of_line ? (size_t)(end_of_line - text.ptr) : text.len;
