@@ -28,9 +28,11 @@
 enum {
     TRACE_MAX = 128,
     TRACE_RANDOM_BYTES = 8, /* of an X-Request-Id that we make */
+    TRACE_ID_BYTES = 16, /* of a traceparent that we make */
+    PARENT_ID_BYTES = 8,
     TRACEPARENT_LEN = 55,
     METHOD_MAX = 16,
-    ENTROPY_LEN = 64 * TRACE_RANDOM_BYTES,
+    ENTROPY_LEN = 64 * (TRACE_RANDOM_BYTES + TRACE_ID_BYTES + PARENT_ID_BYTES),
     HTTP_OVERLOAD_RETRY_S = 1,
 };
 

@@ -54,17 +54,30 @@ static bool is_visible(struct slice s)
     return true;
 }
 
-static void make_trace(struct http_server *s, char out[TRACE_RANDOM_BYTES * 2 + 1])
+/* bytes random ones, in hex, at out; gives the place behind them. No NUL. */
+static char *put_random(struct http_server *s, char *out, size_t bytes)
 {
     static const char digits[] = "0123456789abcdef";
-    uint8_t random[TRACE_RANDOM_BYTES];
+    uint8_t random[TRACE_ID_BYTES];
 
-    http_random(s, random, sizeof random);
-    for (size_t i = 0; i < TRACE_RANDOM_BYTES; i++) {
+    http_random(s, random, bytes);
+    for (size_t i = 0; i < bytes; i++) {
         *out++ = digits[random[i] >> 4];
         *out++ = digits[random[i] & 15];
     }
-    *out = '\0';
+    return out;
+}
+
+/* The beginning of a trace of our own, which nobody has said to record. */
+static void make_traceparent(struct http_server *s, char out[TRACEPARENT_LEN + 1])
+{
+    char *p = out;
+
+    memcpy(p, "00-", 3);
+    p = put_random(s, p + 3, TRACE_ID_BYTES);
+    *p++ = '-';
+    p = put_random(s, p, PARENT_ID_BYTES);
+    memcpy(p, "-00", sizeof "-00");
 }
 
 /* version "-" trace-id "-" parent-id "-" flags, lower case, neither id zero; of version 00, the only one
@@ -93,14 +106,16 @@ static void set_trace(struct http_request *r, const struct http_head *head)
         r->trace[given.len] = '\0';
         r->trace_len = given.len;
     } else {
-        make_trace(r->server, r->trace);
+        *put_random(r->server, r->trace, TRACE_RANDOM_BYTES) = '\0';
         r->trace_len = TRACE_RANDOM_BYTES * 2;
     }
     if (is_traceparent(head->traceparent)) {
         memcpy(r->traceparent, head->traceparent.ptr, TRACEPARENT_LEN);
         r->traceparent[TRACEPARENT_LEN] = '\0';
-        r->traceparent_len = TRACEPARENT_LEN;
+    } else {
+        make_traceparent(r->server, r->traceparent);
     }
+    r->traceparent_len = TRACEPARENT_LEN;
 }
 
 /* ---- what is wrong with it; each gives false, having made the response ---- */

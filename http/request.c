@@ -107,7 +107,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->started_us = loop_now_us();
     r->bytes_in = r->bytes_out = 0;
     r->trace_len = r->traceparent_len = 0;
-    r->method[0] = r->trace[0] = '\0';
+    r->method[0] = r->trace[0] = r->traceparent[0] = '\0';
     r->target.segment_count = r->target.param_count = 0;
     wr_reset(&r->raw_target);
     wr_reset(&r->body);
@@ -272,7 +272,8 @@ static void report(const struct http_request *r)
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
         LOG_STR("code", r->code ? r->code : ""), LOG_UINT("duration_us", done.duration_us),
-        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace));
+        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
+        LOG_STR("traceparent", r->traceparent));
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
 }

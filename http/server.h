@@ -137,7 +137,7 @@ bool http_request_header(const struct http_request *r, const char *name, struct 
 struct slice http_request_body(const struct http_request *r);
 /* X-Request-Id: taken if it is 1 to 128 visible ASCII characters, else made. Stands in the answer too. */
 struct slice http_request_trace(const struct http_request *r);
-/* W3C traceparent, if the client sent a well-formed one; else empty. Stands in the answer too. */
+/* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
 struct slice http_request_traceparent(const struct http_request *r);
 
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */

@@ -5,11 +5,13 @@ are hidden from each other: 23 and 27 or 29 would not have each other.
 """
 
 import json
+import os
 import re
+import signal
 
 import matrix
 from matrix import each
-from peers import ERL, ETF, JSON, RELEASES, TYPED, Failed, Gateway, Peer, check, equal, eventually, problem, segment
+from peers import ERL, ETF, JSON, RELEASES, TYPED, Failed, Gateway, Peer, check, descendants, equal, eventually, problem, segment
 
 GATE = Gateway(args=["--max-reply", str(1 << 20)])
 HTTP = GATE.http
@@ -546,6 +548,96 @@ def test_bodies_that_are_wrong():
     for type in (ERL, ETF):
         problem(ask("POST", "/v1/call", "{}", type=type), 415, "unsupported-media-type", sent=False)
     equal(ask("POST", "/v1/call", envelope(to_name("27"), {"$erl": "{echo, 1}"}), type="application/x-www-form-urlencoded").status, 200, "curl's type")
+
+
+# ---- In the name of a process that HTTP has made
+
+
+@each("?from={id}, and from in the body")
+def test_from(release):
+    made = HTTP.post("/v1/processes", "{}", JSON).json
+    for path, body, type in ((process_path(release) + f"/call?from={made['id']}", "caller", ERL),
+                             ("/v1/call", envelope(to_name(release), {"$atom": "caller"}, **{"from": made["id"]}), JSON)):
+        answers("POST", path, body, f"#Pid<{made['pid']}>", type=type)
+    # Its links hear of an exit that it sends: a process that traps exits is told who did it.
+    accepted("/v1/send", envelope(to_name(release), 1, **{"from": made["id"]}), type=JSON)
+    body = envelope(to_name(release), 1)[:-1] + f', "from": "{made["id"]}"}}'
+    equal(problem(ask("POST", f"/v1/send?from={made['id']}", body, type=JSON), 400, "bad-parameter", sent=False)["parameter"], "from", "twice")
+    HTTP.delete(f"/v1/processes/{made['id']}")
+
+
+# ---- What goes wrong
+
+
+@each("rpc: the node dies meanwhile: 502 nodedown")
+def test_rpc_of_a_node_that_dies(release):
+    peer = Peer(release, f"mortal{release}@localhost", GATE.epmd_port, GATE.cookie).ready()
+    path = f"/v1/nodes/{segment(peer.node)}"
+    problem(ask("POST", f"{path}/rpc/erlang/halt?timeout=20000", "[0]"), 502, "nodedown", sent=True)
+    peer.stop()
+    for method, rest, body in (("POST", "rpc/lists/seq", "[1, 2]"), ("POST", "rpc/lists/seq/cast", "[1, 2]"), ("POST", "processes/x/exit", "x"),
+                               ("GET", "processes/x", None), ("GET", "processes", None)):
+        found = problem(ask(method, f"{path}/{rest}", body), 503, "no-connection", sent=False)
+        equal(found["retryable"], True, rest)
+
+
+@each("a link's queue is full: 503 overloaded")
+def test_a_queue_that_is_full(release):
+    """The node stands still: what is sent to it waits, until there is too much."""
+    peer = Peer(release, f"slow{release}@localhost", GATE.epmd_port, GATE.cookie).ready()
+    peer.eval("testpeer:serve(srv)")
+    path = f"/v1/nodes/{segment(peer.node)}/processes/srv"
+    answers("POST", path + "/call", "{echo, 1}", "1")
+    for pid in [peer.proc.pid] + descendants(peer.proc.pid):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        body = b"\x83m" + (8_000_000).to_bytes(4, "big") + bytes(8_000_000)
+        answer = next(a for a in (ask("POST", path + "/send", body, type=ETF) for _ in range(40)) if a.status != 202)
+        found = problem(answer, 503, "overloaded", sent=False)
+        equal((found["retryable"], answer.header("retry-after")), (True, "1"), "retryable, Retry-After")
+        equal(problem(ask("POST", path + "/call", "x"), 503, "overloaded", sent=False)["retryable"], True, "a call")
+        check(HTTP.get(f"/v1/nodes/{segment(peer.node)}").json["queued_bytes"] > 60 << 20, "queued_bytes")
+    finally:
+        for pid in [peer.proc.pid] + descendants(peer.proc.pid):
+            os.kill(pid, signal.SIGCONT)
+    eventually(lambda: ask("POST", path + "/call?timeout=20000", "{echo, again}").text.strip() == "again", "all is as before", 30)
+    peer.stop()
+
+
+def test_the_budget_of_atoms():
+    """Every name counts, wherever it stands."""
+    gate = Gateway("small@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--atom-budget", "6"])
+    node = name("27")
+    equal(gate.http.post(f"/v1/nodes/{segment(node)}/rpc/lists/seq", "[1, 2]", ERL).status, 200, "names that are known")
+    spent = [gate.http.get(f"/v1/nodes/made{i}@up") for i in range(7)]
+    problem(spent[-1], 422, "atom-budget-exceeded", sent=False)
+    for method, path, body in (
+            ("POST", f"/v1/nodes/{segment(node)}/rpc/made_up/seq", "[]"), ("POST", f"/v1/nodes/{segment(node)}/rpc/lists/made_up", "[]"),
+            ("POST", "/v1/global/made_up/call", "1"), ("POST", "/v1/global/%7Bmade_up%7D/call?syntax=erlang", "1"),
+            ("POST", "/v1/groups/made_up/lists/call", "1"), ("POST", "/v1/groups/lists/made_up/call", "1"), ("GET", "/v1/nodes/made@up/processes", None),
+            ("POST", "/v1/call", '{"to": {"global": "made_up"}, "request": 1}'), ("POST", "/v1/call", '{"to": {"global": {"$atom": "made_up"}}, "request": 1}'),
+            ("POST", "/v1/call", '{"to": {"scope": "made_up", "group": "lists"}, "request": 1}'),
+            ("POST", "/v1/rpc", f'{{"to": {{"node": "{node}", "module": "made_up", "function": "f"}}, "request": []}}'),
+            ("POST", "/v1/call", f'{{"to": {{"node": "{node}", "name": "made_up"}}, "request": 1}}')):
+        headers = {"Content-Type": JSON if path in ("/v1/call", "/v1/rpc") else ERL}
+        problem(gate.http.request(method, path, body, headers if body else {}), 422, "atom-budget-exceeded", sent=False)
+    gate.stop()
+
+
+def test_traces():
+    """Taken, made, echoed, and in the log, whatever the answer is."""
+    given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for method, path, body in (("GET", "/v1/self", None), ("GET", "/v1/nowhere", None), ("POST", process_path("27", "nobody") + "/call", "x"),
+                               ("POST", process_path("27") + "/call", "{echo, 1}"), ("POST", process_path("27") + "/send", "1")):
+        response = ask(method, path, body, X_Request_Id="id-of-mine", traceparent=given)
+        equal((response.header("x-request-id"), response.header("traceparent")), ("id-of-mine", given), path)
+        response = ask(method, path, body)
+        check(re.fullmatch("[0-9a-f]{16}", response.header("x-request-id")), "made", response.header("x-request-id"))
+        check(re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", response.header("traceparent")), "made", response.header("traceparent"))
+        if response.status >= 400:
+            line = f"request_id={response.header('x-request-id')} traceparent={response.header('traceparent')}"
+            eventually(lambda: line in GATE.log.read_text(), "a line in the log")
+            equal(response.json["request_id"], response.header("x-request-id"), "request_id")
 
 
 # ---- Options that all have
