@@ -207,7 +207,7 @@ bool inbox_style_of(struct gateway *g, struct http_request *req, struct inbox_st
 void inbox_event_init(struct inbox_event *e, struct inbox *in)
 {
     e->inbox = in;
-    wr_init(&e->w, in->g->config.max_reply);
+    wr_init(&e->w, INBOX_EVENT_MAX);
 }
 
 struct wr *inbox_event_member(struct inbox_event *e, const char *name)

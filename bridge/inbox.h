@@ -16,6 +16,7 @@
 #include "node/server.h"
 
 enum {
+    INBOX_EVENT_MAX = 960 << 10, /* bytes of data: a stream keeps 1 MiB, and loses what is larger */
     INBOX_MAX_CALLS = 1000,   /* not yet answered, of one */
     INBOX_SWEEP_MS = 1000,    /* how often its time to live is looked at */
     INBOX_CALL_MS = 300000,   /* a call that is not monitored is forgotten then */

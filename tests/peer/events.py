@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import subprocess
 import time
 
 import peers
@@ -637,6 +638,43 @@ def test_nobody_reads():
     end(p)
 
 
+def test_what_is_too_large_for_an_event():
+    """It comes all the same, without what is too large."""
+    p = make({"name": "small"})
+    box = mailbox(p)
+    node = nodes["25"]
+    node.eval(f"{{small, '{gate.node}'}} ! binary:copy(<<\"x\">>, 3000000), ok")
+    equal(box.next("message").data, {"omitted": "too-large"}, "message")
+    waiting = node.start_eval(f"gen_server:call({{small, '{gate.node}'}}, binary:copy(<<\"x\">>, 3000000))")
+    call = box.next("call")
+    equal((call.data["omitted"], "request" in call.data), ("too-large", False), "call")
+    equal(reply(p, call, "too_large").status, 202, "it can be answered")
+    equal(waiting(), "too_large", "reply")
+    end(p)
+
+
+def test_a_stream_is_a_process():
+    """Whoever monitors it hears of its end, and an exit signal ends it."""
+    for node in nodes.values():
+        loner(node, "seen")
+        s = stream(name_path(node, "seen") + "/monitor")
+        s.next("monitor")
+        watched(node, "seen", 1)
+        node.eval("{monitored_by, [P]} = process_info(whereis(seen), monitored_by), exit(P, boom), ok")
+        event = s.next("exit").data
+        check(event["from"].startswith(gate.node), "from")
+        equal(event["reason"], "boom", "reason")
+        s.ends()
+        watched(node, "seen", 0)
+        s = stream(name_path(node, "seen") + "/monitor?linger=0")
+        s.next("monitor")
+        watched(node, "seen", 1)
+        hears = node.start_eval("{monitored_by, [P]} = process_info(whereis(seen), monitored_by), R = monitor(process, P), "
+                                "seen ! {leave, x}, receive {'DOWN', R, _, _, Why} -> Why after 9000 -> none end")
+        s.next("down")
+        equal(hears(), "normal", "its end")
+
+
 def test_a_slow_reader_slows_nobody():
     p = make({"name": "floods"})
     node = nodes["27"]
@@ -705,6 +743,23 @@ def test_how_fast_a_call_is_answered():
         end(p)
 
 
+def test_the_gen_server_of_the_documentation():
+    """docs/events.md: a gen_server in a shell."""
+    text = (peers.SOURCE / "docs" / "events.md").read_text()
+    blocks = [block.partition("```")[0] for block in text.split("```sh\n")[1:]]
+    script = next(block for block in blocks if "replies" in block)
+    shell = peers.spawn(["sh", "-c", script.replace("localhost:4370", f"127.0.0.1:{gate.port}")], stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL)
+    node = nodes["25"]
+    eventually(lambda: any(p.get("name") == "clock" for p in gate.http.get("/v1/processes").json["processes"]), "it has its process")
+    for _ in range(3):
+        answer = node.eval(f"gen_server:call({{clock, '{gate.node}'}}, now)")
+        check(answer.startswith('<<"') and time.strftime("%Y") in answer, answer)
+    for p in gate.http.get("/v1/processes").json["processes"]:
+        end(p)
+    equal(shell.wait(10), 0, "the shell ends with its stream")
+
+
 def test_bye():
     """The gateway stops: streams say so, and Erlang hears that its processes are no more."""
     other = Gateway("leaving@localhost", cookie=gate.cookie, epmd="auto", epmd_port=gate.epmd_port)
@@ -724,7 +779,8 @@ def test_bye():
         equal(event.data, {}, "bye")
         s.ends()
     check(down() in ("normal", "noconnection", "shutdown"), "DOWN")
-    other.stop()
+    equal(other.proc.wait(20 * peers.SLOWER), 0, "exit status")
+    other.check_log()
 
 
 def at_end():
