@@ -109,9 +109,10 @@ def test_rpc_that_fails(release):
     body = problem(ask("POST", rpc_path(release, "testpeer", "crash_deep"), "[]", accept=JSON), 502, "callee-exit")
     equal((body["class"], body["reason"]), ("error", "badarith"), "deep")
     check(len(body["stacktrace"]) > 1, "stacktrace", body)
-    if release != "23":  # rex gives a thrown term as the value, as rpc:call/4 does
-        body = problem(ask("POST", rpc_path(release, "erlang", "throw"), "[ball]", accept=JSON), 502, "callee-exit")
-        equal((body["class"], body["reason"]), ("throw", "ball"), "throw")
+    body = problem(ask("POST", rpc_path(release, "erlang", "throw"), "[ball]", accept=JSON), 502, "callee-exit")
+    equal((body["class"], body["reason"]), ("throw", "ball"), "throw")
+    body = problem(ask("POST", rpc_path(release, "testpeer", "killed"), "[]", accept=JSON), 502, "callee-exit", sent=True)
+    equal((body["class"], body["reason"]), ("signal", "killed"), "an exit signal")
     body = problem(ask("POST", rpc_path(release, "testpeer", "slow") + "?timeout=100", "[2000]"), 504, "timeout", sent=True)
     equal(body["retryable"], False, "retryable")
 

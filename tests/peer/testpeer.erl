@@ -8,7 +8,7 @@
 
 -export([start/0, serve/1, serve/2, watch/1, downs/1, collect/1, reached/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([echo/1, fail/1, leave/1, slow/1, crash_deep/0, note/2]).
+-export([echo/1, fail/1, leave/1, killed/0, slow/1, crash_deep/0, note/2]).
 
 %% ---- The line protocol
 
@@ -84,6 +84,8 @@ handle_info(M, S = #{seen := Seen}) -> {noreply, S#{seen := [{info, M} | Seen]}}
 echo(T) -> T.
 fail(Reason) -> erlang:error(Reason).
 leave(Reason) -> exit(Reason).
+%% Ended from outside.
+killed() -> exit(self(), kill), receive never -> never end.
 slow(Ms) -> timer:sleep(Ms), slept.
 crash_deep() -> lists:map(fun(X) -> 1 div X end, [1, 0]).
 %% rpc cast leaves its mark with a server.
