@@ -104,6 +104,12 @@ def ask(node, request):
     return node.eval(f"gen_server:call({{c, '{C}'}}, {request}, 30000)", 40)
 
 
+def parted_with(node):
+    """By what OTP's global prints."""
+    output = b"".join(node.output).decode(errors="replace") + node.stderr()
+    return set(re.findall(r"disconnect\w*(?: from| old)? node '?([^' ]+)'? in order", output))
+
+
 class Cluster:
     """Nodes that stay: one of each release, a gateway and a C node, both visible. All are to stay connected to all."""
 
@@ -140,10 +146,7 @@ class Cluster:
         for node in self.nodes:
             downs = names(node.eval("downs ! {get, self()}, receive {downs, L} -> L end"))
             check(downs <= self.gone, node.node, "has lost", downs - self.gone)
-            # What OTP's global prints when it parts with a node.
-            output = b"".join(node.output).decode(errors="replace") + node.stderr()
-            parted = set(re.findall(r"disconnect\w*(?: from| old)? node '?([^' ]+)'? in order", output))
-            check(parted <= self.gone, node.node, "has parted with", parted)
+            check(parted_with(node) <= self.gone, node.node, "has parted with", parted_with(node))
         for log in (self.gate.log.read_text(), self.c.log()):
             parted = {line for line in log.splitlines() if re.search(" (link-down|global-parts|global-disconnects) ", line)}
             left = {line for line in parted if not any(f"node={n} " in line for n in self.gone)}
@@ -277,6 +280,109 @@ def test_a_cluster_of_25_27_and_29_where_nodes_come_and_go():
 
 def test_a_cluster_of_23_and_25_where_nodes_come_and_go():
     nodes_come_and_go(("23", "25"), ("25", "23"), {"old": ("23", "25")})
+
+
+def same_name(cluster, name, clash, meets):
+    """A node of that name and the C node have a process of one name each when they meet."""
+    one = cluster.nodes[0]
+    one.eval(f"persistent_term:put(p, gen_server:call({{c, '{C}'}}, {{spawn, whereis(srv)}})), gen_server:call(srv, forget)")
+    pid = f"gen_server:call({{c, '{C}'}}, {{as, persistent_term:get(p), global_register, both, {clash}}}, 30000)"
+    equal(one.eval(pid, 40), "ok", "register from C")
+    node = cluster.start("27", name)
+    cluster.gone.add(name)
+    way = {"exit": "random_exit_name", "notify": "random_notify_name", "notify_all": "notify_all_name"}[clash]
+    equal(node.eval(f"global:register_name(both, whereis(srv), fun global:{way}/3)"), "yes", "register alone")
+    node.eval("persistent_term:put(srv, whereis(srv))")
+    equal(node.eval(f"net_adm:ping('{meets}')"), "pong", "they meet")
+    cluster.is_complete(20, node)
+    cluster.syncs(node)
+    winner = "undefined" if clash == "notify_all" else min(name, C)
+    has = "case global:whereis_name(both) of undefined -> undefined; P -> node(P) end"
+    for n in [*cluster.nodes, node]:
+        eventually(lambda: n.eval(has) == winner, f"the name is {winner}'s at {n.node}")
+    eventually(lambda: (winner in one.eval(f"[node(P) || {{both, P}} <- gen_server:call({{c, '{C}'}}, {{global_names}})]")) ==
+               (clash != "notify_all"), "the C node has it so too")
+    if clash == "exit" and winner == C:
+        eventually(lambda: node.eval("is_process_alive(persistent_term:get(srv))") == "false", "the guest's process is killed")
+    elif clash == "exit":
+        eventually(lambda: "ended" in one.eval("gen_server:call(srv, seen)"), "the C node's process is killed")
+    elif winner != C:
+        eventually(lambda: "{global_name_conflict,both" in one.eval("gen_server:call(srv, seen)"), "the C node's process is told")
+    if clash == "notify_all" or (clash == "notify" and winner == C):
+        eventually(lambda: "{global_name_conflict,both" in node.eval("gen_server:call(srv, seen)"), "the guest's process is told")
+    node.stop()
+    one.eval("global:unregister_name(both)")
+    one.eval(f"gen_server:call({{c, '{C}'}}, {{as, persistent_term:get(p), exit_self, normal}})")
+    cluster.is_complete(10)
+
+
+def test_two_processes_of_one_name():
+    cluster = Cluster(("27", "29"))
+    # The lesser of those who meet decides, and asks the node of the process that it has: us, itself, or another.
+    for name, meets in (("b27@localhost", C), ("e27@localhost", C), ("e27@localhost", "a27@localhost")):
+        for clash in ("exit", "notify", "notify_all"):
+            same_name(cluster, name, clash, meets)
+    cluster.end()
+
+
+def test_a_link_to_a_visible_node_is_cut():
+    """The others part with it, as OTP has it; nobody parts with anybody else; and it comes back."""
+    cluster = Cluster(("25", "27", "29"))
+    first, last = cluster.nodes[0], cluster.nodes[-1]
+    cluster.gone |= {C}
+    for cut in (lambda: first.eval(f"gen_server:call({{c, '{C}'}}, {{disconnect, '{last.node}'}})"),
+                lambda: first.eval(f"erlang:disconnect_node('{C}')")):
+        equal(cut(), "true", "a link is cut")
+        for node in cluster.nodes:
+            eventually(lambda: C not in names(node.eval("nodes()")), f"{node.node} has parted with it")
+            equal(names(node.eval("nodes()")), {n.node for n in cluster.nodes if n is not node} | {cluster.gate.node}, "the rest is whole")
+        cluster.syncs()
+        equal(first.eval(f"net_adm:ping('{C}')"), "pong", "it is connected anew")
+        cluster.is_complete(20)
+        cluster.syncs()
+        equal(last.eval("global:register_name(again, whereis(srv))"), "yes", "names go on")
+        eventually(lambda: "again" in ask(first, "{global_names}"), "and arrive")
+        last.eval("global:unregister_name(again)")
+    for node in cluster.nodes:
+        check(parted_with(node) <= {C}, node.node, "has parted with", parted_with(node))
+    cluster.gate.stop()
+    cluster.c.stop()
+    for node in cluster.nodes:
+        node.stop()
+
+
+BAD = """[x, {}, {a, b}, self(), <<0:80000>>, {'$gen_cast', x}, {'$gen_call', x, y}, {'$gen_call', {self(), make_ref()}, {set_lock, x}},
+    {'$gen_call', {self(), make_ref()}, {register, n, x, y}}, {'$gen_cast', {exchange, node(), [x], [], 1}},
+    {'$gen_cast', {resolved, node(), x, [], u, [], 1}}, {'$gen_cast', {new_nodes, node(), [], [], [1], []}},
+    {lost_connection, node(), x, y, z}, {remove_connection, "a"}, {cancel_connect, node(), x}]"""
+ODD = """[{'$gen_cast', {exchange, node(), [], [], 77}}, {'$gen_cast', {resolved, node(), [], [], u, [], 77}},
+    {'$gen_cast', {lock_set, self(), true, [], 77}}, {'$gen_cast', {lock_set, self(), true, []}}, {cancel_connect, node(), 77},
+    {'$gen_cast', {in_sync, nobody@localhost, true}}, {'$gen_cast', {init_connect, {8, 3}, nobody@localhost, {locker, x, [], self()}}},
+    {remove_connection, nobody@localhost}, {lost_connection, nobody@localhost, 1, 1, noone@localhost},
+    {'$gen_cast', {new_nodes, node(), [{delete, nothing}], [], [{nobody@localhost, 8}], []}}]"""
+
+
+def test_odd_messages_to_global():
+    cluster = Cluster(("27", "29"))
+    node = cluster.nodes[0]
+    node.eval(f"[{{global_name_server, '{C}'}} ! M || M <- {BAD}], [{{global_name_server, '{C}'}} ! M || M <- {ODD}], ok")
+    # Each that is none of global's is one line.
+    count = int(node.eval(f"length({BAD})"))
+    eventually(lambda: cluster.c.log().count("message-dropped process=global_name_server") == count, f"{count} lines")
+    # Who is said to be there is sought, is not there, and is forgotten.
+    eventually(lambda: "global-not-connected node=nobody@localhost" in cluster.c.log(), "it is not there", 20)
+    eventually(lambda: "nobody" not in node.eval(f"gen_server:call({{global_name_server, '{C}'}}, get_known)"), "it is forgotten")
+    # Thousands of nodes that are not there, as many names, and locks that nobody gives back.
+    node.eval(f"gen_server:cast({{global_name_server, '{C}'}}, {{new_nodes, node(), [], [], [list_to_atom(\"x\" ++ integer_to_list(N) ++ "
+              "\"@localhost\") || N <- lists:seq(1, 6000)], []})", 30)
+    node.eval(f"[true = gen_server:call({{global_name_server, '{C}'}}, {{set_lock, {{{{res, N}}, me}}}}) || N <- lists:seq(1, 1000)], ok", 30)
+    eventually(lambda: "@localhost,x" not in node.eval(f"gen_server:call({{global_name_server, '{C}'}}, get_known)"), "all are forgotten", 60)
+    # The process that locked has ended, and its locks with it.
+    equal(cluster.nodes[1].eval(f"gen_server:call({{global_name_server, '{C}'}}, {{set_lock, {{{{res, 1}}, other}}}})"), "true", "the lock is free")
+    cluster.syncs()
+    names_work(cluster)
+    cluster.is_complete(10)
+    cluster.end()
 
 
 def names(text):
