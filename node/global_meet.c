@@ -5,6 +5,7 @@
  *   resolved: what came of those that both have; then new_nodes to all that this side knew, and the lock is
  *   given back. All by tags, so that what is left of an attempt is not taken for the next.
  */
+#include "base/check.h"
 #include "base/mem.h"
 #include "etf/write.h"
 #include "node/global_state.h"
@@ -619,7 +620,7 @@ static void tell_known(struct global *g, const struct global_peer *p, const stru
 }
 
 /* We meet them through him: no meeting of our own is needed any more. */
-static void end_meetings(struct global *g, struct etf_rd known)
+static void end_meetings(struct global *g, const struct global_peer *but, struct etf_rd known)
 {
     uint32_t count = global_list_open(&known);
     struct slice node;
@@ -628,7 +629,7 @@ static void end_meetings(struct global *g, struct etf_rd known)
     while (count-- > 0 && global_nodes_next(&known, &node, &vsn)) {
         struct global_peer *q = global_peer_get(g, node);
 
-        if (!q || !q->meeting)
+        if (!q || q == but || !q->meeting)
             continue;
         q->is_pending = false;
         global_meeting_end(g, q);
@@ -646,29 +647,35 @@ static void add_all(struct items *to, struct etf_rd list)
     }
 }
 
+/* {Ops, Known, Ext}, as `resolved` kept them. */
+static void open_his(struct slice his, struct etf_rd *ret_ops, struct etf_rd *ret_known,
+                     struct etf_rd *ret_ext)
+{
+    *ret_ops = etf_rd_of(his, NULL);
+    CHECK(etf_read_tuple_is(ret_ops, 3));
+    *ret_known = *ret_ops;
+    CHECK(etf_skip(ret_known, NULL));
+    *ret_ext = *ret_known;
+    CHECK(etf_skip(ret_ext, NULL));
+}
+
 /* Does what both have found out, and tells who was known before. */
 static void complete(struct global *g, struct global_peer *p)
 {
     struct global_meeting *m = p->meeting;
-    struct etf_rd his = etf_rd_of(slice_of(m->his, m->his_len), NULL), known, ext;
-    uint8_t *bytes = m->his; /* the lists are in it, and the meeting ends before they have been used up */
+    struct etf_rd ops, known, ext;
+    uint8_t *his = m->his; /* the lists are in it, and the meeting ends before they have been used up */
     int64_t vsn = p->pending_vsn;
     struct wr all;
 
+    open_his(slice_of(his, m->his_len), &ops, &known, &ext);
     m->his = NULL;
-    if (!etf_read_tuple_is(&his, 3))
-        return;
-    add_all(&m->ops, his);
-    known = his;
-    if (!etf_skip(&known, NULL))
-        return;
-    ext = known;
-    (void)!etf_skip(&ext, NULL);
+    add_all(&m->ops, ops);
     wr_init(&all, SIZE_MAX);
     write_items(&all, &m->ops, 0);
     if (wr_ok(&all)) {
         global_do_ops(g, etf_rd_of(wr_written(&all), NULL), ext, wr_written(&g->locker.hold.requester));
-        end_meetings(g, known);
+        end_meetings(g, p, known);
         tell_known(g, p, &m->ops, known, ext);
         p->is_pending = false;
         global_meeting_end(g, p);
@@ -679,5 +686,5 @@ static void complete(struct global *g, struct global_peer *p)
         fail(g, p, err_name(ERR_NOMEM));
     }
     wr_fini(&all);
-    mem_free(bytes);
+    mem_free(his);
 }

@@ -49,9 +49,9 @@ static uint64_t now_of(const struct global *g)
 }
 
 /* The next thing that time brings: the end of a sleep, or of somebody's patience. */
-static void arm(struct global *g, uint64_t sleep_ms)
+static void arm(struct global *g)
 {
-    uint64_t now = now_of(g), next = sleep_ms ? now + sleep_ms : UINT64_MAX;
+    uint64_t now = now_of(g), next = g->registrar.wake_at;
 
     for (const struct global_job *job = g->registrar.first; job; job = job->next)
         if (job->done && job->deadline < next)
@@ -188,7 +188,8 @@ static void sleep_a_while(struct global *g)
     loop_random(&chance, sizeof chance);
     r->tries++;
     r->step = REG_SLEEP;
-    arm(g, 1 + chance % most);
+    r->wake_at = now_of(g) + 1 + chance % most;
+    arm(g);
 }
 
 static void end_job(struct global *g)
@@ -206,7 +207,7 @@ static void end_job(struct global *g)
     if (r->first && r->step == REG_IDLE)
         begin(g);
     else
-        arm(g, 0);
+        arm(g);
 }
 
 static void hold_done(struct global *g, bool ok)
@@ -246,7 +247,8 @@ static void begin(struct global *g)
     struct global_nodes boss = {0};
 
     r->step = REG_BOSS;
-    arm(g, 0);
+    r->wake_at = UINT64_MAX;
+    arm(g);
     wr_reset(&r->hold.requester);
     etf_write_pid(&r->hold.requester, &self);
     if (global_known(g, true, &r->known) && global_nodes_add(&boss, global_nodes_boss(&r->known)))
@@ -276,17 +278,17 @@ static void timeout(struct node_self self, void *state)
 {
     struct global *g = state;
     struct global_registrar *r = &g->registrar;
+    bool is_waiting;
 
     (void)self;
     expire(g);
-    if (r->first && (r->step == REG_IDLE || r->step == REG_SLEEP)) {
-        if (r->first->done)
-            begin(g);
-        else
-            end_job(g);
-    } else {
-        arm(g, 0);
-    }
+    is_waiting = r->first && (r->step == REG_IDLE || r->step == REG_SLEEP);
+    if (is_waiting && !r->first->done)
+        end_job(g);
+    else if (is_waiting && r->wake_at <= now_of(g))
+        begin(g);
+    else
+        arm(g);
 }
 
 /* ---- what it is told ---- */
@@ -335,6 +337,7 @@ enum err global_registrar_start(struct global *g)
     g->alive++;
     a->is_immune = true;
     g->registrar.self = actor_self(a);
+    g->registrar.wake_at = UINT64_MAX;
     global_hold_init(&g->registrar.hold, g, g->registrar.self, hold_done);
     return ERR_NONE;
 }
@@ -386,7 +389,9 @@ static enum err submit(struct node *n, const struct global_job *template, struct
         g->registrar.last = job;
         g->registrar.count++;
         /* From the loop: done must not be called before this has returned. */
-        arm(g, g->registrar.step == REG_IDLE ? 1 : 0);
+        if (g->registrar.step == REG_IDLE)
+            g->registrar.wake_at = now_of(g) + 1;
+        arm(g);
     } else if (e == ERR_NONE) {
         e = ERR_NOMEM;
     }

@@ -68,6 +68,7 @@ struct global_registrar {
     size_t count;
     int step;
     unsigned tries;
+    uint64_t wake_at;          /* when it goes on by itself; UINT64_MAX: it does not */
     struct global_nodes known; /* where it is being done */
     bool ok;
 };
