@@ -28,7 +28,7 @@
 enum {
     TRACE_MAX = 128,
     TRACE_RANDOM_BYTES = 8, /* of an X-Request-Id that we make */
-    TRACE_ID_BYTES = 16, /* of a traceparent that we make */
+    TRACE_ID_BYTES = 16,    /* of a traceparent that we make */
     PARENT_ID_BYTES = 8,
     TRACEPARENT_LEN = 55,
     METHOD_MAX = 16,

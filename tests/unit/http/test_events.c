@@ -833,6 +833,33 @@ static void streams_without_memory_are_refused_or_lose_events(void **state)
     leave(&l);
 }
 
+/* Wherever memory runs out in a stream's life: it may be refused, or cut off, and the next one is not. */
+static void want_of_memory_at_any_point_is_survived(void **state)
+{
+    size_t failures = 0, n = 1;
+
+    (void)state;
+    for (; n < 60; n++) {
+        struct client c = dial();
+
+        say(&c, "GET /monitor?linger=0 HTTP/1.1\r\n" HOST "Last-Event-ID: x\r\n\r\n");
+        h.stream = 0;
+        mem_fail_from(n);
+        for (int i = 0; i < 5; i++) {
+            loop_turn(h.loop, 1);
+            (void)!http_stream_emit(h.server, h.stream, "message", SLICE("1"));
+        }
+        failures += mem_failures() > 0;
+        mem_fail_from(0);
+        for (int i = 0; i < 5; i++)
+            loop_turn(h.loop, 1);
+        hang_up(&c);
+    }
+    assert_true(failures > 5);
+    TURN_UNTIL(ask("GET /echo/x HTTP/1.1\r\n" HOST "\r\n")->status == 200);
+    TURN_UNTIL(http_server_in_flight(h.server) == 0);
+}
+
 /* ---- stopping ---- */
 
 static void stopping_says_bye_to_all(void **state)
@@ -954,6 +981,7 @@ int main(void)
         TEST(too_many_streams_are_overload),
         TEST(old_events_of_a_mailbox_go_by_themselves),
         TEST(streams_without_memory_are_refused_or_lose_events),
+        TEST(want_of_memory_at_any_point_is_survived),
         TEST(stopping_says_bye_to_all),
         TEST(stopping_does_not_wait_for_readers_that_are_stuck),
         TEST(one_end_is_told_to_many_while_others_are_served),
