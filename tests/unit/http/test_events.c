@@ -394,6 +394,36 @@ static void a_stream_may_be_silent_for_longer_than_a_connection(void **state)
     leave(&l);
 }
 
+/* Neither one that rests, nor one whose client takes nothing, nor one that has no reader keeps the loop
+ * awake. */
+static void silent_and_stuck_streams_let_the_loop_sleep(void **state)
+{
+    static char data[10001];
+    struct listener l, stuck;
+    int turns = 0;
+
+    (void)state;
+    stop();
+    start(&(struct http_config){.gone_ms = 10000});
+    memset(data, '1', sizeof data - 1);
+    listen_to(&stuck, "/monitor");
+    for (int i = 0; i < 1000; i++) {
+        emit("message", data);
+        loop_turn(h.loop, 0);
+    }
+    make_mailbox();
+    emit("message", "1");
+    listen_to(&l, "/monitor");
+    TURN_UNTIL(has_text(&l, ":ok"));
+    emit("message", "2");
+    TURN_UNTIL(has_text(&l, "data: 2"));
+    for (uint64_t begun = now_ms(); now_ms() - begun < 300; turns++)
+        loop_turn(h.loop, 50);
+    assert_true(turns < 15); /* else something spins */
+    leave(&l);
+    leave(&stuck);
+}
+
 /* ---- leaving and coming back ---- */
 
 static void a_client_that_left_resumes_without_loss(void **state)
@@ -964,6 +994,7 @@ int main(void)
         TEST(a_silent_stream_has_a_heartbeat),
         TEST(events_put_the_heartbeat_off),
         TEST(a_stream_may_be_silent_for_longer_than_a_connection),
+        TEST(silent_and_stuck_streams_let_the_loop_sleep),
         TEST(a_client_that_left_resumes_without_loss),
         TEST(the_id_may_stand_in_the_query_and_the_header_wins),
         TEST(what_the_ring_no_longer_has_is_a_gap),
