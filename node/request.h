@@ -27,7 +27,7 @@ struct request {
     struct link *link;           /* borrowed; NULL: to this very node */
     struct request *prev, *next; /* in the link's list */
     bool was_sent;
-    bool by_rex; /* RPC: the peer cannot spawn for us, so rex is called */
+    bool by_rex;   /* RPC: the peer cannot spawn for us, so rex is called */
     uint32_t from; /* the process in whose name it is asked; 0: its own */
     bool to_pid;
     struct etf_pid pid; /* to_pid; its node's text stands in `text` */
@@ -62,6 +62,28 @@ MUST_USE enum err request_start(struct node *n, enum request_kind kind, struct s
                                 uint64_t timeout_ms, node_done_fn *done, void *ctx, uint64_t id,
                                 uint64_t *ret_op);
 void request_end_all(struct node *n, enum err why, const char *text);
+
+static inline bool request_is_rpc(const struct request *r)
+{
+    return r->kind == REQUEST_RPC || r->kind == REQUEST_RPC_CAST;
+}
+
+/* Is an answer waited for? */
+static inline bool request_is_call(const struct request *r)
+{
+    return r->kind == REQUEST_CALL || r->kind == REQUEST_RPC;
+}
+
+/* ---- node/request_wire.c ---- */
+
+/* A request as a process: what answers it. */
+extern const struct process_ops request_ops;
+/* Sends it over its link, or to a process of this very node; to one that does not exist, a call hears noproc
+ * and the rest nothing. */
+MUST_USE enum err request_send(struct request *r, struct slice term);
+MUST_USE enum err request_send_here(struct node *n, struct request *r, struct slice term);
+/* Gives back the monitor of a call that ends otherwise than by its DOWN. */
+void request_demonitor(struct request *r);
 
 /* ---- node/rpc.c ---- */
 
