@@ -6,7 +6,8 @@
  * The input is lines: what is signalled, to whom, and a term as Erlang text (see signal_once and `names`). In
  * terms, P1 is a pid of the peer's, S is followed by the letter of a process of the node's, A is an alias of
  * the caller's, M its monitor, R the reference that the node last sent; and Q, as whom, is who sent it.
- * A dash at the beginning: the peer spawns nothing for others, as OTP 22.
+ * A dash at the beginning: the peer spawns nothing for others, as OTP 22. A plus: both are visible, and
+ * global is there.
  */
 #include <stdlib.h>
 
@@ -31,7 +32,9 @@ enum { PEER_CREATION = 7, OWN_CREATION = 9, MAX_STEPS = 16, MAX_TERM = 4096 };
 static const struct {
     char letter;
     const char *name;
-} names[] = {{'k', "net_kernel"}, {'r', "rex"}, {'u', "user"}, {'p', "pg"}, {'s', "srv"}, {'c', "caller"}};
+} names[] = {
+    {'k', "net_kernel"},        {'r', "rex"}, {'u', "user"}, {'p', "pg"}, {'s', "srv"}, {'c', "caller"},
+    {'g', "global_name_server"}};
 
 struct world {
     struct node *node;
@@ -165,19 +168,24 @@ static void admit_all(struct dist_conn *c)
 }
 
 /* Without the caches of atoms, which are large, and the target of frames looks at. */
-static struct dist_conn *meet(bool can_spawn, struct dist_conn **ret_far)
+static struct dist_conn *meet(uint8_t how, struct dist_conn **ret_far)
 {
     struct dist_conn_config own = {.name = SLICE(NODE),
                                    .cookie = SLICE("c"),
                                    .creation = OWN_CREATION,
                                    .flags = dist_flags_offered & ~(uint64_t)DIST_FLAG_DIST_HDR_ATOM_CACHE &
                                             ~(uint64_t)DIST_FLAG_FRAGMENTS},
-                            peer = own;
-    struct dist_conn *near = dist_conn_accept(&own, 0);
+                            peer;
+    struct dist_conn *near;
+
+    if (how == '+')
+        own.flags |= DIST_FLAG_PUBLISHED;
+    near = dist_conn_accept(&own, 0);
+    peer = own;
 
     peer.name = SLICE(PEER);
     peer.creation = PEER_CREATION;
-    if (!can_spawn)
+    if (how == '-')
         peer.flags &= ~(uint64_t)DIST_FLAG_SPAWN;
     *ret_far = dist_conn_dial(&peer, own.name, 6, 0);
     CHECK(near && *ret_far);
@@ -453,10 +461,13 @@ static void step(struct world *w, struct slice line)
 
 /* ---- life ---- */
 
-static void begin(struct world *w, struct loop *loop, bool can_spawn)
+static void begin(struct world *w, struct loop *loop, uint8_t how)
 {
-    struct node_config config = {
-        .name = SLICE(NODE), .cookie = SLICE("c"), .dist_host = "127.0.0.1", .epmd_mode = NODE_EPMD_NONE};
+    struct node_config config = {.name = SLICE(NODE),
+                                 .cookie = SLICE("c"),
+                                 .dist_host = "127.0.0.1",
+                                 .epmd_mode = NODE_EPMD_NONE,
+                                 .is_visible = how == '+'};
     struct node_dest there = node_to_pid(pid_of_peer('1'));
     uint64_t id;
 
@@ -470,7 +481,7 @@ static void begin(struct world *w, struct loop *loop, bool can_spawn)
     CHECK(node_spawn(w->node, &caller_ops, w, &w->caller) == ERR_NONE);
     CHECK(node_register(w->caller, SLICE("caller")) == ERR_NONE);
     CHECK(node_alias(w->caller, NODE_ALIAS_EXPLICIT, &id, &w->alias) == ERR_NONE);
-    w->link = link_to(w->node, meet(can_spawn, &w->far));
+    w->link = link_to(w->node, meet(how, &w->far));
     CHECK(node_monitor(w->caller, &there, &w->monitor) == ERR_NONE);
     note_ref(w, &w->alias);
     w->asker = node_pid(w->caller);
@@ -503,7 +514,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         loop = loop_new();
         CHECK(loop);
     }
-    begin(&w, loop, size == 0 || data[0] != '-');
+    begin(&w, loop, size > 0 ? data[0] : 0);
     for (int i = 0; text.len && i < MAX_STEPS && w.link->state == LINK_UP; i++) {
         const uint8_t *end_of_line = memchr(text.ptr, '\n', text.len);
         size_t len = end_of_line ? (size_t)(end_of_line - text.ptr) : text.len;
