@@ -122,3 +122,13 @@ void answer_object_with(struct gateway *g, uint64_t http_id, unsigned status, vo
     }
     wr_fini(&w);
 }
+
+void answer_object_for(struct gateway *g, const struct exchange *x, void *object)
+{
+    struct http_response response = {0};
+    struct http_header header;
+    char applied[APPLIED_MAX];
+
+    add_applied(x, &response, &header, applied);
+    answer_object_with(g, x->http_id, 200, object, response.headers, response.header_count);
+}

@@ -137,6 +137,8 @@ void answer_too_large(struct gateway *g, const struct exchange *x);
 void answer_accepted(struct gateway *g, const struct exchange *x);
 /* object: a json_t, taken; NULL answers 500. */
 void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object);
+/* 200, with Preference-Applied. */
+void answer_object_for(struct gateway *g, const struct exchange *x, void *object);
 /* headers: copied. */
 void answer_object_with(struct gateway *g, uint64_t http_id, unsigned status, void *object,
                         const struct http_header *headers, size_t count);

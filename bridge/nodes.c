@@ -80,7 +80,7 @@ static void answer_node(struct gateway *g, const struct exchange *x)
     if (l.has_failed)
         errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
     else if (k)
-        answer_object(g, x->http_id, 200, describe(g, k));
+        answer_object_for(g, x, describe(g, k));
     else
         http_answer_problem(g->http, x->http_id, &unknown);
     known_free(&l);
@@ -265,9 +265,9 @@ static void ping_done(void *ctx, uint64_t id, const struct node_result *r)
         return;
     x = exchange_take(g, id);
     if (x)
-        answer_object(g, x->http_id, 200,
-                      json_pack("{s:b, s:I}", "pong", etf_read_atom_is(&rd, "yes"), "rtt_us",
-                                (json_int_t)(loop_now_us() - x->started_us)));
+        answer_object_for(g, x,
+                          json_pack("{s:b, s:I}", "pong", etf_read_atom_is(&rd, "yes"), "rtt_us",
+                                    (json_int_t)(loop_now_us() - x->started_us)));
     exchange_free(x);
 }
 
@@ -293,8 +293,8 @@ static void ping_connected(void *ctx, uint64_t id, const struct node_result *r)
     x->started_us = loop_now_us();
     e = g->term.err;
     if (e == ERR_NONE)
-        e = node_request(g->node, NODE_CALL, &target, wr_written(&g->term), 0, x->deadline_ms, ping_done, g,
-                         id, &x->op);
+        e = node_request(g->node, NODE_CALL, &target, wr_written(&g->term), 0, exchange_left_ms(x), ping_done,
+                         g, id, &x->op);
     if (e != ERR_NONE) {
         errors_answer(g, x->http_id, e, slice_of_str(x->node));
         exchange_end(g, id);

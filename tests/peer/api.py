@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 
 import matrix
 from matrix import each
@@ -358,6 +359,7 @@ def test_a_scope_with_a_name_of_ours():
 
 
 def test_scopes_that_nobody_has_leave_nothing():
+    HTTP.put(node_path("27"))
     before = GATE.self()["processes"]
     for i in range(50):
         problem(ask("POST", f"/v1/groups/nobody{i}/x/send", "1"), 404, "noproc", sent=False)
@@ -641,6 +643,55 @@ def test_traces():
             equal(response.json["request_id"], response.header("x-request-id"), "request_id")
 
 
+# ---- Clients that leave, and a gateway that stops
+
+
+def waiting(port, release, group):
+    """Sockets with a request each that nothing answers, in whatever way it waits."""
+    sockets = []
+    for path, body in ((process_path(release) + "/call", "never"), (rpc_path(release, "testpeer", "slow"), "[60000]"),
+                       (f"/v1/groups/pg/{segment(group)}/call?syntax=erlang&to=all", "never"),
+                       (f"/v1/groups/pg/{segment(group)}/call?syntax=erlang", "never"),
+                       (f"/v1/global/{segment(group)}/call?syntax=erlang", "never")):
+        client = socket.create_connection(("127.0.0.1", port))
+        mark = "&" if "?" in path else "?"
+        client.sendall(f"POST {path}{mark}timeout=60000 HTTP/1.1\r\nHost: localhost\r\nContent-Type: {ERL}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        sockets.append(client)
+    return sockets
+
+
+@each("a client leaves while it waits")
+def test_clients_that_leave(release):
+    group = own(release, "patient")
+    join(release, group)
+    only(release)
+    registered(release, "w1", group)
+    eventually(lambda: ask("POST", f"/v1/groups/pg/{segment(group)}/cast?syntax=erlang", "x").status == 202, "members")
+    watched = "[begin {monitored_by, L} = process_info(whereis(N), monitored_by), length([P || P <- L, node(P) =/= node()]) end || N <- [srv, w1, w2, w3]]"
+    eventually(lambda: PEERS[release].eval(watched) == "[0,0,0,0]", "no monitor before")
+    clients = waiting(GATE.port, release, group)
+    eventually(lambda: GATE.self()["calls"] == 7, f"all wait: {GATE.self()}")
+    for client in clients:
+        client.close()
+    eventually(lambda: GATE.self()["calls"] == 0, "none waits any more", 15)
+    eventually(lambda: PEERS[release].eval(watched) == "[0,0,0,0]", "no monitor after")
+    leave(release, group)
+
+
+def test_a_gateway_that_stops_while_many_wait():
+    release, group = "27", own("27", "patient")
+    gate = Gateway("stopping@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--stop-timeout", "100"])
+    join(release, group)
+    gate.http.put(node_path(release))
+    eventually(lambda: gate.http.post(f"/v1/groups/pg/{segment(group)}/cast?syntax=erlang", "x", ERL).status == 202, "members")
+    clients = waiting(gate.port, release, group)
+    eventually(lambda: gate.self()["calls"] == 7, f"all wait: {gate.self()}")
+    gate.stop()
+    for client in clients:
+        client.close()
+    leave(release, group)
+
+
 # ---- Options that all have
 
 
@@ -648,7 +699,7 @@ def test_traces():
 def test_preferences(release):
     for path, body in ((process_path(release) + "/call", "{echo, 1}"), (process_path(release) + "/cast", "1"), (process_path(release) + "/send", "1"),
                        (rpc_path(release, "testpeer", "echo"), "[1]"), (rpc_path(release, "testpeer", "echo") + "/cast", "[1]"),
-                       (process_path(release), None)):
+                       (process_path(release), None), (node_path(release) + "/ping", None)):
         response = ask("POST" if body else "GET", path, body, Prefer="wait=3")
         check(response.status in (200, 202), path, response)
         equal(response.header("preference-applied"), "wait=3", path)
