@@ -336,6 +336,35 @@ def test_global_names():
     s.ends()
 
 
+def test_processes_of_the_gateway_itself():
+    p = make({"name": "ours"})
+    streams = [stream(f"/nodes/{segment(gate.node)}/processes/ours/monitor"), stream(f"/pids/{segment(p['pid'])}/monitor"),
+               stream(f"/nodes/{segment(gate.node)}/monitor")]
+    for s in streams:
+        s.next("monitor")
+    other = make()
+    equal(gate.http.post(f"/v1/processes/{other['id']}/monitors", {"target": f"/pids/{p['pid']}"}, JSON).status, 201, "monitor")
+    box = mailbox(other)
+    box.next("monitor")
+    end(p)
+    for s in streams[:2]:
+        equal(s.next("down").data["reason"], "normal", "reason")
+        s.ends()
+    equal(box.next("down").data, {"target": f"/pids/{p['pid']}", "pid": p["pid"], "reason": "normal"}, "down")
+    streams[2].is_silent(0.2)
+    streams[2].close()
+    end(other)
+
+
+def test_atoms_are_counted():
+    other = Gateway("frugal@localhost", cookie=gate.cookie, epmd="auto", epmd_port=gate.epmd_port, args=["--atom-budget", "0"])
+    s = EventStream(other.port, "/v1/nodes/a27%40localhost/processes/invented_by_http/monitor")
+    problem(s.response, 422, "atom-budget-exceeded", sent=False)
+    s = EventStream(other.port, "/v1/events?monitor=/nodes&monitor=/groups/pg/invented_by_http")
+    problem(s.response, 422, "atom-budget-exceeded", sent=False)
+    other.stop()
+
+
 # ---- processes of HTTP clients
 
 
@@ -437,6 +466,36 @@ def test_more_calls_than_a_process_may_have():
     eventually(lambda: gate.http.get(f"/v1/processes/{p['id']}").json["calls"] == 1000, "a thousand wait", 10)
     equal(node.eval(f"gen_server:call({{busy, '{gate.node}'}}, one_more)"), "{error,overloaded}", "the next")
     end(p)
+
+
+def test_messages_of_any_shape():
+    """What only looks like a call or a cast is a message."""
+    p = make({"name": "patient"})
+    box = mailbox(p)
+    odd = ["{'$gen_call', x}", "{'$gen_call', x, y}", "{'$gen_call', {self()}, y}", "{'$gen_call', {1, 2}, y}", "{'$gen_cast'}", "{'$gen_cast', 1, 2}",
+           "{system, x, y}", "[a | b]", "<<1:3>>", "#{}", "fun lists:map/2", "fun() -> ok end", "make_ref()", "{a, self(), [[[]]]}", "-1.0e300",
+           "1 bsl 10000", "''", "{make_ref(), join, g, [self()]}", "{nodedown, 'x@y'}", "{'EXIT', self(), why}", "{'DOWN', make_ref(), process, self(), why}"]
+    for node in nodes.values():
+        for term in odd:
+            node.eval(f"{{patient, '{gate.node}'}} ! {term}, ok")
+            check("message" in box.next("message").data, f"{node.node} {term}")
+        # A tag of any kind is answered with what it was.
+        waiting = node.start_eval(f"{{patient, '{gate.node}'}} ! {{'$gen_call', {{self(), {{my, [tag]}}}}, q}}, "
+                                  "receive {{my, [tag]}, X} -> X after 5000 -> none end")
+        equal(reply(p, box.next("call"), "fine").status, 202, "reply")
+        equal(waiting(), "fine", "reply")
+    end(p)
+
+
+def test_as_many_ties_as_there_may_be():
+    p = make()
+    answers = [gate.http.post(f"/v1/processes/{p['id']}/monitors", {"target": "/nodes"}, JSON) for _ in range(1001)]
+    equal([r.status for r in answers[:1000]], [201] * 1000, "a thousand")
+    problem(answers[1000], 503, "overloaded")
+    equal(gate.http.delete(answers[0].header("location")).status, 204, "one is taken back")
+    equal(gate.http.post(f"/v1/processes/{p['id']}/groups", {"target": "/groups/pg/g"}, JSON).status, 201, "there is room again")
+    end(p)
+    equal(stream("/events?" + "&".join("monitor=/nodes" for _ in range(60))).next("monitor").data["target"], "/nodes", "sixty on one stream")
 
 
 def test_reply_terms():
