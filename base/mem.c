@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,11 @@ void mem_free(void *p)
     /* Asked here, for sanitizers look at the stack even for nothing. */
     if (p)
         free(p);
+}
+
+void mem_trim(void)
+{
+    malloc_trim(0);
 }
 
 void mem_wipe(void *p, size_t len)

@@ -19,6 +19,10 @@ MUST_USE void *mem_realloc_array(void *p, size_t count, size_t size);
 MUST_USE char *mem_strndup(const void *p, size_t len);
 void mem_free(void *p);
 
+/* Gives memory that is free back to the system, which frees alone do not where others lie behind it. Costs
+ * milliseconds: for the quiet after a crowd. */
+void mem_trim(void);
+
 /* Overwrites memory so that the compiler cannot leave it out: for secrets. */
 void mem_wipe(void *p, size_t len);
 /* Equal? In a time that depends on len alone: for secrets. */

@@ -182,7 +182,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     wr_init(&g->scratch, g->config.max_body);
     node_on_atom(g->node, learn, &g->atoms);
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
-    e = g->inbox_timer ? http_server_start(l, &http, &g->http) : ERR_NOMEM;
+    g->trim_timer = loop_timer_new(l, inboxes_trim, g, 0);
+    e = g->inbox_timer && g->trim_timer ? http_server_start(l, &http, &g->http) : ERR_NOMEM;
     if (e != ERR_NONE) {
         gateway_stop(g);
         return e;
@@ -220,6 +221,7 @@ void gateway_stop(struct gateway *g)
     }
     inboxes_stop(g);
     loop_timer_free(g->inbox_timer);
+    loop_timer_free(g->trim_timer);
     node_on_atom(g->node, NULL, NULL);
     http_server_stop(g->http);
     CHECK(g->exchanges.count == 0 && g->parts.count == 0);

@@ -34,6 +34,18 @@ static void detach(struct inbox *in)
         tie_free(in->ties);
     inbox_forget_calls(in);
     in->g = NULL;
+    /* Each that leaves moves it on: it comes when they have left. */
+    if (g->most_inboxes > INBOX_CROWD && g->inboxes.count < g->most_inboxes / 2)
+        loop_timer_start(g->trim_timer, INBOX_TRIM_MS);
+}
+
+void inboxes_trim(void *ctx, uint64_t id)
+{
+    struct gateway *g = ctx;
+
+    (void)id;
+    g->most_inboxes = g->inboxes.count;
+    mem_trim();
 }
 
 static bool make_stream(struct inbox *in, struct slice key)
@@ -77,6 +89,8 @@ enum err inbox_new(struct gateway *g, const struct inbox_config *config, struct 
         inbox_drop(in);
         return ERR_OVERLOADED;
     }
+    if (g->inboxes.count > g->most_inboxes)
+        g->most_inboxes = g->inboxes.count;
     if (in->is_kept && g->kept_inboxes == 1)
         loop_timer_start(g->inbox_timer, INBOX_SWEEP_MS);
     *ret = in;

@@ -17,10 +17,12 @@
 
 enum {
     INBOX_EVENT_MAX = 960 << 10, /* bytes of data: a stream keeps 1 MiB, and loses what is larger */
-    INBOX_MAX_CALLS = 1000,   /* not yet answered, of one */
-    INBOX_SWEEP_MS = 1000,    /* how often its time to live is looked at */
-    INBOX_CALL_MS = 300000,   /* a call that is not monitored is forgotten then */
-    INBOX_NAME_MAX = 4 * 255, /* bytes of a registered name */
+    INBOX_MAX_CALLS = 1000,      /* not yet answered, of one */
+    INBOX_CROWD = 1000,          /* so many leave memory that is worth giving back */
+    INBOX_TRIM_MS = 20000,       /* when what they have ended with is over as well */
+    INBOX_SWEEP_MS = 1000,       /* how often its time to live is looked at */
+    INBOX_CALL_MS = 300000,      /* a call that is not monitored is forgotten then */
+    INBOX_NAME_MAX = 4 * 255,    /* bytes of a registered name */
 };
 
 enum tie_kind { TIE_MONITOR, TIE_LINK, TIE_MEMBERSHIP };
@@ -101,6 +103,8 @@ void inboxes_stop(struct gateway *g);
 void inbox_stream_gone(struct gateway *g, uint64_t stream, uint64_t id);
 /* It has been used: its time to live begins anew. */
 void inbox_touch(struct inbox *in);
+/* A crowd has left some time ago. */
+void inboxes_trim(void *ctx, uint64_t id);
 /* Looks after those that are kept. */
 void inboxes_sweep(void *ctx, uint64_t id);
 

@@ -27,6 +27,8 @@ struct gateway {
     struct idtab questions;     /* and what is being asked */
     struct idtab inboxes, ties; /* struct inbox, struct tie */
     size_t kept_inboxes;
+    uint32_t most_inboxes;          /* since memory was last given back */
+    struct loop_timer *trim_timer;  /* gives back what a crowd has left */
     struct loop_timer *inbox_timer; /* looks after those that are kept, while there are any */
     struct wr term, scratch;        /* used within one handler; kept for their memory */
     uint64_t seed;                  /* of hashes over what clients send */

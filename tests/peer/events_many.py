@@ -5,6 +5,7 @@ and then says how long the calls took.
 """
 
 import json
+import os
 import pathlib
 import select
 import socket
@@ -42,6 +43,11 @@ from peers import SLOWER, Gateway, Peer, check, equal, eventually
 gate = Gateway()
 node = Peer("27", "many@localhost", gate.epmd_port, gate.cookie).ready()
 node.eval("testpeer:serve(srv)")
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Crowd:
@@ -96,23 +102,29 @@ def test_ten_thousand():
     meanwhile = peers.spawn([sys.executable, __file__, "caller", gate.port, f"/v1/nodes/{node.node}/processes/srv/call"],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     time.sleep(0.5)  # it calls: what it measures is before, during and after
-    began = time.monotonic()
+    began, worked = time.monotonic(), processor_seconds(gate.proc.pid)
     node.eval("watched ! {leave, all_of_you}")
     crowd.wait(b"event: down", b"\n\n", 10)
-    took = time.monotonic() - began
+    took, worked = time.monotonic() - began, processor_seconds(gate.proc.pid) - worked
     times = sorted(json.loads(meanwhile.communicate(timeout=10)[0]))
     for got in crowd.got.values():
         equal(got.count(b"event: down"), 1, "downs")
         check(b'"reason":"all_of_you"' in got, "reason")
-    print(f"        {STREAMS} streams opened in {opened:.1f} s: {kib:.1f} KiB resident each; down to all of them in {took:.2f} s; "
+    print(f"        {STREAMS} streams opened in {opened:.1f} s: {kib:.1f} KiB resident each; down to all of them in {took:.2f} s "
+          f"({worked:.2f} s of processor time); "
           f"{len(times)} calls over the same link meanwhile: median {times[len(times) // 2] * 1000:.1f} ms, "
           f"slowest {times[-1] * 1000:.0f} ms", flush=True)
     check(kib <= MAX_KIB or SLOWER > 1, f"{kib:.1f} KiB a stream")
-    check(took <= MAX_SECONDS * SLOWER, f"{took:.2f} s until all had it")
-    check(times[-1] < 1.0 * SLOWER, f"a call took {times[-1]:.2f} s")
+    # The reader of ten thousand is one process as well, and there may be others: what they take is not the gateway's.
+    crowded = SLOWER * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    check(took <= MAX_SECONDS * crowded, f"{took:.2f} s until all had it")
+    check(times[-1] < 1.0 * crowded, f"a call took {times[-1]:.2f} s")
     crowd.close()
     eventually(lambda: gate.self()["processes"] < 10, "their processes are gone", 20)
     eventually(lambda: gate.fds() <= fds + 5, "their connections are gone", 20)
+    most = gate.rss()
+    eventually(lambda: gate.rss() < before + (most - before) / 4, "their memory is given back", 60)
+    print(f"        resident before {before}, then {most}, and when all is over {gate.rss()} KiB", flush=True)
 
 
 def test_the_limit_of_processes():
