@@ -185,6 +185,88 @@ def carry_out(document, method, path, operation, parameters, media, body):
         equal(schema.faults(document, shape, response.json), [], f"{what}: {response}")
 
 
+# ---- What is not described is refused, in words that name it
+
+
+def url_of(path, operation, parameters, more=()):
+    """The operation's URL with the examples of its path, the parameters that it requires, and more."""
+    values = PREPARED.get(operation["operationId"], dict)()
+    for p in parameters:
+        if p["in"] == "path" and p["name"] not in values:
+            values[p["name"]] = p["example"]
+    for name, value in values.items():
+        path = path.replace("{" + name + "}", urllib.parse.quote(str(value), safe="@:"))
+    given = [(p["name"], e) for p in parameters if p["in"] == "query" and p.get("required") for e in p["example"]] + list(more)
+    return path + ("?" + urllib.parse.urlencode(given) if given else "")
+
+
+def test_methods_are_those_that_are_described():
+    document = GATE.http.get("/openapi.json").json
+    for path, item in document["paths"].items():
+        of_path = [o for o in operations(document) if o[1] == path]
+        methods = {m for m, *_ in of_path}
+        _, _, operation, parameters = of_path[0]
+        url = url_of(path, operation, parameters).partition("?")[0]
+        allowed = methods | ({"HEAD"} if "GET" in methods else set()) | {"OPTIONS"}
+        answer = GATE.http.request("OPTIONS", url)
+        equal((answer.status, set(answer.header("allow").replace(" ", "").split(","))), (204, allowed), f"OPTIONS {url}")
+        # /v1/nodes/monitor is also a /v1/nodes/{node}, as far as its methods are concerned.
+        others = {m for m, other, *_ in operations(document) if other != path and matches(other, url)}
+        for method in {"GET", "PUT", "POST", "DELETE", "PATCH"} - allowed - others:
+            answer = GATE.http.request(method, url, "" if method != "GET" else None)
+            peers.problem(answer, 405, "method-not-allowed", sent=False)
+            equal(set(answer.header("allow").replace(" ", "").split(",")), allowed, f"Allow of {method} {url}")
+
+
+def matches(pattern, url):
+    """Is the URL's path one of that pattern?"""
+    wanted, got = pattern.split("/"), url.split("/")
+    return len(wanted) == len(got) and all(w == g or w.startswith("{") for w, g in zip(wanted, got))
+
+
+def wrong_values(p):
+    """Values of the wrong kind, or out of range, for a parameter of the query."""
+    kind = p["schema"].get("type")
+    if "enum" in p["schema"]:
+        return ["bogus", ""]
+    if kind == "integer":
+        # A timeout that is too long is cut to what is allowed; what has no bound in the document has none to pass.
+        return ["x", "-1", "1.5", ""] + [str(p["schema"][k] + d) for k, d in (("minimum", -1), ("maximum", 1)) if k in p["schema"]]
+    return []
+
+
+def test_parameters_that_are_wrong_are_named():
+    document = GATE.http.get("/openapi.json").json
+    tried = 0
+    for method, path, operation, parameters in operations(document):
+        media, body = request_bodies(document, operation)[0]
+        headers = {"Content-Type": media} if media else {}
+        queries = [p for p in parameters if p["in"] == "query"]
+        cases = [(p["name"], [(p["name"], v)]) for p in queries for v in wrong_values(p)]
+        cases += [(p["name"], [(p["name"], str(p["schema"].get("default", "1"))), (p["name"], "1")]) for p in queries
+                  if p["schema"].get("type") != "array"]
+        cases.append(("no_such_parameter", [("no_such_parameter", "1")]))
+        for name, more in cases:
+            url = url_of(path, operation, parameters, more)
+            answer = GATE.http.request(method, url, body, headers)
+            equal((answer.status, answer.json.get("code"), answer.json.get("parameter")), (400, "bad-parameter", name), f"{method} {url}")
+            tried += 1
+        if method in ("GET", "DELETE"):
+            url = url_of(path, operation, parameters)
+            answer = GATE.http.request(method, url, "{}", {"Content-Type": "application/json"})
+            equal(answer.status, 400, f"{method} {url} with a body: {answer}")
+    print(f"{tried} wrong parameters")
+
+
+def test_HEAD_is_as_GET():
+    document = GATE.http.get("/openapi.json").json
+    for method, path, operation, parameters in operations(document):
+        if method == "GET":
+            url = url_of(path, operation, parameters)
+            answer = GATE.http.request("HEAD", url, fresh=True)
+            equal((answer.status, answer.body), (200, b""), f"HEAD {url}")
+
+
 # ---- What an operation needs beside the examples of its parameters: a live pid, a process to end, a call to answer
 
 
