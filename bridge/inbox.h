@@ -50,6 +50,7 @@ struct inbox_call {
     uint64_t id;                    /* in the inbox's table */
     struct node_from *from;         /* owned */
     bool is_monitored;              /* its caller says when it waits no more */
+    uint32_t mark;                  /* is_monitored: of that reference, to tell most others by */
     uint64_t came_ms;
 };
 

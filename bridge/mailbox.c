@@ -43,6 +43,15 @@ void inbox_expire_calls(struct inbox *in, uint64_t now_ms)
     }
 }
 
+static uint32_t mark_of(const struct etf_ref *ref)
+{
+    uint32_t mark = ref->count;
+
+    for (uint32_t i = 0; i < ref->count; i++)
+        mark = mark * 31 + ref->words[i];
+    return mark;
+}
+
 static struct inbox_call *keep_call(struct inbox *in, const struct node_from *from)
 {
     struct inbox_call *c = mem_zalloc(sizeof *c);
@@ -59,6 +68,8 @@ static struct inbox_call *keep_call(struct inbox *in, const struct node_from *fr
     }
     c->came_ms = loop_now_ms(in->g->loop);
     c->is_monitored = node_from_ref(from, &ref) && node_is_monitored(in->self, &from->pid, &ref);
+    if (c->is_monitored)
+        c->mark = mark_of(&ref);
     c->prev = in->last_call;
     *(c->prev ? &c->prev->next : &in->first_call) = c;
     in->last_call = c;
@@ -104,12 +115,13 @@ static void handle_unmonitored(struct node_self self, void *state, const struct 
                                const struct etf_ref *monitor)
 {
     struct inbox *in = state;
+    uint32_t mark = mark_of(monitor);
     struct etf_ref ref;
 
     (void)self;
     for (struct inbox_call *c = in->first_call; c; c = c->next) {
-        if (!c->is_monitored || !etf_pid_eq(&c->from->pid, by) || !node_from_ref(c->from, &ref) ||
-            !etf_ref_eq(&ref, monitor))
+        if (!c->is_monitored || c->mark != mark || !etf_pid_eq(&c->from->pid, by) ||
+            !node_from_ref(c->from, &ref) || !etf_ref_eq(&ref, monitor))
             continue;
         inbox_forget_call(in, c);
         return;
