@@ -1,6 +1,7 @@
 /*
  * The pull reader of JSON, and the writer of strings and numbers: what is read, written again from its
- * events, is the same value to jansson; and both accept the same texts.
+ * events, is the same value to jansson; and both accept the same texts. json_pass finds the end of each
+ * value.
  *
  * The first byte chooses how deep, and whether members are passed over as a whole.
  */
@@ -80,6 +81,30 @@ static void compare(struct slice text, struct slice copied, enum json_event e, c
     }
 }
 
+/* The text as a member's value, whose end is found by its brackets alone: where it is a value, that is it. */
+static void check_pass(struct slice text, bool is_value)
+{
+    struct slice found = {0};
+    struct json_rd r;
+    struct wr w;
+
+    wr_init(&w, SIZE_MAX);
+    wr_str(&w, "{\"k\":");
+    wr_slice(&w, text);
+    wr_u8(&w, '}');
+    CHECK(wr_ok(&w));
+    json_rd_init(&r, wr_written(&w), 0);
+    CHECK(json_next(&r) == JSON_OBJECT && json_next(&r) == JSON_KEY);
+    if (json_pass(&r, &found)) {
+        CHECK(found.ptr >= w.buf && found.ptr + found.len <= w.buf + w.len && found.len > 0);
+        CHECK(!is_value || (json_next(&r) == JSON_OBJECT_END && json_next(&r) == JSON_DONE));
+    } else {
+        CHECK(!is_value && r.fault.err != ERR_NONE && r.fault.offset <= w.len);
+    }
+    json_rd_fini(&r);
+    wr_fini(&w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t choice = size ? data[0] : 0;
@@ -92,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_rd_init(&r, text, choice & 2 ? 3 : 0);
     e = copy(&r, choice & 1, &w);
     compare(text, wr_written(&w), e, &r.fault);
+    check_pass(text, e == JSON_DONE);
     json_rd_fini(&r);
     wr_fini(&w);
     return 0;
