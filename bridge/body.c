@@ -155,6 +155,20 @@ static enum err read_json(struct gateway *g, struct slice body, const struct tra
     return transcode_json_to_etf(body, o, &g->term, ret_uses, f);
 }
 
+/* What is most often meant by what is not JSON: Erlang syntax, whose Content-Type was forgotten. */
+static const char *hint_of_json(struct slice body, const struct transcode_fault *f)
+{
+    size_t at = f->fault.offset;
+
+    if (f->fault.err != ERR_MALFORMED || at >= body.len)
+        return NULL;
+    if (body.ptr[at] == '\'')
+        return "JSON's strings are in double quotes";
+    if ((body.ptr[at] >= 'a' && body.ptr[at] <= 'z') || body.ptr[at] == '<' || body.ptr[at] == '#')
+        return "Erlang syntax goes with Content-Type: text/x-erlang";
+    return NULL;
+}
+
 bool body_read(struct gateway *g, struct http_request *req, const struct transcode_options *options,
                uint32_t *ret_uses)
 {
@@ -184,7 +198,9 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
     if (e == ERR_NONE)
         return true;
     f.fault.err = e;
-    errors_answer_fault(g, http_request_id(req), &f);
+    errors_answer_fault(g, http_request_id(req), &f,
+                        media != HTTP_MEDIA_ETF && media != HTTP_MEDIA_ERLANG ? hint_of_json(body, &f)
+                                                                              : NULL);
     return false;
 }
 

@@ -97,7 +97,7 @@ static bool malformed(struct reading *r)
     struct transcode_fault f = {.fault = r->json.fault};
 
     transcode_fault_place(&f, r->body);
-    errors_answer_fault(r->g, r->x->http_id, &f);
+    errors_answer_fault(r->g, r->x->http_id, &f, NULL);
     return false;
 }
 
@@ -116,7 +116,7 @@ static bool faulty(struct reading *r, struct slice text, struct transcode_fault 
     memcpy(f->pointer + n, inner, len + 1);
     f->fault.offset += (size_t)(text.ptr - r->body.ptr);
     transcode_fault_place(f, r->body);
-    errors_answer_fault(r->g, r->x->http_id, f);
+    errors_answer_fault(r->g, r->x->http_id, f, NULL);
     return false;
 }
 

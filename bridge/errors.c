@@ -49,7 +49,7 @@ static const struct meaning meanings[ERR_COUNT_] = {
                       "the link to node '%s' was lost; the callee may have had the request", NULL},
     [ERR_NOPROC] = {"noproc", true,
                     "node '%s' has no process of that name, or it has ended; the request had no effect",
-                    "registered() there lists the names"},
+                    "GET /v1/nodes/{node}/processes lists its names"},
     [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied",
                          "reason says how; function_clause, most often: it does not know such a request"},
     [ERR_NOT_FOUND] = {"not-found", false, "there is no such thing", NULL},
@@ -111,7 +111,8 @@ static const struct meaning function_failed = {"callee-exit", false, "the functi
 
 static const struct meaning function_unknown = {"undef", false,
                                                 "node '%s' has no function of that name and arity",
-                                                "is its module in the code path there?"};
+                                                "is its module in the code path there, and are its "
+                                                "arguments as many?"};
 
 /* What came with the failure, as JSON. */
 static void write_term(struct wr *w, const struct exchange *x, struct slice term,
@@ -209,7 +210,8 @@ void errors_answer_undefined(struct gateway *g, const struct exchange *x, const 
     answer_failure(g, x, &function_unknown, r);
 }
 
-void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f)
+void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f,
+                         const char *hint)
 {
     struct meaning m = *meaning_of(f->fault.err);
     struct http_problem p = {
@@ -224,7 +226,10 @@ void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct trans
     if (f->fault.text && *f->fault.text && f->fault.err != ERR_ATOM_BUDGET)
         m.detail = f->fault.text;
     if (f->fault.err == ERR_MORE && f->fault.offset == 0)
-        m.hint = "the body is empty, and is to be the request term";
+        m.hint = "the body is empty, and is to be the request term; of a function the list of its arguments, "
+                 "[] for none";
+    else if (hint)
+        m.hint = hint;
     answer(g, http_id, &m, &p, (struct slice){0}, NULL);
 }
 

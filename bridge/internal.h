@@ -124,7 +124,9 @@ void errors_answer_undefined(struct gateway *g, const struct exchange *x, const 
 /* The same as a term: a map of code, detail, sent, retryable, and class, reason, stacktrace where there are.
  */
 void errors_write(struct wr *w, const struct node_result *r, struct slice node);
-void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f);
+/* A body that is no term. hint: what may be meant; NULL if nobody knows. */
+void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f,
+                         const char *hint);
 void errors_answer_parameter(struct gateway *g, uint64_t http_id, const char *parameter, const char *detail);
 
 /* ---- bridge/answers.c: what comes of it, for the client ---- */

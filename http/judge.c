@@ -173,9 +173,8 @@ static bool judge_route(struct http_request *r)
         return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     if (r->target.is_asterisk ||
         !http_router_find(r->server->router, method, r->target.segments, r->target.segment_count, &r->match))
-        return refuse(
-            r, "not-found", NULL,
-            "There is no such path. openapi/openapi.yaml in erlgate's sources lists those there are.");
+        return refuse(r, "not-found", NULL,
+                      "There is no such path. GET /openapi.json lists those there are.");
     r->route = r->match.route;
     if (r->route)
         return true;

@@ -43,7 +43,9 @@ static const struct {
     const char *theirs, *ours;
 } advice[] = {
     {"; ?timeout=", "; --timeout gives it longer"},
-    {"; registered() there", "; `erlgate names NODE` lists the names"},
+    {"; GET /v1/nodes/{node}/processes", "; `erlgate names NODE` lists the names"},
+    {"; class, reason and stacktrace", ""},
+    {"; Erlang syntax goes with", "; Erlang syntax goes without --json and --typed, or with --in erl"},
     {": PUT /v1/nodes/{node}", "; `erlgate ping NODE` connects one"},
 };
 

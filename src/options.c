@@ -112,6 +112,8 @@ static const char *closest_flag(const char *word)
 {
     const char *flags[OPT_COUNT + 1];
 
+    if (strcmp(word, "port") == 0) /* as other servers call it; by its letters it would be --host */
+        return "listen";
     for (size_t i = 0; i < OPT_COUNT; i++)
         flags[i] = table[i].flag;
     flags[OPT_COUNT] = "hidden";

@@ -55,6 +55,7 @@ class Help(unittest.TestCase):
         status, _, err = run("serve", "--lisen", "127.0.0.1:0")
         self.assertEqual(status, 2)
         self.assertIn("did you mean 'listen'", err)
+        self.assertIn("did you mean 'listen'", run("serve", "--port", "4370")[2])
 
 
 class Refusals(unittest.TestCase):

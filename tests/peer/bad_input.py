@@ -68,6 +68,14 @@ def test_the_link_before():
 # ---- Bodies
 
 
+def test_what_is_meant_by_what_is_no_json():
+    for body, says in ((b"{echo, 1}", "Content-Type: text/x-erlang"), (b"stop", "Content-Type: text/x-erlang"),
+                       (b'<<"x">>', "Content-Type: text/x-erlang"), (b"{'a': 1}", "double quotes")):
+        check(says in refused(body, JSON, 400, "bad-term")["detail"], body, "gets no hint")
+    for body, type in ((b"[1, 2", JSON), (b"[1, Two]", JSON), (b"{echo, ", ERL)):
+        check("text/x-erlang" not in refused(body, type, 400, "bad-term")["detail"], body, "is given a wrong one")
+
+
 JSON_CASES = [
     b"", b"   ", (b"{", {"line": 1}), b"[1, 2", (b'{"a": 1,}', {"line": 1}), (b'\n\n  {"a": nul}', {"line": 3, "pointer": "/a"}), b"01", b"1.", b".5",
     b"+1", b"1e", b"1e999", b"-1e999", b"NaN", b"Infinity", b"'a'", b"{a: 1}", b"[1 2]", (b"1 2", {"line": 1, "column": 3, "offset": 2}), b"[]]",

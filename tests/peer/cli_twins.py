@@ -192,6 +192,7 @@ def test_a_script_can_tell_what_went_wrong(release):
     fails(USAGE, "bad-term: TERM:1:6: ", "call", node, "srv", "{echo")
     fails(USAGE, "bad-term: TERM:2:2: ", "call", node, "srv", "{echo,\n }")
     fails(USAGE, "bad-term", "call", node, "srv", "")
+    fails(USAGE, "--in erl", "call", node, "srv", "{echo, 1}", "--json")
     fails(USAGE, "bad-term: TERM:1:", "call", node, "srv", '{"$atom": 1}', "--json")
 
 
