@@ -1,6 +1,6 @@
 """Every request/response endpoint against every release: who is asked, in each way of naming it, and what each verb does.
 
-The table at the end has a row for each endpoint. A new endpoint is one more @each("METHOD /path") function. The releases
+All of it is asked by curl. The table at the end has a row for each endpoint. A new endpoint is one more @each("METHOD /path") function. The releases
 are hidden from each other: 23 and 27 or 29 would not have each other.
 """
 
@@ -12,10 +12,10 @@ import socket
 
 import matrix
 from matrix import each
-from peers import ERL, ETF, JSON, RELEASES, TYPED, Failed, Gateway, Peer, check, descendants, equal, eventually, problem, segment
+from peers import ERL, ETF, JSON, RELEASES, TYPED, Curl, Failed, Gateway, Peer, check, descendants, equal, eventually, problem, segment
 
 GATE = Gateway(args=["--max-reply", str(1 << 20)])
-HTTP = GATE.http
+HTTP = GATE.http = Curl(GATE.port)
 AT_FIRST = GATE.self()
 PEERS = {r: Peer(r, f"a{r}@localhost", GATE.epmd_port, GATE.cookie, kernel={"start_pg": "true"}) for r in RELEASES}
 for _peer in PEERS.values():

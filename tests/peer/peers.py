@@ -439,6 +439,35 @@ class Http:
         return self.request("DELETE", path)
 
 
+class Curl(Http):
+    """The same by curl, a process for each request: what a person at a shell sends, and how that reads the answers."""
+
+    def request(self, method, path, body=None, headers=(), seconds=20, fresh=False, host_header=None):
+        if body is not None and not isinstance(body, bytes):
+            body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        headers = dict(headers)
+        argv = ["curl", "--silent", "--show-error", "--include", "--path-as-is", "--globoff", "--max-time", str(seconds * SLOWER)]
+        argv += ["--head"] if method == "HEAD" else ["--request", method]
+        argv += [] if body is None else ["--data-binary", "@-"]
+        # curl would send a type and an encoding of its own.
+        for name in ("Content-Type", "Accept"):
+            if name not in headers:
+                argv += ["--header", f"{name}:"]
+        for name, value in headers.items():
+            argv += ["--header", f"{name}: {value}"]
+        argv += ["--header", f"Host: {host_header}"] if host_header else []
+        done = subprocess.run(argv + [f"http://{self.host}:{self.port}{path}"], input=body or b"", capture_output=True, check=False)
+        equal(done.returncode, 0, f"curl {method} {path}: {done.stderr.decode(errors='replace')}")
+        rest = done.stdout
+        while True:
+            head, _, rest = rest.partition(b"\r\n\r\n")
+            lines = head.decode("latin-1").split("\r\n")
+            status = int(lines[0].split()[1])
+            if status >= 200:  # 100 Continue comes before the answer
+                break
+        return Response(status, {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}, rest)
+
+
 def _dashed(headers):
     return {k.replace("_", "-"): v for k, v in headers.items()}
 
