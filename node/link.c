@@ -177,12 +177,22 @@ static uint8_t *stream_room(void *ctx, size_t *ret_len)
     return dist_conn_room(l->conn, ret_len);
 }
 
+/* What a peer is answered (that a name is not there, that a link is gone) is not refused when the queue is
+ * full: instead, a peer that asks without reading is not read either, until it reads, or is given up as
+ * silent. Twice the queue, for two nodes that have much to tell each other must not wait for each other. */
+static void bound_answers(struct link *l)
+{
+    if (l->stream && l->state == LINK_UP)
+        loop_stream_pause(l->stream, dist_conn_queued(l->conn) / 2 > l->node->max_queue);
+}
+
 static void stream_received(void *ctx, size_t n)
 {
     struct link *l = ctx;
 
     dist_conn_received(l->conn, n, loop_now_ms(l->node->loop));
     pump(l);
+    bound_answers(l);
 }
 
 static void stream_writable(void *ctx)
@@ -544,7 +554,7 @@ bool link_is_full(const struct link *l)
     return l->conn && dist_conn_queued(l->conn) > l->node->max_queue;
 }
 
-void link_flush(struct link *l)
+static void write_out(struct link *l)
 {
     struct slice out;
     size_t taken;
@@ -556,6 +566,12 @@ void link_flush(struct link *l)
         if (taken < out.len)
             return; /* `writable` goes on */
     }
+}
+
+void link_flush(struct link *l)
+{
+    write_out(l);
+    bound_answers(l);
 }
 
 static void free_dead(struct node *n)

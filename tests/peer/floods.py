@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""A peer that has the cookie, and means harm or has lost its way: it asks without reading, keeps others busy with terms that
+no node of OTP would send. What it costs us is bounded, and the others go on. The other end is played (played.py)."""
+
+import json
+import socket
+import struct
+import threading
+import time
+
+import peers
+import played
+from eventstream import EventStream
+from peers import ERL, ETF, JSON, SLOWER, Gateway, check, equal, eventually, fresh_cookie, problem
+from played import Atom, Pid, PlayedEpmd, Raw, dial, passed
+
+COOKIE = fresh_cookie()
+EPMD = PlayedEpmd()
+GATE = Gateway("erlgate@localhost", COOKIE, epmd=f"127.0.0.1:{EPMD.port}", epmd_port=EPMD.port)
+
+MAX_QUEUE = 64 << 20  # node.h: for one link
+MIB = 1 << 20
+
+
+def link_to(name):
+    return dial(EPMD.nodes["erlgate"][0], name, COOKIE, played.PLAIN)
+
+
+def framed(body):
+    return struct.pack(">I", len(body)) + body
+
+
+def make(**wish):
+    response = GATE.http.post("/v1/processes", json.dumps(wish))
+    equal(response.status, 201, f"POST /v1/processes: {response}")
+    return response.json
+
+
+def pid_of(process):
+    node, *numbers = process["pid"].rsplit(":", 3)
+    return Pid((node, *map(int, numbers)))
+
+
+def look(process):
+    return GATE.http.get("/v1/processes/" + process["id"]).json
+
+
+def test_who_asks_without_reading_is_not_read():
+    """Each monitor of a name that is not there has an answer of the same length."""
+    with link_to("greedy@localhost") as link:
+        many = framed(passed((19, link.pid(), Atom("x" * 255), link.ref()))) * 4096
+        at_first, sent = GATE.rss(), 0
+        link.sock.settimeout(3 * SLOWER)
+        while sent < 6 * MAX_QUEUE:
+            try:
+                sent += link.sock.send(many[sent % len(many):])
+            except socket.timeout:
+                break
+        check(sent < 6 * MAX_QUEUE, f"{sent / MIB:.0f} MiB of questions were taken, of which no answer was read")
+        check(GATE.rss() - at_first < 4 * MAX_QUEUE // 1024, f"from {at_first} to {GATE.rss()} kB for {sent / MIB:.0f} MiB")
+        with link_to("modest@localhost") as other:
+            check(other.is_alive(), "others are read")
+        # It reads after all, and goes on where it was.
+        size = len(many) // 4096
+        rest = many[sent % size:size] if sent % size else b""
+        link.sock.settimeout(10 * SLOWER)
+        threading.Thread(target=link.sock.sendall, args=(rest,), daemon=True).start()
+        wanted, answers = (sent + len(rest)) // size, 0
+        while answers < wanted:
+            try:
+                answers += link.receive()[0][0] == 28  # PAYLOAD_MONITOR_P_EXIT
+            except socket.timeout:
+                raise peers.Failed(f"no more than {answers} of {wanted} answers") from None
+        check(link.is_alive(), "the link goes on")
+
+
+def test_tags_of_any_size():
+    """A call is kept until it is answered over HTTP, and with it the caller's tag, which may be any term."""
+    process = make(name="patient", ttl=600000)
+    with link_to("tagger@localhost") as link:
+        long = (Atom("long"), b"t" * MIB)
+        call = passed((2, Atom(""), pid_of(process)), (Atom("$gen_call"), (link.pid(), long), Atom("hello")))
+        link.frame(call)
+        equal(link.reply(long), (Atom("error"), Atom("overloaded")), "the answer to a call with a long tag")
+        equal(look(process)["calls"], 0, "calls that are kept")
+        short = (Atom("short"), b"t" * 1000)
+        link.control((2, Atom(""), pid_of(process)), (Atom("$gen_call"), (link.pid(), short), Atom("hello")))
+        events = EventStream(GATE.port, f"/v1/processes/{process['id']}/events")
+        call = events.next("call").data["call"]
+        equal(GATE.http.post(f"/v1/processes/{process['id']}/replies/{call}", "7").status, 202, "status")
+        equal(link.reply(short), 7, "the answer")
+        events.close()
+
+
+def in_group(link, scope, group, members):
+    """Plays the scope at that node, which has these members, until the link is closed."""
+
+    def serve():
+        try:
+            while True:
+                _, message = link.receive()
+                if isinstance(message, tuple) and message[0] == "discover":
+                    link.send(scope, (Atom("discover"), link.pid(3)))
+                    link.send(scope, (Atom("$gen_cast"), (Atom("sync"), link.pid(3), [(Atom(group), members)])))
+        except (OSError, EOFError):
+            pass
+
+    link.sock.settimeout(None)
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def test_members_at_a_node_in_latin_1():
+    """No node of OTP spells itself so; C nodes may. It is told from others by the same characters, and is UTF-8 to clients."""
+    with link_to("old@localhost") as link:
+        in_group(link, "latin", "g", [Raw(b"X" + b"d\0\3\xe9@x" + struct.pack(">III", 9, 0, 1))])
+        path = "/v1/groups/latin/g/call?timeout=2000"
+        problem(GATE.http.post(path, "1"), 503, "no-connection", sent=False)
+        for accept in (JSON, ERL, ETF):
+            answer = GATE.http.post(path + "&to=all", "1", accept=accept)
+            equal(answer.status, 200, f"status of {answer}")
+            check("é@x".encode() in answer.body, "the node in UTF-8 in", answer)
+            check(b"no-connection" in answer.body, "its error in", answer)
+            check(b"internal" not in answer.body, "its error in", answer)
+
+
+def test_a_link_is_one_however_often_it_is_set():
+    process = make(trap_exit=True, ttl=600000)
+    with link_to("linked@localhost") as link:
+        target = json.dumps({"target": f"/pids/linked@localhost:5:0:{played.CREATION}"})
+        ways = {GATE.http.post(f"/v1/processes/{process['id']}/links", target).header("location") for _ in range(3)}
+        equal(len(ways), 1, f"links, {ways},")
+        while (control := link.receive()[0])[0] != 1:
+            pass  # pg looks for itself
+        equal(control[2], link.pid(5), "who is linked")
+        link.control((3, link.pid(5), pid_of(process), Atom("over")))
+        eventually(lambda: look(process)["links"] == [], "no link is left once it is broken")
+
+
+def at_end():
+    GATE.stop()
+    EPMD.close()
+
+
+if __name__ == "__main__":
+    peers.main(globals())
