@@ -22,6 +22,7 @@ enum {
     INBOX_TRIM_MS = 20000,       /* when what they have ended with is over as well */
     INBOX_SWEEP_MS = 1000,       /* how often its time to live is looked at */
     INBOX_CALL_MS = 300000,      /* a call that is not monitored is forgotten then */
+    INBOX_TAG_MAX = 4096,        /* bytes of a call's tag: it is kept; those of OTP have less than 400 */
     INBOX_NAME_MAX = 4 * 255,    /* bytes of a registered name */
 };
 

@@ -52,6 +52,17 @@ static uint32_t mark_of(const struct etf_ref *ref)
     return mark;
 }
 
+/* A tag may be any term, and is kept until the call is answered: that must not be a way to fill our memory.
+ */
+static bool has_short_tag(const struct node_from *from)
+{
+    struct etf_rd tag = from->tag;
+    struct slice whole;
+
+    return etf_skip(&tag, &whole) && whole.len <= INBOX_TAG_MAX;
+}
+
+/* NULL: it is not kept. */
 static struct inbox_call *keep_call(struct inbox *in, const struct node_from *from)
 {
     struct inbox_call *c = mem_zalloc(sizeof *c);
@@ -60,7 +71,7 @@ static struct inbox_call *keep_call(struct inbox *in, const struct node_from *fr
     if (!c)
         return NULL;
     c->from = node_from_keep(from);
-    c->id = c->from ? idtab_add(&in->calls_by_id, c) : 0;
+    c->id = c->from && has_short_tag(c->from) ? idtab_add(&in->calls_by_id, c) : 0;
     if (!c->id) {
         node_from_free(c->from);
         mem_free(c);
