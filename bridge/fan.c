@@ -1,6 +1,7 @@
 #include "bridge/fan.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "etf/write.h"
 #include "node/rpc.h"
 
@@ -202,6 +203,22 @@ static void start(struct gateway *g, struct exchange *x, struct part *p)
 
 /* ---- all ---- */
 
+/* Its name in UTF-8, as all that is addressed. NULL: no memory. */
+static char *own_node(struct etf_atom node)
+{
+    char *text = NULL;
+    struct wr w;
+
+    if (!node.is_latin1)
+        return mem_strndup(node.text.ptr, node.text.len);
+    wr_init(&w, ETF_ATOM_MAX_BYTES);
+    utf8_write_latin1(&w, node.text);
+    if (wr_ok(&w))
+        text = mem_strndup(w.buf, w.len);
+    wr_fini(&w);
+    return text;
+}
+
 static struct fan *fan_new(const struct exchange *x, const struct etf_pid *pids, size_t count)
 {
     struct fan *f = mem_zalloc(sizeof *f + count * sizeof f->parts[0]); /* count is bounded: no overflow */
@@ -214,8 +231,8 @@ static struct fan *fan_new(const struct exchange *x, const struct etf_pid *pids,
 
         p->exchange = x->id;
         p->pid = pids[i];
-        p->node = mem_strndup(pids[i].node.text.ptr, pids[i].node.text.len);
-        p->pid.node = (struct etf_atom){.text = slice_of_str(p->node)};
+        p->node = own_node(pids[i].node);
+        p->pid.node = (struct etf_atom){.text = slice_of_str(p->node ? p->node : "")};
     }
     return f;
 }

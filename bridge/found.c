@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "bridge/fan.h"
 #include "bridge/internal.h"
 #include "node/global.h"
@@ -49,7 +50,10 @@ static bool become(struct exchange *x, const struct etf_pid *pid)
 
     target_fini(t);
     target_init(t, TARGET_PID);
-    wr_slice(&t->memory[TARGET_MEMORY_NODE], pid->node.text);
+    if (pid->node.is_latin1)
+        utf8_write_latin1(&t->memory[TARGET_MEMORY_NODE], pid->node.text);
+    else
+        wr_slice(&t->memory[TARGET_MEMORY_NODE], pid->node.text);
     t->node = wr_written(&t->memory[TARGET_MEMORY_NODE]);
     t->pid = *pid;
     t->pid.node = (struct etf_atom){.text = t->node};

@@ -40,7 +40,8 @@ bool global_ext_next(struct etf_rd *r, struct global_entry *ret)
     if (!etf_read_tuple_is(r, 3))
         return false;
     ret->name = *r;
-    return etf_skip(r, NULL) && etf_read_pid(r, &ret->pid) && etf_read_atom(r, &ret->by_node);
+    return etf_skip(r, NULL) && etf_read_pid(r, &ret->pid) && etf_read_atom(r, &ret->by_node) &&
+           !ret->by_node.is_latin1;
 }
 
 /* OTP spells atoms in UTF-8; a name in Latin-1 is that of no node that could be met. */

@@ -312,7 +312,7 @@ static bool register_request(struct global *g, const struct node_from *from, str
     if (!etf_skip(&r, NULL) || !etf_read_pid(&r, &entry.pid))
         return false;
     entry.method = r;
-    if (!etf_skip(&r, NULL) || (is_ext && !etf_read_atom(&r, &by_node)))
+    if (!etf_skip(&r, NULL) || (is_ext && (!etf_read_atom(&r, &by_node) || by_node.is_latin1)))
         return false;
     global_enter(g, &entry, by_node.text, &from->pid, (struct slice){0});
     gen_reply_atom(actor_get(g->self), from, "yes");
