@@ -427,12 +427,27 @@ static enum err set_up(struct tie *t)
     }
 }
 
+/* A process is linked to another once, however often it is said. */
+static struct tie *find_link(const struct inbox *in, const struct target *target)
+{
+    for (struct tie *t = in->ties; t; t = t->next)
+        if (t->kind == TIE_LINK && etf_pid_eq(&t->target->pid, &target->pid))
+            return t;
+    return NULL;
+}
+
 enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, struct slice path,
                  struct tie **ret)
 {
     struct tie *t = NULL;
     enum err e = ERR_OVERLOADED;
 
+    if (kind == TIE_LINK && target->kind == TARGET_PID && (t = find_link(in, target))) {
+        e = node_link(in->self, &target->pid); /* the other end may have taken it back meanwhile */
+        target_fini(target);
+        *ret = t;
+        return e;
+    }
     if (in->tie_count < in->g->config.max_ties) {
         t = tie_make(in, kind, target, path);
         e = ERR_NOMEM;
