@@ -6,6 +6,9 @@ erlgate_peer_test(frames LEAK)
 erlgate_peer_test(ipv6)
 erlgate_peer_test(netsplit)
 erlgate_peer_test(idle TIMEOUT 300)
+if(NOT ERLGATE_SANITIZE)
+    set_tests_properties(peer/idle PROPERTIES COST 1000) # two minutes of silence: beside the others, so first
+endif()
 
 # A node of Erlang's own C library, where its package has put it.
 find_path(EI_INCLUDE ei.h HINTS /usr/lib/erlang/usr/include PATH_SUFFIXES erl_interface)
