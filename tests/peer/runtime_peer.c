@@ -213,12 +213,30 @@ static void on_ended(struct node_self self, void *state, struct etf_rd reason)
         start_server();
 }
 
+/* One answer to a multi_call is told as it comes. */
+static void on_answer(void *state, uint32_t index, const struct node_result *result)
+{
+    struct wr w;
+
+    begin(&w, state, 5, "result");
+    etf_write_uint64(&w, index);
+    etf_write_atom_str(&w, err_name(result->err));
+    if (result->err == ERR_NONE)
+        put(&w, etf_rd_of(result->term, result->atoms));
+    else
+        etf_write_atom_str(&w, "none");
+    tell(state, &w);
+}
+
 /* What a request came to: {Error, Exception, Term, Stack}, with none for what there is not. */
 static void on_result(struct node_self self, void *state, uint32_t tag, const struct node_result *result)
 {
     struct wr w;
 
-    (void)state;
+    if (tag >= MULTI_CALL) {
+        on_answer(state, tag - MULTI_CALL, result);
+        return;
+    }
     wr_init(&w, SIZE_MAX);
     etf_write_tuple(&w, 4);
     etf_write_atom_str(&w, err_name(result->err));
@@ -231,18 +249,6 @@ static void on_result(struct node_self self, void *state, uint32_t tag, const st
         put(&w, etf_rd_of(result->stacktrace, result->atoms));
     else
         etf_write_atom_str(&w, "none");
-    if (tag >= MULTI_CALL) {
-        wr_reset(&w);
-        begin(&w, state, 5, "result");
-        etf_write_uint64(&w, tag - MULTI_CALL);
-        etf_write_atom_str(&w, err_name(result->err));
-        if (result->err == ERR_NONE)
-            put(&w, etf_rd_of(result->term, result->atoms));
-        else
-            etf_write_atom_str(&w, "none");
-        tell(state, &w);
-        return;
-    }
     CHECK(tag < ARRAY_LEN(waiting) && waiting[tag]);
     if (node_reply(node_whereis(node, SLICE("c")), waiting[tag], wr_written(&w)) != ERR_NONE)
         fprintf(stderr, "the result of %u is lost\n", tag);
