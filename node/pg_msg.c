@@ -10,12 +10,14 @@ enum { FORM_DISCOVER, FORM_SYNC, FORM_LOCAL_DATA, FORM_JOIN, FORM_LEAVE, FORM_UP
 struct visit {
     pg_msg_fn *each;
     void *ctx;
+    size_t seen;     /* pids, whether told or not */
     struct wr group; /* scratch */
     enum err err;
 };
 
 static void tell(struct visit *v, struct slice group, const struct etf_pid *pid, bool is_add)
 {
+    v->seen++;
     if (v->each && v->err == ERR_NONE)
         v->each(v->ctx, group, pid, is_add);
 }
@@ -116,7 +118,8 @@ static bool one_join(struct etf_rd *r, struct visit *v)
     return group_name(r, v, &group) && pid_or_pids(r, v, group, true);
 }
 
-/* PidOrPids, then a list of groups, which is STRING_EXT when they are small numbers. */
+/* PidOrPids, then a list of groups, which is STRING_EXT when they are small numbers. A scope names many pids
+ * of one group, or many groups of one pid. Many of both would cost their product: they are refused. */
 static bool leaves(struct etf_rd *r, struct visit *v)
 {
     struct etf_rd pids = *r, again;
@@ -128,6 +131,8 @@ static bool leaves(struct etf_rd *r, struct visit *v)
     if (!pid_or_pids(r, &silent, (struct slice){0}, false))
         return false;
     if (etf_read_string(r, &bytes)) {
+        if (silent.seen > 1 && bytes.len > 1)
+            return false;
         for (size_t i = 0; v->each && i < bytes.len; i++) {
             wr_reset(&v->group);
             etf_write_int64(&v->group, bytes.ptr[i]);
@@ -138,7 +143,7 @@ static bool leaves(struct etf_rd *r, struct visit *v)
         }
         return true;
     }
-    if (!open_list(r, &count, &has_tail))
+    if (!open_list(r, &count, &has_tail) || (silent.seen > 1 && count > 1))
         return false;
     while (count-- > 0) {
         if (!group_name(r, v, &group))

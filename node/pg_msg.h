@@ -28,7 +28,7 @@ struct pg_msg {
     struct etf_rd body; /* what follows the scope's pid; borrowed */
 };
 
-/* False: it is none of them, or malformed anywhere in it. */
+/* False: it is none of them, or malformed anywhere in it, or a leave of many pids from many groups. */
 MUST_USE bool pg_msg_read(struct etf_rd term, struct pg_msg *ret);
 
 /* Calls each for every pid that the message names, of PG_SYNC with is_add. group: canonical, borrowed for the

@@ -316,7 +316,7 @@ static void changed(struct pg_scope *s, struct pg_owner *peer, const struct pg_m
     enum err e;
 
     if (m->verb == PG_SYNC) {
-        pg_sync_begin(peer);
+        pg_sync_begin(&s->view, peer);
         e = pg_msg_each(m, fresh, &c);
         pg_sync_end(&s->view, peer);
         node_heard(s, peer->pid.node.text);

@@ -191,6 +191,7 @@ static void set_times(struct pg_view *v, struct pg_member *m, uint32_t times)
     int64_t change = (int64_t)times - m->times;
 
     m->times = times;
+    v->count = (size_t)((int64_t)v->count + change);
     g->count = (size_t)((int64_t)g->count + change);
     if (m->owner->is_local)
         g->local_count = (size_t)((int64_t)g->local_count + change);
@@ -202,12 +203,18 @@ static void set_times(struct pg_view *v, struct pg_member *m, uint32_t times)
     }
 }
 
+/* Why there is no member; count: with repetitions. */
+static enum err refusal(const struct pg_view *v, size_t count)
+{
+    return v->members.count < PG_MAX_MEMBERS && count < PG_MAX_MEMBERS ? ERR_NOMEM : ERR_OVERLOADED;
+}
+
 enum err pg_join(struct pg_view *v, struct pg_owner *o, struct slice group, const struct etf_pid *pid)
 {
-    struct pg_member *m = member_of(v, o, group, pid);
+    struct pg_member *m = v->count < PG_MAX_MEMBERS ? member_of(v, o, group, pid) : NULL;
 
     if (!m)
-        return v->members.count < PG_MAX_MEMBERS ? ERR_NOMEM : ERR_OVERLOADED;
+        return refusal(v, v->count);
     set_times(v, m, m->times + 1);
     return ERR_NONE;
 }
@@ -235,19 +242,23 @@ void pg_owner_drop(struct pg_view *v, struct pg_owner *o)
 
 /* ---- sync ---- */
 
-void pg_sync_begin(struct pg_owner *o)
+void pg_sync_begin(struct pg_view *v, struct pg_owner *o)
 {
-    for (struct pg_member *m = o->members; m; m = m->next_of_owner)
+    v->fresh = v->count;
+    for (struct pg_member *m = o->members; m; m = m->next_of_owner) {
+        v->fresh -= m->times;
         m->fresh = 0;
+    }
 }
 
 enum err pg_sync_fresh(struct pg_view *v, struct pg_owner *o, struct slice group, const struct etf_pid *pid)
 {
-    struct pg_member *m = member_of(v, o, group, pid);
+    struct pg_member *m = v->fresh < PG_MAX_MEMBERS ? member_of(v, o, group, pid) : NULL;
 
     if (!m)
-        return v->members.count < PG_MAX_MEMBERS ? ERR_NOMEM : ERR_OVERLOADED;
+        return refusal(v, v->fresh);
     m->fresh++;
+    v->fresh++;
     return ERR_NONE;
 }
 

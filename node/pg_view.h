@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "etf/term.h"
 
-enum { PG_MAX_MEMBERS = 1 << 20 }; /* of one scope; more are not let in: ERR_OVERLOADED */
+enum { PG_MAX_MEMBERS = 1 << 20 }; /* of one scope, with repetitions; more are not let in: ERR_OVERLOADED */
 
 struct pg_group;
 
@@ -46,6 +46,8 @@ struct pg_view {
     struct map owners;   /* struct pg_owner by pid; owned */
     struct map members;  /* struct pg_member; owned */
     size_t other_owners; /* those that are not local */
+    size_t count;        /* of members, with repetitions */
+    size_t fresh;        /* what count will be, while a sync is being read */
     /* Told of each change: times > 0 joined, < 0 left. */
     void (*changed)(void *ctx, const struct pg_group *g, const struct etf_pid *pid, int64_t times);
     void *ctx;
@@ -67,7 +69,7 @@ MUST_USE enum err pg_join(struct pg_view *v, struct pg_owner *o, struct slice gr
 bool pg_leave(struct pg_view *v, struct pg_owner *o, struct slice group, const struct etf_pid *pid);
 
 /* The owner says all that is: begin, fresh for each, end. Only what differs is told as a change. */
-void pg_sync_begin(struct pg_owner *o);
+void pg_sync_begin(struct pg_view *v, struct pg_owner *o);
 MUST_USE enum err pg_sync_fresh(struct pg_view *v, struct pg_owner *o, struct slice group,
                                 const struct etf_pid *pid);
 void pg_sync_end(struct pg_view *v, struct pg_owner *o);

@@ -78,6 +78,8 @@ static void each_message_is_read(void **state)
     means("{leave, " S ", " P ", [g, h]}", PG_CHANGE, 0, "-g:1 -h:1 ");
     means("{leave, " S ", [" P ", " Q "], [g]}", PG_CHANGE, 0, "-g:1 -g:2 ");
     means("{leave, " S ", " P ", [7, 8]}", PG_CHANGE, 0, "-7:1 -8:1 ");
+    means("{leave, " S ", [" P "], [g, h]}", PG_CHANGE, 0, "-g:1 -h:1 ");
+    means("{leave, " S ", [" P ", " Q "], [7]}", PG_CHANGE, 0, "-7:1 -7:2 ");
     means("{update, " S ", [{g, [" P "], []}, {h, [], [" P ", " Q "]}]}", PG_CHANGE, 0, "+g:1 -h:1 -h:2 ");
 }
 
@@ -116,6 +118,8 @@ static void what_is_malformed_anywhere_is_refused_as_a_whole(void **state)
         "{leave, " S ", x, [g]}",
         "{leave, " S ", " P ", g}",
         "{leave, " S ", " P ", [g | h]}",
+        "{leave, " S ", [" P ", " Q "], [g, h]}",
+        "{leave, " S ", [" P ", " Q "], [7, 8]}",
         "{update, " S ", g}",
         "{update, " S ", [{g, []}]}",
         "{update, " S ", [{g, [], " P "}]}",

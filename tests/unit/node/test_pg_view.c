@@ -68,7 +68,7 @@ static void a_sync_tells_only_what_differs(void **state)
     (void)state;
     assert_int_equal(pg_join(&view, o, g, &p), ERR_NONE);
     assert_int_equal(pg_join(&view, o, h, &p), ERR_NONE);
-    pg_sync_begin(o);
+    pg_sync_begin(&view, o);
     assert_int_equal(pg_sync_fresh(&view, o, g, &p), ERR_NONE);
     assert_int_equal(pg_sync_fresh(&view, o, g, &q), ERR_NONE);
     assert_int_equal(pg_sync_fresh(&view, o, g, &q), ERR_NONE);
@@ -94,6 +94,39 @@ static void another_owner_cannot_take_a_member_out(void **state)
     assert_false(pg_leave(&view, two, g, &p));
     pg_owner_drop(&view, two);
     assert_int_equal(pg_group_get(&view, g)->count, 1);
+}
+
+static void repetitions_are_members_too_where_there_are_too_many(void **state)
+{
+    struct etf_pid a = pid("a@h", 9), b = pid("b@h", 9), p = pid("a@h", 1), q = pid("b@h", 1);
+    struct pg_owner *one = pg_owner_add(&view, &a, false), *two = pg_owner_add(&view, &b, false);
+
+    (void)state;
+    assert_int_equal(pg_join(&view, two, h, &q), ERR_NONE);
+    for (int i = 1; i < PG_MAX_MEMBERS; i++)
+        if (pg_join(&view, one, g, &p) != ERR_NONE)
+            fail_msg("join %d was refused", i);
+    assert_int_equal(pg_join(&view, one, g, &p), ERR_OVERLOADED);
+    assert_int_equal(pg_join(&view, two, g, &q), ERR_OVERLOADED);
+    assert_int_equal(pg_group_get(&view, g)->count, PG_MAX_MEMBERS - 1);
+
+    /* One that says anew all it has has as much room as before. */
+    pg_sync_begin(&view, one);
+    for (int i = 1; i < PG_MAX_MEMBERS; i++)
+        if (pg_sync_fresh(&view, one, g, &p) != ERR_NONE)
+            fail_msg("%d of a sync was refused", i);
+    assert_int_equal(pg_sync_fresh(&view, one, g, &p), ERR_OVERLOADED);
+    assert_int_equal(pg_sync_fresh(&view, one, h, &p), ERR_OVERLOADED);
+    pg_sync_end(&view, one);
+    assert_int_equal(pg_group_get(&view, g)->count, PG_MAX_MEMBERS - 1);
+    assert_int_equal(pg_group_get(&view, h)->count, 1);
+
+    assert_true(pg_leave(&view, one, g, &p));
+    assert_int_equal(pg_join(&view, two, g, &q), ERR_NONE);
+    pg_owner_drop(&view, one);
+    assert_int_equal(view.count, 2);
+    pg_owner_drop(&view, two);
+    assert_int_equal(view.count, 0);
 }
 
 static void without_memory_nobody_joins_and_nothing_is_left(void **state)
@@ -125,6 +158,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_joins_twice_and_leaves_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_sync_tells_only_what_differs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_owner_cannot_take_a_member_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(repetitions_are_members_too_where_there_are_too_many, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(without_memory_nobody_joins_and_nothing_is_left, set_up, tear_down),
     };
 
