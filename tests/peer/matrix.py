@@ -35,6 +35,11 @@ def each(endpoint):
     return decorate
 
 
+def note(endpoint, release, word):
+    """What came of a test that is not one of @each's."""
+    _table.setdefault(endpoint, {})[release] = word
+
+
 def print_table():
     releases = list(_releases or RELEASES)
     print(f"\n{'':60}" + "".join(f"{'OTP ' + r:>8}" for r in releases))
