@@ -337,7 +337,7 @@ def test_ctrl_c_ends_a_watch_and_its_monitor_is_taken_back():
     def is_monitored():
         return PEERS["27"].eval("erlang:process_info(whereis(calm), monitored_by)") != "{monitored_by,[]}"
 
-    check(is_monitored(), "the process is monitored")
+    eventually(is_monitored, "the process is monitored")
     w.interrupt()
     eventually(lambda: not is_monitored(), "it is not any more")
 

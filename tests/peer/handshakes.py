@@ -334,6 +334,9 @@ def test_garbage():
             log.has_one()
         eventually(lambda: GATE.fds() <= fds, "descriptors are given back")
         check(bystander.is_alive(), "another link noticed")
+        log = Log(GATE)
+    # What follows counts lines about links.
+    log.has_one("bystander@localhost")
 
 
 def test_messages_out_of_turn():
