@@ -87,7 +87,7 @@ static enum err on_message(struct dist_conn *c, struct slice body, const struct 
         if (has_versions && rd_u8(&r) != ETF_VERSION)
             return broken(c, ERR_MALFORMED, "a message without its version byte");
         m.payload = rd_rest(&r);
-        e = dist_term_check_prefix(m.payload, atoms, &m.payload.len, &text);
+        e = dist_term_check_prefix(m.payload, atoms, dist_form_payload(form), &m.payload.len, &text);
         if (e != ERR_NONE)
             return broken(c, e, text);
     }

@@ -12,7 +12,7 @@ enum { MAX_SPAWN_FLAGS = 1 << 27 };
 
 /* A BEAM nests as deep as its memory lets it, so the bound is far out: it keeps one message from taking all
  * of ours. */
-static const struct etf_rules from_peer = {.max_depth = 1 << 20};
+enum { MAX_DEPTH = 1 << 20 };
 
 /* The validator tells more than a peer's link needs; what does not concern us stays, the rest is a broken
  * term. */
@@ -24,12 +24,15 @@ static enum err verdict(enum err e, const struct fault *f, const char **ret_text
     return e == ERR_NOMEM || e == ERR_DEPTH ? e : ERR_MALFORMED;
 }
 
-enum err dist_term_check_prefix(struct slice input, const struct etf_atoms *atoms, size_t *ret_len,
-                                const char **ret_text)
+enum err dist_term_check_prefix(struct slice input, const struct etf_atoms *atoms, enum dist_payload kind,
+                                size_t *ret_len, const char **ret_text)
 {
+    static const struct etf_rules message = {.max_depth = MAX_DEPTH, .trusts_keys = true},
+                                  other = {.max_depth = MAX_DEPTH};
+    const struct etf_rules *rules = kind == DIST_PAYLOAD_MESSAGE ? &message : &other;
     struct fault f = {0};
 
-    return verdict(etf_validate_prefix(input, atoms, &from_peer, ret_len, NULL, &f), &f, ret_text);
+    return verdict(etf_validate_prefix(input, atoms, rules, ret_len, NULL, &f), &f, ret_text);
 }
 
 static enum err malformed(const char **ret_text, const char *text)
@@ -42,7 +45,7 @@ static enum err read_term(struct etf_rd *r, struct slice *ret, const char **ret_
 {
     struct slice rest = rd_rest(&r->rd);
     size_t len = 0;
-    enum err e = dist_term_check_prefix(rest, r->atoms, &len, ret_text);
+    enum err e = dist_term_check_prefix(rest, r->atoms, DIST_PAYLOAD_REASON, &len, ret_text);
 
     if (e != ERR_NONE)
         return e;

@@ -28,9 +28,13 @@ MUST_USE enum err dist_ctl_read(struct rd *r, const struct etf_atoms *atoms, str
                                 struct dist_ctl *ret, const struct dist_form **ret_form,
                                 const char **ret_text);
 
-/* The first term of input, of which ret_len gets the length: as strict as OTP is. */
-MUST_USE enum err dist_term_check_prefix(struct slice input, const struct etf_atoms *atoms, size_t *ret_len,
-                                         const char **ret_text);
+/*
+ * The first term of input, of which ret_len gets the length: as strict as OTP is. The keys of a message's
+ * maps are not compared (that is most of the work): whoever passes one on checks it then. Reasons are, for
+ * they go from link to link by themselves.
+ */
+MUST_USE enum err dist_term_check_prefix(struct slice input, const struct etf_atoms *atoms,
+                                         enum dist_payload kind, size_t *ret_len, const char **ret_text);
 
 /* The form for a peer with these flags. ERR_PEER_UNSUPPORTED when there is none. */
 MUST_USE enum err dist_ctl_form(const struct dist_ctl *ctl, uint64_t flags, const struct dist_form **ret);

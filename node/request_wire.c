@@ -62,7 +62,10 @@ static bool read_reply(struct request *r, struct slice term, const struct etf_at
     if (etf_peek(&rd) == ETF_KIND_LIST &&
         (!etf_read_list(&rd, &len) || len != 1 || !etf_read_atom_is(&rd, "alias")))
         return false;
-    return etf_read_ref(&rd, &ref) && etf_ref_eq(&ref, &own) && etf_skip(&rd, ret_reply);
+    if (!etf_read_ref(&rd, &ref) || !etf_ref_eq(&ref, &own))
+        return false;
+    *ret_reply = rd_rest(&rd.rd); /* the message is one whole term, and this its last element */
+    return true;
 }
 
 static void message(struct process *p, struct link *from, const struct etf_ref *alias, struct slice term,

@@ -260,7 +260,9 @@ static struct dist_event after(const char *hex, uint64_t flags)
     return ev;
 }
 
-#define REG_SEND_AA "6804 6106 58 7707 6161 40 686f7374 00000001 00000000 00000001 7700 77026b76"
+#define PID_AA      "58 7707 6161 40 686f7374 00000001 00000000 00000001"
+#define PID_BB      "58 7707 6262 40 686f7374 00000001 00000000 00000001"
+#define REG_SEND_AA "6804 6106" PID_AA "7700 77026b76"
 
 static void what_otp_drops_a_link_for_is_dropped(void **state)
 {
@@ -284,7 +286,8 @@ static void what_otp_drops_a_link_for_is_dropped(void **state)
         {NO_HEADER, ERR_MALFORMED,
          "00000025 7083" REG_SEND_AA "835250"}, /* a cache reference without a cache */
         {NO_HEADER, ERR_MALFORMED, "0000002a 7083" REG_SEND_AA "8374 00000002 6a6a"},
-        {NO_HEADER, ERR_MALFORMED, "0000002c 7083" REG_SEND_AA "8374 00000002 6a6a6a6a"}, /* a key twice */
+        {NO_HEADER, ERR_MALFORMED, "0000003b 7083 6804 6108" PID_AA PID_BB "74 00000002 6a6a6a6a"}, /* EXIT2
+            with a reason that has a key twice: it would go on to other links */
         {NO_HEADER, ERR_MALFORMED, "00000024 8344 00" REG_SEND_AA "6a"}, /* a header that was not agreed on */
         {ALL, ERR_MALFORMED, "00000024 7083" REG_SEND_AA "836a"},        /* none where they were */
         {NO_FRAGMENTS, ERR_MALFORMED, "00000012 8346 0000000000000001 0000000000000001"},
@@ -339,6 +342,21 @@ static void what_is_right_beside_them_is_taken(void **state)
         assert_int_equal(p.down_b.err, ERR_NONE);
         pair_close(&p);
     }
+}
+
+/* Its keys are compared where a message is passed on. */
+static void a_message_with_a_key_twice_is_taken(void **state)
+{
+    struct pair p;
+    struct dist_event ev;
+    (void)state;
+
+    pair_up(&p, NO_HEADER, ALL);
+    feed_hex(&p, "0000002c 7083" REG_SEND_AA "8374 00000002 6a6a6a6a", 0);
+    assert_true(pull(&p, p.b, &ev));
+    assert_int_equal(ev.message.payload.len, 9);
+    assert_int_equal(p.down_b.err, ERR_NONE);
+    pair_close(&p);
 }
 
 static void fragments_of_several_senders_interleave(void **state)
@@ -624,6 +642,7 @@ int main(void)
         cmocka_unit_test(messages_of_otp_29_are_read),
         cmocka_unit_test(what_otp_drops_a_link_for_is_dropped),
         cmocka_unit_test(what_is_right_beside_them_is_taken),
+        cmocka_unit_test(a_message_with_a_key_twice_is_taken),
         cmocka_unit_test(fragments_of_several_senders_interleave),
         cmocka_unit_test(a_message_in_fragments_is_bounded),
         cmocka_unit_test(what_the_peer_has_no_form_for_is_refused),
