@@ -10,15 +10,16 @@ set -euo pipefail
 release=$1
 dest=$(realpath -m "$2")
 
+extra=
 case $release in
     23) suite=bullseye ;;
     25) suite=bookworm ;;
     27) suite=trixie ;;
-    29) suite=forky ;;
+    29) suite=forky extra="erlang-cowboy erlang-cowlib erlang-ranch" ;; # what bench/http compares with
     *) echo "otp.sh: no Debian suite is known for OTP $release" >&2; exit 2 ;;
 esac
 
-done_mark="OTP $release at $dest"
+done_mark="OTP $release${extra:+ with $extra} at $dest"
 [ "$(cat "$dest/.complete" 2>/dev/null)" != "$done_mark" ] || exit 0
 echo "otp: fetching Erlang/OTP $release (Debian $suite) into $dest"
 
@@ -55,7 +56,7 @@ own=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/n
 retry apt-get -qq "${own[@]}" update
 
 # What Erlang needs, and what that needs, as far as it is a library. (systemd's is for Debian's epmd alone.)
-wanted="erlang-base erlang-crypto erlang-asn1 erlang-public-key erlang-ssl"
+wanted="erlang-base erlang-crypto erlang-asn1 erlang-public-key erlang-ssl $extra"
 todo=$wanted
 while [ -n "$todo" ]; do
     found=$(apt-cache "${own[@]}" depends --important $todo |
