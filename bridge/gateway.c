@@ -27,19 +27,22 @@ enum {
 static const char *const timeout_query[] = {"timeout", NULL};
 static const char *const verbose_query[] = {"verbose", NULL};
 
+/* The last is the operation; what few rows have follows by name. */
+#define ROUTE(verb, path, takes, parameters, handler, ...)                                      \
+    {                                                                                           \
+        .method = verb, .pattern = path, .body = takes, .query = parameters, .handle = handler, \
+        .operation = __VA_ARGS__                                                                \
+    }
+
 /* What can be done to a process, however it is named. */
-#define PROCESS(path, target, ...)                                                                  \
-    {"GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target},   \
-        {"POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target}, \
-        {"POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target}, \
-        {"POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target}, \
-    {                                                                                               \
-        "POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target    \
-    }
-#define MONITOR(path, target, ...)                                                                    \
-    {                                                                                                 \
-        "GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, target \
-    }
+#define PROCESS(path, target, ...)                                                                       \
+    ROUTE("GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target),   \
+        ROUTE("POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target), \
+        ROUTE("POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target), \
+        ROUTE("POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target), \
+        ROUTE("POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target)
+#define MONITOR(path, target, ...) \
+    ROUTE("GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, target)
 #define PROCESS_PATH "/v1/processes/{id}"
 #define RPC          "/v1/nodes/{node}/rpc/{module}/{function}"
 
@@ -48,48 +51,48 @@ const struct http_route gateway_routes[] = {
     PROCESS("/v1/pids/{pid}", TARGET_PID, NULL),
     PROCESS("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
     PROCESS("/v1/groups/{scope}/{group}", TARGET_GROUP, GROUP_QUERY),
-    {"POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, TARGET_BODY},
-    {"POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, TARGET_BODY},
-    {"POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, TARGET_BODY},
-    {"POST", "/v1/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_exit, TARGET_BODY},
-    {"POST", "/v1/rpc", HTTP_BODY_TERM, QUERY("timeout", "unwrap", BODY_QUERY), calls_rpc, TARGET_BODY},
-    {"POST", "/v1/rpc/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY), calls_rpc_cast, TARGET_BODY},
-    {"POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, TARGET_FUNCTION},
-    {"POST", RPC "/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY, NAME_QUERY), calls_rpc_cast,
-     TARGET_FUNCTION},
+    ROUTE("POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, TARGET_BODY),
+    ROUTE("POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, TARGET_BODY),
+    ROUTE("POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, TARGET_BODY),
+    ROUTE("POST", "/v1/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_exit, TARGET_BODY),
+    ROUTE("POST", "/v1/rpc", HTTP_BODY_TERM, QUERY("timeout", "unwrap", BODY_QUERY), calls_rpc, TARGET_BODY),
+    ROUTE("POST", "/v1/rpc/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY), calls_rpc_cast, TARGET_BODY),
+    ROUTE("POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, TARGET_FUNCTION),
+    ROUTE("POST", RPC "/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY, NAME_QUERY), calls_rpc_cast,
+          TARGET_FUNCTION),
     MONITOR("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
     MONITOR("/v1/pids/{pid}", TARGET_PID, NULL),
     MONITOR("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
     MONITOR("/v1/groups/{scope}/{group}", TARGET_GROUP, NAME_QUERY),
     MONITOR("/v1/nodes/{node}", TARGET_NODE, NULL),
-    {"GET", "/v1/nodes/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODES},
-    {"GET", "/v1/events", HTTP_BODY_NONE, QUERY("monitor*", WATCH_QUERY), monitors_many, 0},
-    {"POST", "/v1/processes", HTTP_BODY_TERM, QUERY(INBOX_STYLE_QUERY), processes_make, 0},
-    {"GET", "/v1/processes", HTTP_BODY_NONE, QUERY("limit", "cursor"), processes_list, 0},
-    {"GET", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_look, 0},
-    {"DELETE", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_end, 0},
-    {"GET", PROCESS_PATH "/events", HTTP_BODY_NONE, QUERY(HTTP_READING_QUERY), processes_events, 0},
-    {"POST", PROCESS_PATH "/monitors", HTTP_BODY_TERM, NULL, holdings_monitor, 0},
-    {"DELETE", PROCESS_PATH "/monitors/{monitor}", HTTP_BODY_NONE, NULL, holdings_demonitor, 0},
-    {"POST", PROCESS_PATH "/links", HTTP_BODY_TERM, NULL, holdings_link, 0},
-    {"DELETE", PROCESS_PATH "/links/{link}", HTTP_BODY_NONE, NULL, holdings_unlink, 0},
-    {"POST", PROCESS_PATH "/groups", HTTP_BODY_TERM, NULL, holdings_join, 0},
-    {"DELETE", PROCESS_PATH "/groups/{group}", HTTP_BODY_NONE, NULL, holdings_leave, 0},
-    {"POST", PROCESS_PATH "/replies/{call}", HTTP_BODY_TERM, QUERY(BODY_QUERY), holdings_reply, 0},
-    {"GET", "/v1/nodes", HTTP_BODY_NONE, QUERY(HTTP_PAGE_QUERY), nodes_list, 0},
-    {"GET", "/v1/nodes/{node}/processes", HTTP_BODY_NONE, QUERY("timeout", HTTP_PAGE_QUERY), names_registered,
-     TARGET_NODE},
-    {"GET", "/v1/epmd", HTTP_BODY_NONE, NULL, names_epmd, 0},
-    {"GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0},
-    {"PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0},
-    {"DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0},
-    {"GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, 0},
-    {"GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0},
-    {"GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, 0},
-    {"GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, 0},
-    {"GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0},
-    {"GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0},
-    {"GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0},
+    ROUTE("GET", "/v1/nodes/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODES),
+    ROUTE("GET", "/v1/events", HTTP_BODY_NONE, QUERY("monitor*", WATCH_QUERY), monitors_many, 0),
+    ROUTE("POST", "/v1/processes", HTTP_BODY_TERM, QUERY(INBOX_STYLE_QUERY), processes_make, 0),
+    ROUTE("GET", "/v1/processes", HTTP_BODY_NONE, QUERY("limit", "cursor"), processes_list, 0),
+    ROUTE("GET", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_look, 0),
+    ROUTE("DELETE", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_end, 0),
+    ROUTE("GET", PROCESS_PATH "/events", HTTP_BODY_NONE, QUERY(HTTP_READING_QUERY), processes_events, 0),
+    ROUTE("POST", PROCESS_PATH "/monitors", HTTP_BODY_TERM, NULL, holdings_monitor, 0),
+    ROUTE("DELETE", PROCESS_PATH "/monitors/{monitor}", HTTP_BODY_NONE, NULL, holdings_demonitor, 0),
+    ROUTE("POST", PROCESS_PATH "/links", HTTP_BODY_TERM, NULL, holdings_link, 0),
+    ROUTE("DELETE", PROCESS_PATH "/links/{link}", HTTP_BODY_NONE, NULL, holdings_unlink, 0),
+    ROUTE("POST", PROCESS_PATH "/groups", HTTP_BODY_TERM, NULL, holdings_join, 0),
+    ROUTE("DELETE", PROCESS_PATH "/groups/{group}", HTTP_BODY_NONE, NULL, holdings_leave, 0),
+    ROUTE("POST", PROCESS_PATH "/replies/{call}", HTTP_BODY_TERM, QUERY(BODY_QUERY), holdings_reply, 0),
+    ROUTE("GET", "/v1/nodes", HTTP_BODY_NONE, QUERY(HTTP_PAGE_QUERY), nodes_list, 0),
+    ROUTE("GET", "/v1/nodes/{node}/processes", HTTP_BODY_NONE, QUERY("timeout", HTTP_PAGE_QUERY),
+          names_registered, TARGET_NODE),
+    ROUTE("GET", "/v1/epmd", HTTP_BODY_NONE, NULL, names_epmd, 0),
+    ROUTE("GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0),
+    ROUTE("PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0),
+    ROUTE("DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0),
+    ROUTE("GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, 0),
+    ROUTE("GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0),
+    ROUTE("GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, 0),
+    ROUTE("GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, 0),
+    ROUTE("GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH),
+    ROUTE("GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0, .where = HTTP_ON_BOTH),
+    ROUTE("GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH),
 };
 const size_t gateway_route_count = ARRAY_LEN(gateway_routes);
 

@@ -216,7 +216,7 @@ void http_request_finish(struct http_request *r)
         return;
     ring_remove(&r->waiting);
     MHD_resume_connection(r->mhd);
-    s->has_resumed = true;
+    r->conn->listener->has_resumed = true;
 }
 
 void http_answer(struct http_server *s, uint64_t id, const struct http_response *response)

@@ -1,7 +1,9 @@
 /*
  * internal: what the files of http/ share. Nothing outside the folder includes it.
  *
- *   server.c   life: listening, running libmicrohttpd on the loop, quiescing, stopping
+ *   server.c   life: starting, quiescing, stopping
+ *   listener.c one libmicrohttpd on the loop: running it, its connections
+ *   bind.c     the sockets to listen on
  *   request.c  one request from its first line to its end
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
@@ -13,6 +15,7 @@
 
 #include <microhttpd.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/idtab.h"
 #include "base/wr.h"
@@ -38,12 +41,35 @@ enum {
 
 #define HTTP_TOO_LARGE_DETAIL "The body may have at most %zu bytes (max_body)."
 
-/* One TCP connection. Made and freed as libmicrohttpd says. */
+enum { HTTP_SOCKET_PATH_MAX = 108 }; /* sockaddr_un's */
+
+/* A libmicrohttpd and the socket it listens on. */
+struct http_listener {
+    struct http_server *server;
+    struct http_listen config; /* with its defaults filled in */
+    struct MHD_Daemon *daemon;
+    const struct http_router *router; /* one of the server's */
+    struct http_guard guard;
+    struct loop_poll *poll;
+    struct loop_timer *run_timer;
+    uint64_t run_at_ms; /* when run_timer fires; UINT64_MAX: it is not armed */
+    bool is_running;    /* inside MHD_run */
+    bool has_run;       /* since its timeout was last asked for */
+    bool has_resumed;   /* some connection waits for MHD_run to find it resumed */
+    uint16_t port;
+    dev_t socket_dev; /* of the socket's file, so that we remove none but our own */
+    ino_t socket_ino; /* 0: there is none */
+    char path[HTTP_SOCKET_PATH_MAX];
+};
+
+/* One connection. Made and freed as libmicrohttpd says. */
 struct http_conn {
+    struct http_listener *listener;
     struct http_link
         arriving; /* in http_server.arriving, by since_ms, while we wait for a request or its body */
     uint64_t since_ms;
     int fd;                       /* libmicrohttpd's */
+    int64_t uid;                  /* of who has connected to a unix-domain socket; -1: not known */
     struct http_request *request; /* borrowed; NULL between two of them */
     bool is_over_limit;           /* accepted only to be told so */
 };
@@ -92,10 +118,10 @@ struct http_request {
 struct http_server {
     struct http_config config; /* with its defaults filled in */
     struct loop *loop;         /* borrowed */
-    struct MHD_Daemon *daemon;
-    struct http_router *router;
-    struct http_guard guard;
-    struct idtab requests;     /* those that have an id */
+    struct http_listener listeners[HTTP_LISTENERS_MAX];
+    size_t listener_count;
+    struct http_router *router, *admin_router; /* owned; the second is of listeners for health and metrics */
+    struct idtab requests;                     /* those that have an id */
     struct http_link fresh;    /* connections that no sweep has looked at since they began to wait */
     struct http_link arriving; /* the others, by since_ms */
     struct http_link waiting, free_requests;
@@ -103,19 +129,13 @@ struct http_server {
     size_t sending;      /* answered, not yet sent */
     uint64_t body_bytes; /* of all requests' bodies */
     unsigned connections;
-    struct loop_poll *poll;
     struct loop_hook *hook;
-    struct loop_timer *run_timer, *sweep_timer;
-    uint64_t run_at_ms; /* when run_timer fires; UINT64_MAX: it is not armed */
+    struct loop_timer *sweep_timer;
     bool is_sweep_armed;
-    bool is_running;  /* inside MHD_run */
-    bool has_run;     /* since its timeout was last asked for */
-    bool has_resumed; /* some connection waits for MHD_run to find it resumed */
     bool is_quiescing;
     bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
     struct http_streams streams;
     struct http_gzip *gzip; /* owned; NULL until the first body is packed */
-    uint16_t port;
     size_t entropy_left;
     uint8_t entropy[ENTROPY_LEN]; /* so that not each request asks the kernel */
 };
@@ -163,9 +183,28 @@ void http_sweep_due(void *ctx, uint64_t id);
 /* Arms the timer if there is something to look after. */
 void http_sweep_arm(struct http_server *s);
 
+/* ---- bind.c ---- */
+
+/* ERR_INVALID for an address or path that is none, ERR_NAME_TAKEN when it is in use. */
+MUST_USE enum err http_bind(struct http_listener *l, bool is_port_shared, int *ret_fd);
+/* Removes the socket's file, if it is still ours. */
+void http_unbind(struct http_listener *l);
+bool http_is_any_address(const char *host);
+
+/* ---- listener.c ---- */
+
+MUST_USE enum err http_listener_start(struct http_listener *l);
+void http_listener_stop(struct http_listener *l); /* takes what was never started, too */
+void http_listener_run(struct http_listener *l);
+/* Ms until libmicrohttpd wants to run; UINT64_MAX: not before something happens. */
+uint64_t http_listener_timeout(const struct http_listener *l);
+int http_listener_epoll(const struct http_listener *l);
+/* A server's hook, before the loop waits. */
+void http_listeners_before_wait(void *ctx);
+void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a request, from now on */
+
 /* ---- server.c ---- */
 
-void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a request, from now on */
 /* Bytes of the server's reserve of randomness. */
 void http_random(struct http_server *s, void *out, size_t len); /* len <= ENTROPY_LEN */
 

@@ -171,8 +171,8 @@ static bool judge_route(struct http_request *r)
 
     if (r->target.is_asterisk && slice_eq_str(method, "OPTIONS"))
         return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
-    if (r->target.is_asterisk ||
-        !http_router_find(r->server->router, method, r->target.segments, r->target.segment_count, &r->match))
+    if (r->target.is_asterisk || !http_router_find(r->conn->listener->router, method, r->target.segments,
+                                                   r->target.segment_count, &r->match))
         return refuse(r, "not-found", NULL,
                       "There is no such path. GET /openapi.json lists those there are.");
     r->route = r->match.route;
@@ -282,7 +282,7 @@ bool http_request_judge_load(struct http_request *r)
 {
     const struct http_server *s = r->server;
 
-    if (s->is_quiescing)
+    if (s->is_quiescing && !r->conn->listener->config.is_admin)
         return http_request_refuse_overloaded(r, "The gateway is stopping.");
     if (r->conn->is_over_limit)
         return http_request_refuse_overloaded(r, "There are too many connections (max_connections).");
@@ -320,7 +320,7 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
     gather(r, method, version, head);
     set_trace(r, head);
     /* The guard comes first: who is refused by it learns nothing else. */
-    if (!http_guard_judge(&r->server->guard, head, &refusal)) {
+    if (!http_guard_judge(&r->conn->listener->guard, head, &refusal)) {
         *ret_must_close = refusal.must_close;
         if (refusal.must_close)
             LOG(LOG_INFO, "http-malformed", LOG_STR("detail", refusal.detail));

@@ -252,7 +252,7 @@ bool http_readers_resume(struct http_server *s)
         r->reader.is_ready = false;
         r->phase = PHASE_SENDING;
         MHD_resume_connection(r->mhd);
-        s->has_resumed = true;
+        r->conn->listener->has_resumed = true;
     }
     return !ring_is_empty(ready);
 }

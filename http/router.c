@@ -136,7 +136,8 @@ static size_t count_segments(const struct http_route *routes, size_t count)
     return n;
 }
 
-enum err http_router_new(const struct http_route *routes, size_t count, struct http_router **ret)
+enum err http_router_new(const struct http_route *routes, size_t count, unsigned wheres,
+                         struct http_router **ret)
 {
     struct http_router *r = mem_zalloc(sizeof *r);
     size_t segments = count_segments(routes, count), slots = 16;
@@ -157,7 +158,7 @@ enum err http_router_new(const struct http_route *routes, size_t count, struct h
     r->edge_mask = (uint32_t)slots - 1;
     r->place_count = 1;
     for (uint32_t i = 0; i < count; i++) {
-        e = add_route(r, i);
+        e = wheres & 1u << routes[i].where ? add_route(r, i) : ERR_NONE;
         if (e != ERR_NONE)
             goto fail;
     }

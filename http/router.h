@@ -22,8 +22,10 @@ struct http_match {
 };
 
 /* ERR_INVALID: two rows with the same method and the same path, or a pattern that is none: it begins with
- * '/', has no empty segment and at most HTTP_HOLES_MAX segments of the form {name}. */
-MUST_USE enum err http_router_new(const struct http_route *routes, size_t count, struct http_router **ret);
+ * '/', has no empty segment and at most HTTP_HOLES_MAX segments of the form {name}.
+ * wheres: of which rows, as 1 << where; ~0u: all. */
+MUST_USE enum err http_router_new(const struct http_route *routes, size_t count, unsigned wheres,
+                                  struct http_router **ret);
 void http_router_free(struct http_router *r); /* takes NULL */
 
 /* False when there is no such path. HEAD finds what GET finds, unless there is a row for HEAD. */

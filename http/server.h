@@ -36,9 +36,18 @@
 struct http_server;
 struct http_request; /* valid inside the handler only; the id outlives it */
 
+enum { HTTP_LISTENERS_MAX = 8 };
+
 enum http_body {
     HTTP_BODY_NONE, /* a body is refused with 400 */
     HTTP_BODY_TERM, /* read whole, under the limit, before the handler is called */
+};
+
+/* Which listeners serve a route. */
+enum http_where {
+    HTTP_ON_MAIN,
+    HTTP_ON_BOTH,
+    HTTP_ON_ADMIN, /* the one for health and metrics alone; the others where there is no such one */
 };
 
 struct http_route {
@@ -49,6 +58,17 @@ struct http_route {
         *query; /* the parameters it takes, NULL-terminated; NULL: none. "name*" may be repeated */
     void (*handle)(void *ctx, struct http_request *req);
     unsigned operation; /* for the user of the table */
+    enum http_where where;
+};
+
+/* One thing to listen on. */
+struct http_listen {
+    const char *path; /* of a unix-domain socket; NULL: TCP. A file that is there already is removed if it is
+                         a socket on which nobody listens. It is removed again at the end */
+    unsigned mode;    /* of that file; 0: 0600 */
+    const char *host; /* address; NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
+    uint16_t port;    /* 0: any */
+    bool is_admin;    /* for health and metrics: serves the routes on both and on admin, and no others */
 };
 
 /* What became of one request. */
@@ -79,8 +99,10 @@ struct http_stream_limits {
 };
 
 struct http_config {
-    const char *host;         /* address to listen on; NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
-    uint16_t port;            /* 0: any */
+    const struct http_listen *listens; /* at most HTTP_LISTENERS_MAX; borrowed for the server's life */
+    size_t listen_count;               /* 0: one, on */
+    const char *host;                  /* NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
+    uint16_t port;                     /* 0: any */
     const char *const *hosts; /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names,
                                  and the listen address, always are */
     size_t max_body;          /* bytes; 0: 8 MiB */
@@ -111,8 +133,10 @@ struct http_config {
  * ERR_NOMEM. */
 MUST_USE enum err http_server_start(struct loop *l, const struct http_config *config,
                                     struct http_server **ret);
-uint16_t http_server_port(const struct http_server *s);
-/* No new connections and requests; what is being answered goes on. */
+uint16_t http_server_port(const struct http_server *s); /* of the first listener */
+uint16_t http_server_port_of(const struct http_server *s, size_t listen);
+/* No new connections and requests; what is being answered goes on. A listener for health and metrics goes on
+ * to the end, so that it can be asked how far things are. */
 void http_server_quiesce(struct http_server *s);
 size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
 /* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a

@@ -64,7 +64,7 @@ static void route(const struct http_target *t)
     struct http_match m;
 
     if (!router)
-        CHECK(http_router_new(routes, ARRAY_LEN(routes), &router) == ERR_NONE);
+        CHECK(http_router_new(routes, ARRAY_LEN(routes), ~0u, &router) == ERR_NONE);
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
         if (!http_router_find(router, methods[i], t->segments, t->segment_count, &m))
             continue;

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -303,9 +305,9 @@ struct reply {
     size_t body_len;
 };
 
-static inline struct client dial(void)
+static inline struct client dial_port(uint16_t port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(http_server_port(h.server))};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct client c = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     const int on = 1;
 
@@ -313,6 +315,24 @@ static inline struct client dial(void)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(c.fd, (struct sockaddr *)&to, sizeof to), 0);
     setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
+    wr_init(&c.in, SIZE_MAX);
+    return c;
+}
+
+static inline struct client dial(void)
+{
+    return dial_port(http_server_port(h.server));
+}
+
+static inline struct client dial_path(const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct client c = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+
+    assert_true(c.fd >= 0);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    assert_int_equal(connect(c.fd, (struct sockaddr *)&to, sizeof to), 0);
     assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
     wr_init(&c.in, SIZE_MAX);
     return c;
@@ -465,16 +485,20 @@ static inline bool ends(struct client *c)
     return true;
 }
 
-/* One request on a connection of its own. */
-static inline struct reply *ask(const char *request)
+static inline struct reply *ask_on(struct client c, const char *request)
 {
-    struct client c = dial();
     struct reply *r;
 
     say(&c, request);
     r = hear(&c);
     hang_up(&c);
     return r;
+}
+
+/* One request on a connection of its own. */
+static inline struct reply *ask(const char *request)
+{
+    return ask_on(dial(), request);
 }
 
 #define HOST "Host: localhost\r\n"

@@ -35,7 +35,7 @@ static struct http_router *router;
 static int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(http_router_new(table, sizeof table / sizeof table[0], &router), ERR_NONE);
+    assert_int_equal(http_router_new(table, sizeof table / sizeof table[0], ~0u, &router), ERR_NONE);
     return 0;
 }
 
@@ -139,9 +139,9 @@ static void wrong_tables_are_refused(void **state)
     struct http_router *r;
 
     (void)state;
-    assert_int_equal(http_router_new(twice, 2, &r), ERR_INVALID);
+    assert_int_equal(http_router_new(twice, 2, ~0u, &r), ERR_INVALID);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(http_router_new(bad[i], 1, &r), ERR_INVALID);
+        assert_int_equal(http_router_new(bad[i], 1, ~0u, &r), ERR_INVALID);
 }
 
 static void an_empty_table_finds_nothing(void **state)
@@ -151,7 +151,7 @@ static void an_empty_table_finds_nothing(void **state)
     struct slice one = SLICE("a");
 
     (void)state;
-    assert_int_equal(http_router_new(NULL, 0, &r), ERR_NONE);
+    assert_int_equal(http_router_new(NULL, 0, ~0u, &r), ERR_NONE);
     assert_false(http_router_find(r, SLICE("GET"), &one, 1, &m));
     assert_false(http_router_find(r, SLICE("GET"), &one, 0, &m));
     http_router_free(r);
@@ -171,7 +171,7 @@ static void many_routes_are_all_found(void **state)
         snprintf(patterns[i], sizeof patterns[i], "/r/s%u/{x}/t%u", i / 3, i);
         many[i] = (struct http_route)ROUTE("GET", patterns[i], i);
     }
-    assert_int_equal(http_router_new(many, N, &r), ERR_NONE);
+    assert_int_equal(http_router_new(many, N, ~0u, &r), ERR_NONE);
     for (unsigned i = 0; i < N; i++) {
         struct slice segments[4] = {SLICE("r"), {0}, SLICE("any"), {0}};
         const char *s = patterns[i] + 3;
@@ -193,7 +193,7 @@ static void want_of_memory_is_told_at_each_allocation(void **state)
     (void)state;
     do {
         mem_fail_from(++n);
-        e = http_router_new(table, sizeof table / sizeof table[0], &r);
+        e = http_router_new(table, sizeof table / sizeof table[0], ~0u, &r);
         mem_fail_from(0);
         assert_true(e == ERR_NONE || e == ERR_NOMEM);
     } while (e != ERR_NONE);

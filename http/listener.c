@@ -1,0 +1,239 @@
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/internal.h"
+
+enum {
+    POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
+    MAX_RUNS_A_TURN = 4,   /* of libmicrohttpd, when it says that it is not done */
+    LIBRARY_LINE_MAX = 256,
+};
+
+/* ---- connections ---- */
+
+void http_conn_wait(struct http_server *s, struct http_conn *c)
+{
+    c->since_ms = loop_now_ms(s->loop);
+    ring_append(&s->fresh, &c->arriving);
+}
+
+static int64_t uid_of(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? (int64_t)who.uid : -1;
+}
+
+static void conn_opened(struct http_listener *l, struct MHD_Connection *mhd, void **context)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct http_server *s = l->server;
+    struct http_conn *c = mem_alloc(sizeof *c);
+
+    *context = c; /* without it, its first request closes it */
+    s->connections++;
+    if (!c)
+        return;
+    *c = (struct http_conn){.listener = l,
+                            .fd = info ? info->connect_fd : -1,
+                            .uid = -1,
+                            .is_over_limit = s->connections > s->config.max_connections};
+    if (l->config.path)
+        c->uid = uid_of(c->fd);
+    http_conn_wait(s, c);
+}
+
+static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
+                         enum MHD_ConnectionNotificationCode code)
+{
+    struct http_listener *l = cls;
+    struct http_conn *c = *context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        conn_opened(l, mhd, context);
+        return;
+    }
+    l->server->connections--;
+    if (c)
+        ring_remove(&c->arriving);
+    mem_free(c);
+    *context = NULL;
+}
+
+/* ---- running libmicrohttpd ---- */
+
+void http_listener_run(struct http_listener *l)
+{
+    CHECK(!l->is_running);
+    l->is_running = true;
+    l->has_resumed = false;
+    MHD_run(l->daemon);
+    l->is_running = false;
+    l->has_run = true;
+}
+
+uint64_t http_listener_timeout(const struct http_listener *l)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    if (l->has_resumed)
+        return 0;
+    return MHD_get_timeout(l->daemon, &ms) == MHD_YES ? ms : UINT64_MAX;
+}
+
+int http_listener_epoll(const struct http_listener *l)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+    return info ? info->epoll_fd : -1;
+}
+
+/* The deadline moves with each byte that arrives; the timer does not. It fires at the earliest that was ever
+ * asked for, and looks then. */
+static void arm(struct http_listener *l, uint64_t delay_ms)
+{
+    uint64_t now = loop_now_ms(l->server->loop);
+    uint64_t at = delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms;
+
+    if (at == UINT64_MAX || l->run_at_ms <= at)
+        return;
+    l->run_at_ms = at;
+    loop_timer_start(l->run_timer, delay_ms);
+}
+
+static void run_timer_fired(void *ctx, uint64_t id)
+{
+    struct http_listener *l = ctx;
+
+    (void)id;
+    l->run_at_ms = UINT64_MAX;
+    http_listener_run(l);
+}
+
+static void epoll_ready(void *ctx)
+{
+    http_listener_run(ctx);
+}
+
+/* Whatever was answered in this turn leaves in this turn. */
+static bool before_wait(struct http_listener *l)
+{
+    uint64_t delay_ms = UINT64_MAX;
+
+    if (l->has_resumed)
+        http_listener_run(l);
+    if (!l->has_run)
+        return false;
+    for (int n = 0; n < MAX_RUNS_A_TURN && (delay_ms = http_listener_timeout(l)) == 0; n++)
+        http_listener_run(l);
+    l->has_run = false;
+    arm(l, delay_ms);
+    return true;
+}
+
+void http_listeners_before_wait(void *ctx)
+{
+    struct http_server *s = ctx;
+    bool is_more = http_readers_resume(s), has_run = false;
+
+    for (size_t i = 0; i < s->listener_count; i++)
+        has_run = before_wait(&s->listeners[i]) || has_run;
+    if (is_more)
+        arm(&s->listeners[0], 0); /* for another turn */
+    if (has_run)
+        http_sweep_arm(s);
+}
+
+/* ---- its log ---- */
+
+__attribute__((format(printf, 2, 0))) static void library_logs(void *cls, const char *fmt, va_list ap)
+{
+    char line[LIBRARY_LINE_MAX];
+    int n;
+
+    (void)cls;
+    n = vsnprintf(line, sizeof line, fmt, ap);
+    if (n <= 0)
+        return;
+    line[strcspn(line, "\n")] = '\0';
+    /* So it says of requests that are none; all else is the daily coming and going of clients. */
+    if (strncmp(line, "Error processing request", 24) == 0)
+        LOG(LOG_INFO, "http-malformed", LOG_STR("detail", line));
+    else
+        LOG(LOG_DEBUG, "http-library", LOG_STR("detail", line));
+}
+
+/* ---- life ---- */
+
+/* We split first and decode later: see target.h. */
+static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *text)
+{
+    (void)cls;
+    (void)mhd;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
+{
+    struct http_server *s = l->server;
+    const struct http_config *c = &s->config;
+    uint64_t idle_s = (c->idle_ms + 999) / 1000;
+    unsigned over_limit = c->max_connections / 8 + 8; /* accepted to be told 503 */
+
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_request_came, s,
+        MHD_OPTION_EXTERNAL_LOGGER, library_logs, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, c->max_connections + over_limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        c->max_headers + POOL_SPARE, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(idle_s > 3600 ? 3600 : idle_s),
+        MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l,
+        MHD_OPTION_END);
+}
+
+static enum err attach(struct http_listener *l)
+{
+    struct loop *loop = l->server->loop;
+    int epoll = http_listener_epoll(l);
+
+    if (epoll < 0)
+        return ERR_IO;
+    l->poll = loop_poll_new(loop, epoll, epoll_ready, l);
+    l->run_timer = loop_timer_new(loop, run_timer_fired, l, 0);
+    if (!l->poll || !l->run_timer)
+        return ERR_NOMEM;
+    http_listener_run(l); /* puts the listening socket into the epoll set */
+    return ERR_NONE;
+}
+
+enum err http_listener_start(struct http_listener *l)
+{
+    int fd = -1;
+    enum err e = http_bind(l, l->server->config.is_port_shared, &fd);
+
+    if (e != ERR_NONE)
+        return e;
+    l->run_at_ms = UINT64_MAX;
+    l->guard = (struct http_guard){.listen = l->config.path ? NULL : l->config.host,
+                                   .is_any = !l->config.path && http_is_any_address(l->config.host),
+                                   .hosts = l->server->config.hosts};
+    l->daemon = start_daemon(l, fd); /* takes fd when it succeeds */
+    if (!l->daemon) {
+        close(fd);
+        return ERR_NOMEM;
+    }
+    return attach(l);
+}
+
+void http_listener_stop(struct http_listener *l)
+{
+    loop_poll_free(l->poll);
+    loop_timer_free(l->run_timer);
+    if (l->daemon)
+        MHD_stop_daemon(l->daemon);
+    http_unbind(l);
+}
