@@ -175,6 +175,13 @@ void http_request_refuse(struct http_request *r, const struct http_problem *p)
     http_request_respond(r, &response);
 }
 
+static bool send_bare(const struct http_conn *c, struct slice bytes)
+{
+    if (c->shake.tls)
+        return gnutls_record_send(c->shake.session, bytes.ptr, bytes.len) > 0;
+    return send(c->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+}
+
 void http_request_cut_off(struct http_request *r)
 {
     char detail[128], date[40];
@@ -198,8 +205,7 @@ void http_request_cut_off(struct http_request *r)
     r->status = MHD_HTTP_CONTENT_TOO_LARGE;
     /* Nothing has been sent on this connection since the last answer, so that it fits, or the client reads
      * nothing. */
-    if (wr_ok(&head) && wr_ok(&body) &&
-        send(r->conn->fd, head.buf, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+    if (wr_ok(&head) && wr_ok(&body) && send_bare(r->conn, wr_written(&head)))
         r->bytes_out = body.len;
     wr_fini(&head);
     wr_fini(&body);

@@ -166,7 +166,7 @@ bool http_guard_is_ours(const struct http_guard *g, struct slice host)
         if (is_configured(name, g->hosts[i]))
             return true;
     }
-    return false;
+    return g->is_named && g->is_named(g->ctx, name);
 }
 
 /* ---- judging ---- */

@@ -37,6 +37,9 @@ struct http_guard {
     const char *listen; /* borrowed: the address listened on */
     bool is_any;        /* on all addresses: then any address may stand in Host, for one cannot be rebound */
     const char *const *hosts; /* borrowed: further ones, NULL-terminated; NULL: none */
+    /* Still further ones: those of the certificate, where there is one. NULL: none. */
+    bool (*is_named)(const void *ctx, struct slice name);
+    const void *ctx; /* of is_named */
 };
 
 struct http_refusal {

@@ -3,6 +3,7 @@
  *
  *   server.c   life: starting, quiescing, stopping
  *   listener.c one libmicrohttpd on the loop: running it, its connections
+ *   handshake.h  TLS of a connection
  *   bind.c     the sockets to listen on
  *   request.c  one request from its first line to its end
  *   judge.c    what its head must be like to get to its handler
@@ -21,6 +22,7 @@
 #include "base/wr.h"
 #include "http/guard.h"
 #include "http/gzip.h"
+#include "http/handshake.h"
 #include "http/link.h"
 #include "http/query.h"
 #include "http/router.h"
@@ -52,10 +54,11 @@ struct http_listener {
     struct http_guard guard;
     struct loop_poll *poll;
     struct loop_timer *run_timer;
-    uint64_t run_at_ms; /* when run_timer fires; UINT64_MAX: it is not armed */
-    bool is_running;    /* inside MHD_run */
-    bool has_run;       /* since its timeout was last asked for */
-    bool has_resumed;   /* some connection waits for MHD_run to find it resumed */
+    uint64_t run_at_ms;        /* when run_timer fires; UINT64_MAX: it is not armed */
+    bool is_running;           /* inside MHD_run */
+    bool has_run;              /* since its timeout was last asked for */
+    bool has_resumed;          /* some connection waits for MHD_run to find it resumed */
+    struct http_conn *shaking; /* whose handshake has read last; NULL: it is gone */
     uint16_t port;
     dev_t socket_dev; /* of the socket's file, so that we remove none but our own */
     ino_t socket_ino; /* 0: there is none */
@@ -72,6 +75,7 @@ struct http_conn {
     int64_t uid;                  /* of who has connected to a unix-domain socket; -1: not known */
     struct http_request *request; /* borrowed; NULL between two of them */
     bool is_over_limit;           /* accepted only to be told so */
+    struct http_shake shake;
 };
 
 /*
@@ -120,6 +124,8 @@ struct http_server {
     struct loop *loop;         /* borrowed */
     struct http_listener listeners[HTTP_LISTENERS_MAX];
     size_t listener_count;
+    struct http_tls *tls; /* owned: a reference; NULL: no listener is for HTTPS */
+    struct http_server_stats stats;
     struct http_router *router, *admin_router; /* owned; the second is of listeners for health and metrics */
     struct idtab requests;                     /* those that have an id */
     struct http_link fresh;    /* connections that no sweep has looked at since they began to wait */

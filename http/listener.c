@@ -37,6 +37,7 @@ static void conn_opened(struct http_listener *l, struct MHD_Connection *mhd, voi
 
     *context = c; /* without it, its first request closes it */
     s->connections++;
+    s->stats.connections++;
     if (!c)
         return;
     *c = (struct http_conn){.listener = l,
@@ -45,6 +46,8 @@ static void conn_opened(struct http_listener *l, struct MHD_Connection *mhd, voi
                             .is_over_limit = s->connections > s->config.max_connections};
     if (l->config.path)
         c->uid = uid_of(c->fd);
+    if (l->config.is_tls)
+        http_shake_begin(c, mhd, s->tls);
     http_conn_wait(s, c);
 }
 
@@ -59,8 +62,10 @@ static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
         return;
     }
     l->server->connections--;
-    if (c)
+    if (c) {
         ring_remove(&c->arriving);
+        http_shake_end(c);
+    }
     mem_free(c);
     *context = NULL;
 }
@@ -153,14 +158,17 @@ void http_listeners_before_wait(void *ctx)
 
 __attribute__((format(printf, 2, 0))) static void library_logs(void *cls, const char *fmt, va_list ap)
 {
+    struct http_listener *l = cls;
     char line[LIBRARY_LINE_MAX];
     int n;
 
-    (void)cls;
     n = vsnprintf(line, sizeof line, fmt, ap);
     if (n <= 0)
         return;
     line[strcspn(line, "\n")] = '\0';
+    /* So it says of each handshake that fails, and closes the connection. */
+    if (l->shaking && strncmp(line, "Error: received handshake message", 33) == 0)
+        http_shake_failed(l->shaking);
     /* So it says of requests that are none; all else is the daily coming and going of clients. */
     if (strncmp(line, "Error processing request", 24) == 0)
         LOG(LOG_INFO, "http-malformed", LOG_STR("detail", line));
@@ -185,14 +193,19 @@ static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
     uint64_t idle_s = (c->idle_ms + 999) / 1000;
     unsigned over_limit = c->max_connections / 8 + 8; /* accepted to be told 503 */
 
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_shake_no_cert},
+        {MHD_OPTION_END, 0, NULL}};
+
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_request_came, s,
-        MHD_OPTION_EXTERNAL_LOGGER, library_logs, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, c->max_connections + over_limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        c->max_headers + POOL_SPARE, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(idle_s > 3600 ? 3600 : idle_s),
-        MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l,
-        MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (l->config.is_tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, http_request_came, s, MHD_OPTION_EXTERNAL_LOGGER, library_logs, l,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, c->max_connections + over_limit,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, c->max_headers + POOL_SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(idle_s > 3600 ? 3600 : idle_s), MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s,
+        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l, MHD_OPTION_ARRAY,
+        l->config.is_tls ? tls : tls + 1, MHD_OPTION_END);
 }
 
 static enum err attach(struct http_listener *l)
@@ -210,6 +223,14 @@ static enum err attach(struct http_listener *l)
     return ERR_NONE;
 }
 
+/* A browser comes by such a name only when the certificate is good for it: it cannot be rebound. */
+static bool is_named(const void *ctx, struct slice name)
+{
+    const struct http_server *s = ctx;
+
+    return http_tls_is_named(s->tls, name);
+}
+
 enum err http_listener_start(struct http_listener *l)
 {
     int fd = -1;
@@ -220,7 +241,9 @@ enum err http_listener_start(struct http_listener *l)
     l->run_at_ms = UINT64_MAX;
     l->guard = (struct http_guard){.listen = l->config.path ? NULL : l->config.host,
                                    .is_any = !l->config.path && http_is_any_address(l->config.host),
-                                   .hosts = l->server->config.hosts};
+                                   .hosts = l->server->config.hosts,
+                                   .is_named = l->config.is_tls ? is_named : NULL,
+                                   .ctx = l->server};
     l->daemon = start_daemon(l, fd); /* takes fd when it succeeds */
     if (!l->daemon) {
         close(fd);

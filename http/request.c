@@ -84,16 +84,17 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     struct http_server *s = cls;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_conn *c = info ? info->socket_context : NULL;
     struct http_request *r;
 
-    if (!info || !info->socket_context)
+    if (!c || c->shake.is_cert_missing)
         return NULL;
     r = request_new(s);
     if (!r)
         return NULL;
     r->server = s;
     r->mhd = mhd;
-    r->conn = info->socket_context;
+    r->conn = c;
     r->conn->request = r;
     r->phase = PHASE_HEAD;
     r->id = r->tag = 0;
@@ -375,6 +376,16 @@ struct slice http_request_trace(const struct http_request *r)
 struct slice http_request_traceparent(const struct http_request *r)
 {
     return slice_of(r->traceparent, r->traceparent_len);
+}
+
+const char *http_request_cert_subject(const struct http_request *r)
+{
+    return r->conn->shake.subject;
+}
+
+int64_t http_request_uid(const struct http_request *r)
+{
+    return r->conn->uid;
 }
 
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag)

@@ -93,6 +93,7 @@ static void server_free(struct http_server *s)
     http_streams_fini(s);
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
+    http_tls_unref(s->tls);
     http_router_free(s->router);
     http_router_free(s->admin_router);
     http_gzip_free(s->gzip);
@@ -122,8 +123,11 @@ static enum err make_routers(struct http_server *s)
 
 static enum err add_listener(struct http_server *s, const struct http_listen *config)
 {
-    struct http_listener *l = &s->listeners[s->listener_count++];
+    struct http_listener *l = &s->listeners[s->listener_count];
 
+    if (config->is_tls && !s->tls)
+        return ERR_INVALID;
+    s->listener_count++;
     l->server = s;
     l->config = *config;
     l->config.host = config->host ? config->host : defaults.host;
@@ -138,7 +142,8 @@ static enum err add_listeners(struct http_server *s)
     enum err e = ERR_NONE;
 
     if (c->listen_count == 0)
-        return add_listener(s, &(struct http_listen){.host = c->host, .port = c->port});
+        return add_listener(
+            s, &(struct http_listen){.host = c->host, .port = c->port, .is_tls = c->tls != NULL});
     if (c->listen_count > HTTP_LISTENERS_MAX)
         return ERR_INVALID;
     for (size_t i = 0; e == ERR_NONE && i < c->listen_count; i++)
@@ -168,6 +173,7 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
         return ERR_NOMEM;
     s->config = with_defaults(config);
     s->loop = l;
+    s->tls = config->tls ? http_tls_ref(config->tls) : NULL;
     s->is_head_exact = strncmp(MHD_get_version(), "0.9.7", 5) == 0;
     idtab_init(&s->requests);
     ring_init(&s->fresh);
@@ -191,6 +197,29 @@ uint16_t http_server_port(const struct http_server *s)
 uint16_t http_server_port_of(const struct http_server *s, size_t listen)
 {
     return listen < s->listener_count ? s->listeners[listen].port : 0;
+}
+
+void http_server_set_tls(struct http_server *s, struct http_tls *tls)
+{
+    CHECK(s->tls);
+    http_tls_ref(tls);
+    http_tls_unref(s->tls);
+    s->tls = tls;
+}
+
+const struct http_tls *http_server_tls(const struct http_server *s)
+{
+    return s->tls;
+}
+
+const struct http_server_stats *http_server_stats(const struct http_server *s)
+{
+    return &s->stats;
+}
+
+unsigned http_server_connections(const struct http_server *s)
+{
+    return s->connections;
 }
 
 size_t http_server_in_flight(const struct http_server *s)

@@ -15,8 +15,9 @@
  * the same.
  *
  * Host: HTTP/1.1 needs exactly one (else 400); HTTP/1.0 may lack it, for no browser speaks it. It must be
- * localhost or a name under it, a loopback address, the listen address, or one of config.hosts (else 421).
- * When listening on all addresses, any address will do: only names can be rebound.
+ * localhost or a name under it, a loopback address, the listen address, one of config.hosts, or with HTTPS a
+ * name that the certificate bears (else 421). When listening on all addresses, any address will do: only
+ * names can be rebound.
  *
  * In the query '+' is a space, as in a form; in a path it is a plus. Neither may hold %00 (400). A path with
  * an empty segment or a slash at its end is not found.
@@ -31,6 +32,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "http/tls.h"
 #include "loop/loop.h"
 
 struct http_server;
@@ -68,6 +70,7 @@ struct http_listen {
     unsigned mode;    /* of that file; 0: 0600 */
     const char *host; /* address; NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
     uint16_t port;    /* 0: any */
+    bool is_tls;      /* HTTPS, with the server's http_tls */
     bool is_admin;    /* for health and metrics: serves the routes on both and on admin, and no others */
 };
 
@@ -99,6 +102,7 @@ struct http_stream_limits {
 };
 
 struct http_config {
+    struct http_tls *tls; /* for listeners with is_tls: the server takes a reference; NULL: there are none */
     const struct http_listen *listens; /* at most HTTP_LISTENERS_MAX; borrowed for the server's life */
     size_t listen_count;               /* 0: one, on */
     const char *host;                  /* NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
@@ -135,6 +139,18 @@ MUST_USE enum err http_server_start(struct loop *l, const struct http_config *co
                                     struct http_server **ret);
 uint16_t http_server_port(const struct http_server *s); /* of the first listener */
 uint16_t http_server_port_of(const struct http_server *s, size_t listen);
+/* For connections to come; those that are there keep what they were opened with. Takes a reference. Only when
+ * it started with one. */
+void http_server_set_tls(struct http_server *s, struct http_tls *tls);
+const struct http_tls *http_server_tls(const struct http_server *s); /* borrowed; NULL: none */
+
+/* What has been counted since the start. */
+struct http_server_stats {
+    uint64_t connections;                  /* opened */
+    uint64_t tls_handshakes, tls_failures; /* that came to an end, and that did not */
+};
+const struct http_server_stats *http_server_stats(const struct http_server *s); /* borrowed */
+unsigned http_server_connections(const struct http_server *s);                  /* open now */
 /* No new connections and requests; what is being answered goes on. A listener for health and metrics goes on
  * to the end, so that it can be asked how far things are. */
 void http_server_quiesce(struct http_server *s);
@@ -163,6 +179,12 @@ struct slice http_request_body(const struct http_request *r);
 struct slice http_request_trace(const struct http_request *r);
 /* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
 struct slice http_request_traceparent(const struct http_request *r);
+
+/* The subject of its client's certificate, which has been verified, as RFC 4514 writes it; NULL: none was
+ * shown. Borrowed. */
+const char *http_request_cert_subject(const struct http_request *r);
+/* Of the process that has connected to a unix-domain socket; -1: it came otherwise. */
+int64_t http_request_uid(const struct http_request *r);
 
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);
