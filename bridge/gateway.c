@@ -90,9 +90,12 @@ const struct http_route gateway_routes[] = {
     ROUTE("GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0),
     ROUTE("GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, 0),
     ROUTE("GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, 0),
-    ROUTE("GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH),
-    ROUTE("GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0, .where = HTTP_ON_BOTH),
-    ROUTE("GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH),
+    ROUTE("GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH,
+          .is_public = true),
+    ROUTE("GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0, .where = HTTP_ON_BOTH,
+          .is_public = true),
+    ROUTE("GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH,
+          .is_public = true),
 };
 const size_t gateway_route_count = ARRAY_LEN(gateway_routes);
 

@@ -1,7 +1,7 @@
 # Fails when a file of LAYER includes a header of a layer that is neither itself nor in USES.
 cmake_minimum_required(VERSION 3.21)
 string(REPLACE " " ";" USES "${USES}")
-set(all base loop etf json epmd dist node http bridge src)
+set(all base loop etf json epmd dist node auth http bridge src)
 file(GLOB files ${ROOT}/${LAYER}/*.c ${ROOT}/${LAYER}/*.h)
 foreach(file ${files})
     file(STRINGS ${file} includes REGEX "^[ \t]*#[ \t]*include[ \t]+\"")

@@ -13,7 +13,7 @@ enum {
     PACK_AT_MOST = 1 << 20, /* some 10 ms of packing */
     PACK_LEVEL = 1,
 };
-enum { PROBLEM_MAX = 1 << 20, RETRY_TEXT_MAX = 16, PROBLEM_HEADERS_MAX = 16 };
+enum { PROBLEM_MAX = 1 << 20, RETRY_TEXT_MAX = 16, PROBLEM_HEADERS_MAX = 16, RATE_TEXT_MAX = 64 };
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -21,6 +21,19 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
      * without. */
     if (MHD_add_response_header(response, name, value) != MHD_YES)
         LOG(LOG_WARN, "response-header-left-out", LOG_STR("name", name));
+}
+
+/* Each answer tells how much is left, so that a client can hold back before it is refused. */
+static void add_rate(struct MHD_Response *out, const struct http_rate *rate)
+{
+    char text[RATE_TEXT_MAX];
+
+    if (!rate->limit)
+        return;
+    snprintf(text, sizeof text, "\"calls\";q=%u;w=%u", rate->limit, rate->window_s);
+    add_header(out, "RateLimit-Policy", text);
+    snprintf(text, sizeof text, "\"calls\";r=%u;t=%u", rate->remaining, rate->reset_s);
+    add_header(out, "RateLimit", text);
 }
 
 void http_response_dress(struct MHD_Response *out, const struct http_request *r,
@@ -41,6 +54,7 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
     add_header(out, "X-Request-Id", r->trace);
     if (r->traceparent_len)
         add_header(out, "traceparent", r->traceparent);
+    add_rate(out, &r->admission.rate);
     if (r->server->is_quiescing)
         add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -146,6 +160,14 @@ static struct http_response problem_response(const struct http_request *r, const
     return out;
 }
 
+static bool has_header(const struct http_problem *p, const char *name)
+{
+    for (size_t i = 0; i < p->header_count; i++)
+        if (strcmp(p->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* Adds what RFC 9110 wants beside the status; headers has room. */
 static void add_problem_headers(struct http_response *out, const struct http_problem *p,
                                 struct http_header headers[PROBLEM_HEADERS_MAX], char retry[RETRY_TEXT_MAX])
@@ -156,7 +178,7 @@ static void add_problem_headers(struct http_response *out, const struct http_pro
         snprintf(retry, RETRY_TEXT_MAX, "%u", p->retry_after_s);
         headers[n++] = (struct http_header){MHD_HTTP_HEADER_RETRY_AFTER, retry};
     }
-    if (out->status == MHD_HTTP_UNAUTHORIZED)
+    if (out->status == MHD_HTTP_UNAUTHORIZED && !has_header(p, MHD_HTTP_HEADER_WWW_AUTHENTICATE))
         headers[n++] = (struct http_header){MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"erlgate\""};
     for (size_t i = 0; i < p->header_count && n < PROBLEM_HEADERS_MAX; i++)
         headers[n++] = p->headers[i];

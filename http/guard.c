@@ -47,6 +47,8 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
             keep_first(value, &head->origin_count, &head->origin);
         else if (text_eq_nocase(name, "Expect"))
             keep_first(value, &head->expect_count, &head->expect);
+        else if (text_eq_nocase(name, "Cookie"))
+            keep_first(value, &head->cookie_count, &head->cookie);
         break;
     case 11:
         if (text_eq_nocase(name, "traceparent") && !head->traceparent.len)
@@ -55,6 +57,10 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
     case 12:
         if (text_eq_nocase(name, "X-Request-Id") && !head->request_id.len)
             keep_first(value, &once, &head->request_id);
+        break;
+    case 13:
+        if (text_eq_nocase(name, "Authorization"))
+            keep_first(value, &head->authorization_count, &head->authorization);
         break;
     case 14:
         if (text_eq_nocase(name, "Content-Length")) {

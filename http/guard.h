@@ -17,8 +17,10 @@
 struct http_head {
     bool is_1_0;
     bool is_malformed; /* a name that is no token, or lines that do not end in CRLF, or are folded */
-    unsigned host_count, length_count, encoding_count, expect_count, origin_count;
-    struct slice host, origin, fetch_site, encoding, expect, request_id, traceparent, content_encoding;
+    unsigned host_count, length_count, encoding_count, expect_count, origin_count, authorization_count,
+        cookie_count;
+    struct slice host, origin, fetch_site, encoding, expect, request_id, traceparent, content_encoding,
+        authorization, cookie;
     uint64_t length;        /* Content-Length; UINT64_MAX: larger */
     bool is_length_bad;     /* no number */
     struct slice authority; /* of an absolute-form target; counts as the Host */

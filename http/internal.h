@@ -74,6 +74,7 @@ struct http_conn {
     int fd;                       /* libmicrohttpd's */
     int64_t uid;                  /* of who has connected to a unix-domain socket; -1: not known */
     struct http_request *request; /* borrowed; NULL between two of them */
+    const char *address;          /* of the client, as text; NULL: not known */
     bool is_over_limit;           /* accepted only to be told so */
     struct http_shake shake;
 };
@@ -103,6 +104,7 @@ struct http_request {
     uint64_t id, tag;
     const struct http_route *route; /* borrowed */
     struct http_match match;
+    struct http_admission admission;
     struct wr raw_target; /* what target's slices point into */
     struct wr body;       /* until its handler has returned */
     bool is_body_too_large;

@@ -188,6 +188,39 @@ static bool judge_route(struct http_request *r)
     return false;
 }
 
+static void put_principal(struct http_admission *a, const char *name)
+{
+    a->principal_len = (size_t)snprintf(a->principal, sizeof a->principal, "%s", name);
+}
+
+/* Who asks? Whoever is not admitted learns nothing of what is wrong with the rest. */
+static bool judge_caller(struct http_request *r, const struct http_head *head)
+{
+    const struct http_config *c = &r->server->config;
+    const struct http_caller caller = {
+        .route = r->route,
+        .authorization = head->authorization,
+        .authorization_count = head->authorization_count,
+        .cookie = head->cookie,
+        .cookie_count = head->cookie_count,
+        .cert_subject = r->conn->shake.subject,
+        .uid = r->conn->uid,
+        .address = r->conn->address,
+        .is_get = strcmp(r->route->method, MHD_HTTP_METHOD_GET) == 0,
+        .is_secure = http_request_is_secure(r),
+    };
+    struct http_problem problem = {0};
+
+    if (!c->admit || r->route->is_public) {
+        put_principal(&r->admission, "anonymous");
+        return true;
+    }
+    if (c->admit(c->ctx, r, &caller, &r->admission, &problem))
+        return true;
+    http_request_refuse(r, &problem);
+    return false;
+}
+
 /* How a route takes a parameter. */
 enum taking { TAKES_NOT, TAKES_ONCE, TAKES_MANY };
 
@@ -330,6 +363,6 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
         *ret_must_close = r->server->is_quiescing || r->conn->is_over_limit;
         return false;
     }
-    return judge_head_size(r) && judge_target(r, target) && judge_route(r) && judge_query(r) &&
-           judge_body(r, head);
+    return judge_head_size(r) && judge_target(r, target) && judge_route(r) && judge_caller(r, head) &&
+           judge_query(r) && judge_body(r, head);
 }

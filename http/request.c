@@ -100,6 +100,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->id = r->tag = 0;
     r->route = NULL;
     r->match = (struct http_match){0};
+    r->admission = (struct http_admission){0};
     r->is_body_too_large = r->is_head = r->is_1_0 = false;
     r->reader = (struct http_reader){0};
     r->response = NULL;
@@ -272,9 +273,9 @@ static void report(const struct http_request *r)
 
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
-        LOG_STR("code", r->code ? r->code : ""), LOG_UINT("duration_us", done.duration_us),
-        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
-        LOG_STR("traceparent", r->traceparent));
+        LOG_STR("code", r->code ? r->code : ""), LOG_SLICE("principal", http_request_principal(r)),
+        LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),
+        LOG_SLICE("request_id", done.trace), LOG_STR("traceparent", r->traceparent));
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
 }
@@ -366,6 +367,28 @@ struct slice http_request_body(const struct http_request *r)
 bool http_request_is_head(const struct http_request *r)
 {
     return r->is_head;
+}
+
+struct slice http_request_principal(const struct http_request *r)
+{
+    return slice_of(r->admission.principal, r->admission.principal_len);
+}
+
+struct slice http_principal(const struct http_server *s, uint64_t id)
+{
+    const struct http_request *r = idtab_get(&s->requests, id);
+
+    return r ? http_request_principal(r) : (struct slice){0};
+}
+
+const struct http_admission *http_request_admission(const struct http_request *r)
+{
+    return &r->admission;
+}
+
+bool http_request_is_secure(const struct http_request *r)
+{
+    return r->conn->listener->config.is_tls;
 }
 
 struct slice http_request_trace(const struct http_request *r)

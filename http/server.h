@@ -36,9 +36,13 @@
 #include "loop/loop.h"
 
 struct http_server;
+struct http_problem;
 struct http_request; /* valid inside the handler only; the id outlives it */
 
-enum { HTTP_LISTENERS_MAX = 8 };
+enum {
+    HTTP_LISTENERS_MAX = 8,
+    HTTP_PRINCIPAL_MAX = 128, /* bytes */
+};
 
 enum http_body {
     HTTP_BODY_NONE, /* a body is refused with 400 */
@@ -61,6 +65,7 @@ struct http_route {
     void (*handle)(void *ctx, struct http_request *req);
     unsigned operation; /* for the user of the table */
     enum http_where where;
+    bool is_public; /* served to everybody: admit is not asked */
 };
 
 /* One thing to listen on. */
@@ -72,6 +77,38 @@ struct http_listen {
     uint16_t port;    /* 0: any */
     bool is_tls;      /* HTTPS, with the server's http_tls */
     bool is_admin;    /* for health and metrics: serves the routes on both and on admin, and no others */
+};
+
+/* Who asks, as far as the connection and the head of a request say it. Borrowed for the call of admit. */
+struct http_caller {
+    const struct http_route *route;
+    struct slice authorization; /* of the first such header */
+    unsigned authorization_count;
+    struct slice cookie; /* likewise */
+    unsigned cookie_count;
+    const char *cert_subject; /* of a client certificate that has been verified; NULL: none */
+    int64_t uid;         /* of who has connected to a unix-domain socket; -1: another kind, or not known */
+    const char *address; /* of the client, as text; NULL: not known */
+    bool is_get;         /* GET or HEAD */
+    bool is_secure;      /* by HTTPS */
+};
+
+/* A limit on requests, as draft-ietf-httpapi-ratelimit-headers tells it. */
+struct http_rate {
+    uint32_t limit; /* requests in window_s; 0: there is none, and nothing is told */
+    uint32_t window_s;
+    uint32_t remaining;
+    uint32_t reset_s; /* until remaining is limit again */
+};
+
+/* What admit says of a request. All zero but principal is fine. */
+struct http_admission {
+    char principal[HTTP_PRINCIPAL_MAX + 1]; /* who it is */
+    size_t principal_len;
+    unsigned kind;       /* the user's own: how that was found out */
+    uint64_t credential; /* the user's own: by what. An event stream can be asked about it again */
+    uint64_t expires_ms; /* of loop_now_ms: when an event stream opened by it ends; 0: not */
+    struct http_rate rate;
 };
 
 /* What became of one request. */
@@ -120,7 +157,16 @@ struct http_config {
                          silent for as long as it likes; a client that takes nothing of it is cut off */
     const struct http_route *routes; /* borrowed for the server's life */
     size_t route_count;
-    void *ctx; /* handed to handlers and to gone */
+    void *ctx; /* handed to handlers and to all of the following */
+    /*
+     * Who asks? Called for each request of a route that is not public, once its head has been judged and its
+     * route found, and before anything of its body is read. True: ret (which is all zero) says who. False:
+     * ret_problem, which may borrow from static text alone, is the answer (401, 403, 429), and ret->rate is
+     * told with it. Of req there are route, segments, query, headers and trace, but no id: nothing may be
+     * answered here. NULL: everybody is the principal "anonymous".
+     */
+    bool (*admit)(void *ctx, struct http_request *req, const struct http_caller *caller,
+                  struct http_admission *ret, struct http_problem *ret_problem);
     /* The client of a suspended request left before it was answered: the id is gone already. May be NULL. */
     void (*gone)(void *ctx, uint64_t id, uint64_t tag);
     uint64_t gone_ms; /* suspended requests are looked at so often: a client that left is noticed within twice
@@ -175,6 +221,12 @@ bool http_request_is_head(const struct http_request *r);
 /* A header's value; the first if it is repeated; false when absent. Names are compared without case. */
 bool http_request_header(const struct http_request *r, const char *name, struct slice *ret);
 struct slice http_request_body(const struct http_request *r);
+/* Who asks, as admit said; "anonymous" when nobody was asked. */
+struct slice http_request_principal(const struct http_request *r);
+/* The same of a request that waits; empty when the id is gone. Borrowed until that. */
+struct slice http_principal(const struct http_server *s, uint64_t id);
+const struct http_admission *http_request_admission(const struct http_request *r);
+bool http_request_is_secure(const struct http_request *r); /* by HTTPS */
 /* X-Request-Id: taken if it is 1 to 128 visible ASCII characters, else made. Stands in the answer too. */
 struct slice http_request_trace(const struct http_request *r);
 /* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
@@ -230,7 +282,8 @@ struct http_problem {
     size_t offset;                     /* bytes into the body */
     const char *parameter;             /* the query parameter, or "header:Name" */
     unsigned retry_after_s;            /* Retry-After; 0: none */
-    const struct http_header *headers; /* copied; further ones. 401 has a WWW-Authenticate by itself */
+    const struct http_header *headers; /* copied; further ones. 401 has a WWW-Authenticate, if not here,
+                                          by itself */
     size_t header_count;
 };
 

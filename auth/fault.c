@@ -1,0 +1,30 @@
+#include "auth/fault.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+bool auth_fault_set(struct auth_fault *f, const char *file, unsigned line, unsigned column, const char *hint,
+                    const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!f)
+        return false;
+    snprintf(f->file, sizeof f->file, "%s", file);
+    f->line = line;
+    f->column = column;
+    f->hint = hint;
+    va_start(ap, fmt);
+    vsnprintf(f->what, sizeof f->what, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+void auth_fault_print(const struct auth_fault *f, char *out, size_t cap)
+{
+    char place[32] = "";
+
+    if (f->line)
+        snprintf(place, sizeof place, f->column ? ":%u:%u" : ":%u", f->line, f->column);
+    snprintf(out, cap, "%s%s: %s%s%s", f->file, place, f->what, f->hint ? "; " : "", f->hint ? f->hint : "");
+}

@@ -1,0 +1,28 @@
+/*
+ * fault: why a file of tokens, keys or rules was refused, for the one who wrote it.
+ *
+ * Filled by the functions that load such a file, on the caller's stack; nothing to free. It never holds a
+ * secret: where a value is one, `what` says which it is and not what it is.
+ */
+#ifndef ERLGATE_AUTH_FAULT_H
+#define ERLGATE_AUTH_FAULT_H
+
+#include <stddef.h>
+
+#include "base/slice.h"
+
+struct auth_fault {
+    char file[256];        /* its path, cut if it is longer */
+    unsigned line, column; /* from 1; 0: the file as a whole */
+    char what[256];        /* a sentence without a full stop */
+    const char *hint;      /* static: what to do about it; NULL: none */
+};
+
+/* Fills f (which may be NULL), and gives false, for `return auth_fault_set(…);`. */
+__attribute__((format(printf, 6, 7))) bool auth_fault_set(struct auth_fault *f, const char *file,
+                                                          unsigned line, unsigned column, const char *hint,
+                                                          const char *fmt, ...);
+/* "tokens.yaml:3:5: what; hint", cut to cap - 1 bytes. */
+void auth_fault_print(const struct auth_fault *f, char *out, size_t cap);
+
+#endif
