@@ -1,0 +1,39 @@
+"""HTTP calls through erlgate, beside what else one could put there, in interleaved rounds.
+
+`bare` is libmicrohttpd alone, which gives back the body from memory; `bare+suspend` the same with each request suspended
+and resumed; `cowboy` a gateway of forty lines in a second Erlang node. Those that call, call an echo gen_server of OTP 29.
+wrk makes the load, on the same machine. What counts is the median over the rounds, and of that the ratio: absolute times
+say more about the machine. CPU is that of the gateway's own process (of the whole Erlang node, for cowboy), per request.
+"""
+from rig import DOCUMENTS, medians
+
+# Document, connections, figure, whose, sense, bound: what the gateway is to keep. slack: by what factor --check lets it be missed.
+GOALS = (
+    ("60 B", 64, "cpu_us", "bare+suspend", "at most", 1.6),
+    ("60 B", 64, "rps", "cowboy", "at least", 3.0),
+    ("10 KiB", 64, "cpu_us", "bare+suspend", "at most", 2.8),
+    ("10 KiB", 64, "rps", "cowboy", "at least", 4.0),
+)
+SLACK = 2.5
+
+
+def measure(world, table, is_short):
+    candidates = [world.erlgate(), world.suspending, world.cowboy()]
+    if not is_short:
+        candidates.append(world.bare)
+    rounds, seconds = (2, 1) if is_short else (5, 2)
+    found = {}
+    for name, document in DOCUMENTS.items():
+        for connections in (64,) if is_short else (1, 64, 512):
+            results = [[] for _ in candidates]
+            for candidate in candidates:  # caches, connections, the atom cache of the link
+                candidate.load(document, connections, 1)
+            for _ in range(rounds):
+                for candidate, result in zip(candidates, results):
+                    result.append(candidate.load(document, connections, seconds))
+            for candidate, result in zip(candidates, results):
+                found[name, connections, candidate.name] = medians(result)
+                table.add("call", f"{name}, {connections} conns", candidate.name, **medians(result))
+    for name, connections, figure, peer, sense, bound in GOALS:
+        ratio = found[name, connections, "erlgate"][figure] / found[name, connections, peer][figure]
+        table.goal(f"call, {name}, {connections} connections: {figure} / {peer}'s", ratio, sense, bound, SLACK)

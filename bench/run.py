@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks on loopback, prints one table of all results and the goals they are held to.
+
+    bench/run.py [--short] [--check] [--json FILE] [MEASUREMENT…]
+
+Every comparison is made within the run, in interleaved rounds, and what is judged is a ratio, or a count that does not
+depend on the machine's speed.
+"""
+import argparse
+import importlib.util
+import pathlib
+import signal
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import rig  # noqa: E402
+from rig import peers  # noqa: E402
+
+LIMIT, SHORT_LIMIT = 900, 120  # seconds for all of it
+
+MEASUREMENTS = {  # name: its module
+    "call": "http/calls.py",
+    "instructions": "cost/instructions.py",
+    "allocations": "cost/allocations.py",
+    "syscalls": "cost/syscalls.py",
+}
+
+
+def time_is_up(_signal, _frame):
+    raise peers.Failed("the benchmark takes longer than it may")
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("measurements", nargs="*", metavar="MEASUREMENT", choices=[[], *MEASUREMENTS],
+                        help=f"which (all if none is named): {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--short", action="store_true", help="seconds instead of minutes; fewer cases")
+    parser.add_argument("--check", action="store_true", help="fail when a goal is missed by far")
+    parser.add_argument("--renew", action="store_true", help="keep the instructions that are counted now as what they may cost")
+    parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
+    args = parser.parse_args()
+    table, world = rig.Table(), rig.World()
+    complaints = []
+    signal.signal(signal.SIGALRM, time_is_up)
+    signal.alarm(SHORT_LIMIT if args.short else LIMIT)
+    try:
+        for name in args.measurements or MEASUREMENTS:
+            began, row = time.monotonic(), len(table.rows)
+            options = {"renew": True} if name == "instructions" and args.renew else {}
+            load(HERE / MEASUREMENTS[name]).measure(world, table, args.short, **options)
+            table.print_rows(row)
+            print(f"({name}: {time.monotonic() - began:.0f} s)", flush=True)
+        table.print_goals()
+        if args.json:
+            table.write(args.json)
+    finally:
+        complaints = peers.clean_up()
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints or (args.check and not table.is_good()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
