@@ -156,13 +156,16 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     struct http_config http = {
         .host = config->host,
         .port = config->port,
+        .listens = config->listens,
+        .listen_count = config->listen_count,
+        .tls = config->tls,
         .hosts = config->hosts,
         .routes = gateway_routes,
         .route_count = gateway_route_count,
         .ctx = g,
         .gone = gone,
         .stream_gone = stream_gone,
-        .streams = config->streams,
+        .limits = config->http,
     };
     enum err e;
 
@@ -172,7 +175,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     g->node = config->node;
     g->config = *config;
     fill_defaults(&g->config);
-    http.max_body = g->config.max_body;
+    http.limits.max_body = g->config.max_body;
     documents_init(g);
     g->started_us = loop_now_us();
     loop_random(&g->seed, sizeof g->seed);

@@ -211,7 +211,8 @@ void http_request_cut_off(struct http_request *r)
     struct tm tm;
     struct wr head, body;
 
-    snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->config.max_body);
+    r->server->stats.over_max_body++;
+    snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->limits.max_body);
     wr_init(&head, PROBLEM_MAX);
     wr_init(&body, PROBLEM_MAX);
     http_problem_write(&body, &(struct http_problem){.code = "body-too-large", .detail = detail},

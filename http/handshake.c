@@ -213,7 +213,8 @@ void http_shake_end(struct http_conn *c)
         k->fault = k->fault ? k->fault : "the client left it unfinished";
     if (k->fault) {
         c->listener->server->stats.tls_failures++;
-        LOG(k->has_heard ? LOG_INFO : LOG_DEBUG, "tls-handshake-failed", LOG_STR("why", k->fault));
+        LOG(k->has_heard ? LOG_INFO : LOG_DEBUG, "tls-handshake-failed", LOG_STR("client", c->address),
+            LOG_STR("why", k->fault));
     }
     mem_free(k->subject);
     http_tls_unref(k->tls);

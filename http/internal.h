@@ -8,6 +8,7 @@
  *   request.c  one request from its first line to its end
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
+ *   limits.c   what clients may cost
  *   sweep.c    clients that left, requests that never arrive
  *   streams.h  what belongs to event streams
  */
@@ -19,11 +20,13 @@
 #include <sys/types.h>
 
 #include "base/idtab.h"
+#include "base/map.h"
 #include "base/wr.h"
 #include "http/guard.h"
 #include "http/gzip.h"
 #include "http/handshake.h"
 #include "http/link.h"
+#include "http/peer.h"
 #include "http/query.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -45,11 +48,18 @@ enum {
 
 enum { HTTP_SOCKET_PATH_MAX = 108 }; /* sockaddr_un's */
 
-/* A libmicrohttpd and the socket it listens on. */
+/*
+ * A libmicrohttpd and the socket it listens on. When a limit changes that libmicrohttpd takes only when it
+ * starts, another one takes the place of this one, which is retired and lives until its connections have
+ * gone.
+ */
 struct http_listener {
     struct http_server *server;
     struct http_listen config; /* with its defaults filled in */
     struct MHD_Daemon *daemon;
+    size_t pool_bytes, idle_s; /* what it was started with */
+    unsigned connections;
+    struct http_link retired;         /* in http_server.retired */
     const struct http_router *router; /* one of the server's */
     struct http_guard guard;
     struct loop_poll *poll;
@@ -65,6 +75,8 @@ struct http_listener {
     char path[HTTP_SOCKET_PATH_MAX];
 };
 
+enum http_over { HTTP_OVER_NONE, HTTP_OVER_ALL, HTTP_OVER_ADDRESS };
+
 /* One connection. Made and freed as libmicrohttpd says. */
 struct http_conn {
     struct http_listener *listener;
@@ -74,8 +86,10 @@ struct http_conn {
     int fd;                       /* libmicrohttpd's */
     int64_t uid;                  /* of who has connected to a unix-domain socket; -1: not known */
     struct http_request *request; /* borrowed; NULL between two of them */
-    const char *address;          /* of the client, as text; NULL: not known */
-    bool is_over_limit;           /* accepted only to be told so */
+    struct http_peer peer;
+    char address[HTTP_PEER_TEXT]; /* the same as text; "": not known */
+    struct http_crowd *crowd;     /* shared with others of its address; NULL: it is not counted */
+    enum http_over over;          /* accepted only to be told so */
     struct http_shake shake;
 };
 
@@ -122,11 +136,14 @@ struct http_request {
 };
 
 struct http_server {
-    struct http_config config; /* with its defaults filled in */
-    struct loop *loop;         /* borrowed */
-    struct http_listener listeners[HTTP_LISTENERS_MAX];
+    struct http_config config;                           /* with its defaults filled in */
+    struct loop *loop;                                   /* borrowed */
+    struct http_limits limits;                           /* with its defaults filled in */
+    struct http_listener *listeners[HTTP_LISTENERS_MAX]; /* owned */
     size_t listener_count;
-    struct http_tls *tls; /* owned: a reference; NULL: no listener is for HTTPS */
+    struct http_link retired; /* listeners that do not listen any more */
+    struct map peers;         /* the http_crowd of each http_peer_key, owned */
+    struct http_tls *tls;     /* owned: a reference; NULL: no listener is for HTTPS */
     struct http_server_stats stats;
     struct http_router *router, *admin_router; /* owned; the second is of listeners for health and metrics */
     struct idtab requests;                     /* those that have an id */
@@ -201,8 +218,12 @@ bool http_is_any_address(const char *host);
 
 /* ---- listener.c ---- */
 
-MUST_USE enum err http_listener_start(struct http_listener *l);
-void http_listener_stop(struct http_listener *l); /* takes what was never started, too */
+/* Gives it to the server, which ends it. */
+MUST_USE enum err http_listener_add(struct http_server *s, const struct http_listen *config);
+/* As the server's limits are now; as they were when there is no memory. */
+void http_listeners_renew(struct http_server *s);
+void http_listener_free(struct http_listener *l);  /* takes NULL */
+void http_listener_close(struct http_listener *l); /* it takes no more connections */
 void http_listener_run(struct http_listener *l);
 /* Ms until libmicrohttpd wants to run; UINT64_MAX: not before something happens. */
 uint64_t http_listener_timeout(const struct http_listener *l);
@@ -210,6 +231,15 @@ int http_listener_epoll(const struct http_listener *l);
 /* A server's hook, before the loop waits. */
 void http_listeners_before_wait(void *ctx);
 void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a request, from now on */
+
+/* ---- limits.c ---- */
+
+struct http_limits http_limits_fill(const struct http_limits *in);
+/* A connection whose peer is known takes its place among the others, and leaves it. */
+void http_peer_enter(struct http_server *s, struct http_conn *c);
+void http_peer_leave(struct http_server *s, struct http_conn *c);
+/* Are there so many that another one is not even told? */
+bool http_peer_is_shut_out(struct http_server *s, const struct http_peer *p);
 
 /* ---- server.c ---- */
 

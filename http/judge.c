@@ -205,13 +205,13 @@ static bool judge_caller(struct http_request *r, const struct http_head *head)
         .cookie_count = head->cookie_count,
         .cert_subject = r->conn->shake.subject,
         .uid = r->conn->uid,
-        .address = r->conn->address,
+        .address = r->conn->address[0] ? r->conn->address : NULL,
         .is_get = strcmp(r->route->method, MHD_HTTP_METHOD_GET) == 0,
         .is_secure = http_request_is_secure(r),
     };
     struct http_problem problem = {0};
 
-    if (!c->admit || r->route->is_public) {
+    if (!c->admit || r->route->is_public || r->conn->listener->config.is_admin) {
         put_principal(&r->admission, "anonymous");
         return true;
     }
@@ -283,7 +283,8 @@ bool http_request_refuse_size(struct http_request *r)
 {
     char detail[DETAIL_MAX];
 
-    snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->config.max_body);
+    r->server->stats.over_max_body++;
+    snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->limits.max_body);
     return refuse(r, "body-too-large", NULL, detail);
 }
 
@@ -306,23 +307,27 @@ static bool judge_body(struct http_request *r, const struct http_head *head)
         return refuse(r, "bad-parameter", "header:Content-Length", "This request takes no body.");
     if (head->content_encoding.len && http_head_has_body(head))
         return refuse_coding(r);
-    if (head->length > r->server->config.max_body)
+    if (head->length > r->server->limits.max_body)
         return http_request_refuse_size(r);
     return true;
 }
 
 bool http_request_judge_load(struct http_request *r)
 {
-    const struct http_server *s = r->server;
+    struct http_server *s = r->server;
 
     if (s->is_quiescing && !r->conn->listener->config.is_admin)
         return http_request_refuse_overloaded(r, "The gateway is stopping.");
-    if (r->conn->is_over_limit)
+    if (r->conn->over == HTTP_OVER_ALL)
         return http_request_refuse_overloaded(r, "There are too many connections (max_connections).");
-    if (s->requests.count >= s->config.max_in_flight)
-        return http_request_refuse_overloaded(r,
-                                              "Too many requests are waiting for an answer (max_in_flight).");
-    return true;
+    if (r->conn->over == HTTP_OVER_ADDRESS)
+        return http_request_refuse_overloaded(
+            r, "There are too many connections from this address (max_connections_per_address).");
+    if (s->requests.count < s->limits.max_in_flight)
+        return true;
+    s->stats.over_max_in_flight++;
+    http_request_refuse_overloaded(r, "Too many requests are waiting for an answer (max_in_flight).");
+    return false;
 }
 
 static bool judge_head_size(struct http_request *r)
@@ -331,10 +336,11 @@ static bool judge_head_size(struct http_request *r)
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     char detail[DETAIL_MAX];
 
-    if (!size || size->header_size <= r->server->config.max_headers)
+    if (!size || size->header_size <= r->server->limits.max_headers)
         return true;
+    r->server->stats.over_max_headers++;
     snprintf(detail, sizeof detail, "The request line and headers may have at most %zu bytes (max_headers).",
-             r->server->config.max_headers);
+             r->server->limits.max_headers);
     return refuse(r, "headers-too-large", NULL, detail);
 }
 
@@ -360,7 +366,7 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
         return refuse(r, refusal.code, refusal.parameter, refusal.detail);
     }
     if (!http_request_judge_load(r)) {
-        *ret_must_close = r->server->is_quiescing || r->conn->is_over_limit;
+        *ret_must_close = r->server->is_quiescing || r->conn->over;
         return false;
     }
     return judge_head_size(r) && judge_target(r, target) && judge_route(r) && judge_caller(r, head) &&

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@ enum {
     POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
     MAX_RUNS_A_TURN = 4,   /* of libmicrohttpd, when it says that it is not done */
     LIBRARY_LINE_MAX = 256,
+    IDLE_MAX_S = 3600,
 };
 
 /* ---- connections ---- */
@@ -29,6 +32,23 @@ static int64_t uid_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? (int64_t)who.uid : -1;
 }
 
+static struct http_peer peer_of(const struct http_listener *l, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    return l->config.path || !info ? (struct http_peer){0} : http_peer_of(info->client_addr);
+}
+
+/* libmicrohttpd asks whether to take a connection at all. */
+static enum MHD_Result may_come(void *cls, const struct sockaddr *address, socklen_t len)
+{
+    struct http_listener *l = cls;
+    struct http_peer peer = l->config.path ? (struct http_peer){0} : http_peer_of(address);
+
+    (void)len;
+    return http_peer_is_shut_out(l->server, &peer) ? MHD_NO : MHD_YES;
+}
+
 static void conn_opened(struct http_listener *l, struct MHD_Connection *mhd, void **context)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -36,14 +56,15 @@ static void conn_opened(struct http_listener *l, struct MHD_Connection *mhd, voi
     struct http_conn *c = mem_alloc(sizeof *c);
 
     *context = c; /* without it, its first request closes it */
-    s->connections++;
-    s->stats.connections++;
-    if (!c)
+    l->connections++;
+    if (!c) {
+        s->connections++;
         return;
-    *c = (struct http_conn){.listener = l,
-                            .fd = info ? info->connect_fd : -1,
-                            .uid = -1,
-                            .is_over_limit = s->connections > s->config.max_connections};
+    }
+    *c = (struct http_conn){
+        .listener = l, .fd = info ? info->connect_fd : -1, .uid = -1, .peer = peer_of(l, mhd)};
+    http_peer_write(&c->peer, c->address);
+    http_peer_enter(s, c);
     if (l->config.path)
         c->uid = uid_of(c->fd);
     if (l->config.is_tls)
@@ -61,13 +82,16 @@ static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
         conn_opened(l, mhd, context);
         return;
     }
-    l->server->connections--;
-    if (c) {
-        ring_remove(&c->arriving);
-        http_shake_end(c);
-    }
-    mem_free(c);
     *context = NULL;
+    l->connections--;
+    if (!c) {
+        l->server->connections--;
+        return;
+    }
+    ring_remove(&c->arriving);
+    http_shake_end(c);
+    http_peer_leave(l->server, c);
+    mem_free(c);
 }
 
 /* ---- running libmicrohttpd ---- */
@@ -141,15 +165,32 @@ static bool before_wait(struct http_listener *l)
     return true;
 }
 
+static bool retired_before_wait(struct http_server *s)
+{
+    bool has_run = false;
+
+    for (struct http_link *at = s->retired.next, *next; at != &s->retired; at = next) {
+        struct http_listener *l = LINK_OWNER(at, struct http_listener, retired);
+
+        next = at->next;
+        has_run = before_wait(l) || has_run;
+        if (l->connections == 0)
+            http_listener_free(l);
+    }
+    return has_run;
+}
+
 void http_listeners_before_wait(void *ctx)
 {
     struct http_server *s = ctx;
     bool is_more = http_readers_resume(s), has_run = false;
 
     for (size_t i = 0; i < s->listener_count; i++)
-        has_run = before_wait(&s->listeners[i]) || has_run;
+        has_run = before_wait(s->listeners[i]) || has_run;
+    if (!ring_is_empty(&s->retired))
+        has_run = retired_before_wait(s) || has_run;
     if (is_more)
-        arm(&s->listeners[0], 0); /* for another turn */
+        arm(s->listeners[0], 0); /* for another turn */
     if (has_run)
         http_sweep_arm(s);
 }
@@ -186,26 +227,34 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
+static size_t pool_bytes(const struct http_limits *c)
+{
+    return c->max_headers + POOL_SPARE;
+}
+
+static unsigned idle_s(const struct http_limits *c)
+{
+    uint64_t s = (c->idle_ms + 999) / 1000;
+
+    return s > IDLE_MAX_S ? IDLE_MAX_S : (unsigned)s;
+}
+
+/* How many may come is for may_come to say: to libmicrohttpd it could not be said anew. */
 static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
 {
     struct http_server *s = l->server;
-    const struct http_config *c = &s->config;
-    uint64_t idle_s = (c->idle_ms + 999) / 1000;
-    unsigned over_limit = c->max_connections / 8 + 8; /* accepted to be told 503 */
-
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_shake_no_cert},
         {MHD_OPTION_END, 0, NULL}};
 
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (l->config.is_tls ? MHD_USE_TLS : 0),
-        0, NULL, NULL, http_request_came, s, MHD_OPTION_EXTERNAL_LOGGER, library_logs, l,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, c->max_connections + over_limit,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, c->max_headers + POOL_SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(idle_s > 3600 ? 3600 : idle_s), MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s,
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l, MHD_OPTION_ARRAY,
-        l->config.is_tls ? tls : tls + 1, MHD_OPTION_END);
+        0, may_come, l, http_request_came, s, MHD_OPTION_EXTERNAL_LOGGER, library_logs, l,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->pool_bytes, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)l->idle_s,
+        MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l,
+        MHD_OPTION_ARRAY, l->config.is_tls ? tls : tls + 1, MHD_OPTION_END);
 }
 
 static enum err attach(struct http_listener *l)
@@ -231,32 +280,117 @@ static bool is_named(const void *ctx, struct slice name)
     return http_tls_is_named(s->tls, name);
 }
 
-enum err http_listener_start(struct http_listener *l)
+/* Takes fd when it succeeds. */
+static enum err run_on(struct http_listener *l, int fd)
 {
-    int fd = -1;
-    enum err e = http_bind(l, l->server->config.is_port_shared, &fd);
+    l->run_at_ms = UINT64_MAX;
+    l->pool_bytes = pool_bytes(&l->server->limits);
+    l->idle_s = idle_s(&l->server->limits);
+    l->daemon = start_daemon(l, fd);
+    return l->daemon ? ERR_NONE : ERR_NOMEM;
+}
 
+enum err http_listener_add(struct http_server *s, const struct http_listen *config)
+{
+    struct http_listener *l = mem_zalloc(sizeof *l);
+    int fd = -1;
+    enum err e;
+
+    if (!l)
+        return ERR_NOMEM;
+    s->listeners[s->listener_count++] = l;
+    l->server = s;
+    l->config = *config;
+    l->router = config->is_admin ? s->admin_router : s->router;
+    l->guard = (struct http_guard){.listen = config->path ? NULL : config->host,
+                                   .is_any = !config->path && http_is_any_address(config->host),
+                                   .hosts = s->config.hosts,
+                                   .is_named = config->is_tls ? is_named : NULL,
+                                   .ctx = s};
+    e = http_bind(l, s->config.is_port_shared, &fd);
     if (e != ERR_NONE)
         return e;
-    l->run_at_ms = UINT64_MAX;
-    l->guard = (struct http_guard){.listen = l->config.path ? NULL : l->config.host,
-                                   .is_any = !l->config.path && http_is_any_address(l->config.host),
-                                   .hosts = l->server->config.hosts,
-                                   .is_named = l->config.is_tls ? is_named : NULL,
-                                   .ctx = l->server};
-    l->daemon = start_daemon(l, fd); /* takes fd when it succeeds */
-    if (!l->daemon) {
+    e = run_on(l, fd);
+    if (e != ERR_NONE) {
         close(fd);
-        return ERR_NOMEM;
+        return e;
     }
     return attach(l);
 }
 
-void http_listener_stop(struct http_listener *l)
+void http_listener_close(struct http_listener *l)
 {
+    int fd = MHD_quiesce_daemon(l->daemon);
+
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd); /* ours from here on */
+}
+
+void http_listener_free(struct http_listener *l)
+{
+    if (!l)
+        return;
+    CHECK(!l->is_running);
+    ring_remove(&l->retired);
     loop_poll_free(l->poll);
     loop_timer_free(l->run_timer);
     if (l->daemon)
         MHD_stop_daemon(l->daemon);
     http_unbind(l);
+    mem_free(l);
+}
+
+/* Another one on the same socket, whose file goes over to it. */
+static struct http_listener *successor(const struct http_listener *old)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(old->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct http_listener *l = mem_zalloc(sizeof *l);
+    int fd = info ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (!l || fd < 0)
+        goto fail;
+    l->server = old->server;
+    l->config = old->config;
+    l->router = old->router;
+    l->guard = old->guard;
+    l->port = old->port;
+    memcpy(l->path, old->path, sizeof l->path);
+    if (run_on(l, fd) != ERR_NONE)
+        goto fail;
+    if (attach(l) == ERR_NONE)
+        return l;
+    http_listener_free(l);
+    return NULL;
+fail:
+    if (fd >= 0)
+        close(fd);
+    mem_free(l);
+    return NULL;
+}
+
+static void renew(struct http_server *s, struct http_listener **slot)
+{
+    struct http_listener *old = *slot, *l = successor(old);
+
+    if (!l) {
+        LOG(LOG_ERROR, "limits-not-applied", LOG_STR("limits", "max_headers, idle_ms"),
+            LOG_STR("why", err_text(ERR_NOMEM)));
+        return;
+    }
+    l->socket_dev = old->socket_dev;
+    l->socket_ino = old->socket_ino;
+    old->socket_ino = 0;
+    http_listener_close(old);
+    ring_append(&s->retired, &old->retired);
+    *slot = l;
+}
+
+void http_listeners_renew(struct http_server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        const struct http_listener *l = s->listeners[i];
+
+        if (l->pool_bytes != pool_bytes(&s->limits) || l->idle_s != idle_s(&s->limits))
+            renew(s, &s->listeners[i]);
+    }
 }

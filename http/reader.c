@@ -50,7 +50,7 @@ static bool begin_next(struct http_server *s, struct http_reader *rd)
 {
     if (rd->has_to_open) {
         rd->has_to_open = false;
-        rd->frame.retry_ms = http_jitter(s, s->config.streams.retry_ms);
+        rd->frame.retry_ms = http_jitter(s, s->limits.streams.retry_ms);
         begin_frame(rd, HTTP_PIECE_OPEN);
         return true;
     }
@@ -158,7 +158,7 @@ bool http_reader_respond(struct http_request *r, enum http_media media)
 static void bound_socket(const struct http_request *r)
 {
     const int unsent = UNSENT_BYTES;
-    const unsigned unacknowledged_ms = (unsigned)(2 * r->server->config.idle_ms);
+    const unsigned unacknowledged_ms = (unsigned)(2 * r->server->limits.idle_ms);
 
     setsockopt(r->conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     setsockopt(r->conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);

@@ -70,7 +70,7 @@ static bool read_resume(struct http_server *s, struct http_request *req, struct 
 
 bool http_reading_of(struct http_server *s, struct http_request *req, struct http_reading *ret)
 {
-    const struct http_stream_limits *c = &s->config.streams;
+    const struct http_stream_limits *c = &s->limits.streams;
 
     *ret = (struct http_reading){0};
     return read_media(s, req, &ret->media) &&

@@ -27,7 +27,7 @@ static struct http_request *request_new(struct http_server *s)
     if (!r)
         return NULL;
     wr_init(&r->raw_target, SIZE_MAX);
-    wr_init(&r->body, s->config.max_body);
+    wr_init(&r->body, 0);
     r->waiting = (struct http_link){0};
     return r;
 }
@@ -113,6 +113,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->target.segment_count = r->target.param_count = 0;
     wr_reset(&r->raw_target);
     wr_reset(&r->body);
+    r->body.ceiling = s->limits.max_body;
     wr_str(&r->raw_target, uri ? uri : "");
     return r;
 }
@@ -172,8 +173,9 @@ static void keep_body(struct http_request *r, struct slice piece)
     struct http_server *s = r->server;
     size_t before = r->body.len;
 
-    if (before + piece.len > KEPT_BYTES_MAX && s->body_bytes + piece.len > s->config.max_bodies) {
+    if (before + piece.len > KEPT_BYTES_MAX && s->body_bytes + piece.len > s->limits.max_bodies) {
         forget_body(r);
+        s->stats.over_max_bodies++;
         http_request_refuse_overloaded(r, "Too many large bodies arrive at once (max_bodies).");
         return;
     }
@@ -193,7 +195,7 @@ static enum MHD_Result body_came(struct http_request *r, const char *data, size_
     if (!r->response && !r->is_body_too_large)
         keep_body(r, slice_of(data, *size));
     *size = 0;
-    if (r->bytes_in <= (uint64_t)r->server->config.max_body + DROPPED_MAX)
+    if (r->bytes_in <= (uint64_t)r->server->limits.max_body + DROPPED_MAX)
         return MHD_YES;
     http_request_cut_off(r); /* chunks that have no end in sight */
     return MHD_NO;
@@ -274,8 +276,9 @@ static void report(const struct http_request *r)
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
         LOG_STR("code", r->code ? r->code : ""), LOG_SLICE("principal", http_request_principal(r)),
-        LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),
-        LOG_SLICE("request_id", done.trace), LOG_STR("traceparent", r->traceparent));
+        LOG_STR("client", r->conn->address), LOG_UINT("duration_us", done.duration_us),
+        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
+        LOG_STR("traceparent", r->traceparent));
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
 }
@@ -293,6 +296,7 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
     /* Only when libmicrohttpd is stopped with requests suspended, which http_server_stop does not let happen.
      */
     CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);
+    s->stats.idle_requests += code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
     if (r->reader.is_open)
         http_reader_close(r);
     s->sending -= r->phase == PHASE_ANSWERED || r->phase == PHASE_SENDING;
@@ -399,16 +403,6 @@ struct slice http_request_trace(const struct http_request *r)
 struct slice http_request_traceparent(const struct http_request *r)
 {
     return slice_of(r->traceparent, r->traceparent_len);
-}
-
-const char *http_request_cert_subject(const struct http_request *r)
-{
-    return r->conn->shake.subject;
-}
-
-int64_t http_request_uid(const struct http_request *r)
-{
-    return r->conn->uid;
 }
 
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag)

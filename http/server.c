@@ -8,69 +8,14 @@
 #include "http/internal.h"
 
 enum {
-    MAX_BODIES = 256 << 20,
     SOCKET_MODE = 0600,
+    GONE_MS = 1000,
     DRAIN_MS = 500,         /* for answers under way when stopping */
     DRAIN_READERS_A_MS = 5, /* and for so many readers of streams another */
     DRAIN_STEP_MS = 10,
 };
 
-static const struct http_config defaults = {
-    .host = "127.0.0.1",
-    .max_body = (size_t)8 << 20,
-    .max_headers = (size_t)16 << 10,
-    .max_connections = 20000,
-    .max_in_flight = 100000,
-    .idle_ms = 30000,
-    .gone_ms = 1000,
-    .streams = {.max_streams = 16384,
-                .max_events = 1024,
-                .max_bytes = (size_t)1 << 20,
-                .max_age_ms = 300000,
-                .max_total_bytes = (uint64_t)256 << 20,
-                .heartbeat_ms = 15000,
-                .min_heartbeat_ms = 1000,
-                .max_heartbeat_ms = 300000,
-                .linger_ms = 30000,
-                .max_linger_ms = 600000,
-                .retry_ms = 2000},
-};
-
-static struct http_stream_limits limits_with_defaults(const struct http_stream_limits *in)
-{
-    const struct http_stream_limits *d = &defaults.streams;
-    struct http_stream_limits c = *in;
-
-    c.max_streams = c.max_streams ? c.max_streams : d->max_streams;
-    c.max_events = c.max_events ? c.max_events : d->max_events;
-    c.max_bytes = c.max_bytes ? c.max_bytes : d->max_bytes;
-    c.max_age_ms = c.max_age_ms ? c.max_age_ms : d->max_age_ms;
-    c.max_total_bytes = c.max_total_bytes ? c.max_total_bytes : d->max_total_bytes;
-    c.heartbeat_ms = c.heartbeat_ms ? c.heartbeat_ms : d->heartbeat_ms;
-    c.min_heartbeat_ms = c.min_heartbeat_ms ? c.min_heartbeat_ms : d->min_heartbeat_ms;
-    c.max_heartbeat_ms = c.max_heartbeat_ms ? c.max_heartbeat_ms : d->max_heartbeat_ms;
-    c.linger_ms = c.linger_ms ? c.linger_ms : d->linger_ms;
-    c.max_linger_ms = c.max_linger_ms ? c.max_linger_ms : d->max_linger_ms;
-    c.retry_ms = c.retry_ms ? c.retry_ms : d->retry_ms;
-    return c;
-}
-
-static struct http_config with_defaults(const struct http_config *in)
-{
-    struct http_config c = *in;
-
-    c.host = c.host ? c.host : defaults.host;
-    c.max_body = c.max_body ? c.max_body : defaults.max_body;
-    if (!c.max_bodies)
-        c.max_bodies = c.max_body > MAX_BODIES / 4 ? 4 * (uint64_t)c.max_body : MAX_BODIES;
-    c.max_headers = c.max_headers ? c.max_headers : defaults.max_headers;
-    c.max_connections = c.max_connections ? c.max_connections : defaults.max_connections;
-    c.max_in_flight = c.max_in_flight ? c.max_in_flight : defaults.max_in_flight;
-    c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
-    c.gone_ms = c.gone_ms ? c.gone_ms : defaults.gone_ms;
-    c.streams = limits_with_defaults(&c.streams);
-    return c;
-}
+static const char default_host[] = "127.0.0.1";
 
 void http_random(struct http_server *s, void *out, size_t len)
 {
@@ -89,8 +34,11 @@ static void server_free(struct http_server *s)
     loop_hook_free(s->hook);
     loop_timer_free(s->sweep_timer);
     for (size_t i = 0; i < s->listener_count; i++)
-        http_listener_stop(&s->listeners[i]);
+        http_listener_free(s->listeners[i]);
+    while (!ring_is_empty(&s->retired))
+        http_listener_free(LINK_OWNER(s->retired.next, struct http_listener, retired));
     http_streams_fini(s);
+    CHECK(s->peers.count == 0);
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
     http_tls_unref(s->tls);
@@ -98,6 +46,7 @@ static void server_free(struct http_server *s)
     http_router_free(s->admin_router);
     http_gzip_free(s->gzip);
     idtab_fini(&s->requests);
+    map_fini(&s->peers);
     mem_free(s);
 }
 
@@ -123,17 +72,13 @@ static enum err make_routers(struct http_server *s)
 
 static enum err add_listener(struct http_server *s, const struct http_listen *config)
 {
-    struct http_listener *l = &s->listeners[s->listener_count];
+    struct http_listen c = *config;
 
-    if (config->is_tls && !s->tls)
+    if (c.is_tls && !s->tls)
         return ERR_INVALID;
-    s->listener_count++;
-    l->server = s;
-    l->config = *config;
-    l->config.host = config->host ? config->host : defaults.host;
-    l->config.mode = config->mode ? config->mode : SOCKET_MODE;
-    l->router = config->is_admin ? s->admin_router : s->router;
-    return http_listener_start(l);
+    c.host = c.host ? c.host : default_host;
+    c.mode = c.mode ? c.mode : SOCKET_MODE;
+    return http_listener_add(s, &c);
 }
 
 static enum err add_listeners(struct http_server *s)
@@ -167,15 +112,21 @@ static enum err start(struct http_server *s)
 enum err http_server_start(struct loop *l, const struct http_config *config, struct http_server **ret)
 {
     struct http_server *s = mem_zalloc(sizeof *s);
+    uint64_t seed;
     enum err e;
 
     if (!s)
         return ERR_NOMEM;
-    s->config = with_defaults(config);
+    s->config = *config;
+    s->config.gone_ms = config->gone_ms ? config->gone_ms : GONE_MS;
+    s->limits = http_limits_fill(&config->limits);
     s->loop = l;
     s->tls = config->tls ? http_tls_ref(config->tls) : NULL;
     s->is_head_exact = strncmp(MHD_get_version(), "0.9.7", 5) == 0;
+    http_random(s, &seed, sizeof seed);
+    map_init(&s->peers, seed);
     idtab_init(&s->requests);
+    ring_init(&s->retired);
     ring_init(&s->fresh);
     ring_init(&s->arriving);
     ring_init(&s->waiting);
@@ -191,12 +142,12 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
 
 uint16_t http_server_port(const struct http_server *s)
 {
-    return s->listeners[0].port;
+    return s->listeners[0]->port;
 }
 
 uint16_t http_server_port_of(const struct http_server *s, size_t listen)
 {
-    return listen < s->listener_count ? s->listeners[listen].port : 0;
+    return listen < s->listener_count ? s->listeners[listen]->port : 0;
 }
 
 void http_server_set_tls(struct http_server *s, struct http_tls *tls)
@@ -245,13 +196,10 @@ void http_server_quiesce(struct http_server *s)
         return;
     s->is_quiescing = true;
     for (size_t i = 0; i < s->listener_count; i++) {
-        int fd =
-            s->listeners[i].config.is_admin ? MHD_INVALID_SOCKET : MHD_quiesce_daemon(s->listeners[i].daemon);
-
-        if (fd != MHD_INVALID_SOCKET)
-            close(fd); /* ours from here on */
-        if (!s->listeners[i].config.is_admin)
-            http_unbind(&s->listeners[i]);
+        if (s->listeners[i]->config.is_admin)
+            continue;
+        http_listener_close(s->listeners[i]);
+        http_unbind(s->listeners[i]);
     }
     end_idle(&s->fresh);
     end_idle(&s->arriving);
@@ -274,13 +222,15 @@ static void answer_all(struct http_server *s)
 static void run_all(struct http_server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++)
-        http_listener_run(&s->listeners[i]);
+        http_listener_run(s->listeners[i]);
+    for (struct http_link *l = s->retired.next; l != &s->retired; l = l->next)
+        http_listener_run(LINK_OWNER(l, struct http_listener, retired));
 }
 
 static bool is_any_due(const struct http_server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++)
-        if (http_listener_timeout(&s->listeners[i]) == 0)
+        if (http_listener_timeout(s->listeners[i]) == 0)
             return true;
     return false;
 }
@@ -294,7 +244,7 @@ static void drain(struct http_server *s)
     struct pollfd fds[HTTP_LISTENERS_MAX];
 
     for (size_t i = 0; i < s->listener_count; i++)
-        fds[i] = (struct pollfd){.fd = http_listener_epoll(&s->listeners[i]), .events = POLLIN};
+        fds[i] = (struct pollfd){.fd = http_listener_epoll(s->listeners[i]), .events = POLLIN};
     run_all(s);
     while (s->sending > 0 && loop_now_us() < deadline_us) {
         if (!http_readers_resume(s) && !is_any_due(s))
@@ -311,7 +261,7 @@ void http_server_stop(struct http_server *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->listener_count; i++)
-        CHECK(!s->listeners[i].is_running);
+        CHECK(!s->listeners[i]->is_running);
     http_server_quiesce(s);
     answer_all(s);
     http_streams_say_bye(s);

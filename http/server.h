@@ -76,7 +76,8 @@ struct http_listen {
     const char *host; /* address; NULL: 127.0.0.1, "": all of IPv6 and IPv4 */
     uint16_t port;    /* 0: any */
     bool is_tls;      /* HTTPS, with the server's http_tls */
-    bool is_admin;    /* for health and metrics: serves the routes on both and on admin, and no others */
+    bool is_admin; /* for health and metrics: serves the routes on both and on admin, and no others; admit is
+                      not asked about them */
 };
 
 /* Who asks, as far as the connection and the head of a request say it. Borrowed for the call of admit. */
@@ -138,6 +139,26 @@ struct http_stream_limits {
                           2,000 */
 };
 
+/* What clients may cost. 0: the default. Each is named in the error that it makes. */
+struct http_limits {
+    size_t max_body;     /* bytes; 8 MiB */
+    uint64_t max_bodies; /* bytes of all bodies that are being read at once; 256 MiB, or 4 * max_body if that
+                            is more. Beyond, those over 16 KiB: 503 overloaded */
+    size_t max_headers;  /* bytes of request line and headers; 16 KiB */
+    /* Connections at once; 20,000, or what the descriptors of the process leave room for. An eighth more is
+     * accepted to be told 503 overloaded; what is beyond that is closed at once. */
+    unsigned max_connections;
+    /* The same of one address (of IPv6: the first 64 bits); 1,024. Loopback addresses and unix-domain sockets
+     * are not counted by address. */
+    unsigned max_connections_per_address;
+    unsigned max_in_flight; /* requests waiting for an answer; 100,000. Beyond: 503 overloaded at once */
+    uint64_t idle_ms; /* a connection on which nothing moves, rounded up to s; 30,000. A head, a TLS handshake
+                         before it included, must be there within twice that, and a body keep coming with
+                         1 KiB/s on average. A stream may be silent for as long as it likes; a client that
+                         takes nothing of it is cut off */
+    struct http_stream_limits streams;
+};
+
 struct http_config {
     struct http_tls *tls; /* for listeners with is_tls: the server takes a reference; NULL: there are none */
     const struct http_listen *listens; /* at most HTTP_LISTENERS_MAX; borrowed for the server's life */
@@ -146,15 +167,6 @@ struct http_config {
     uint16_t port;                     /* 0: any */
     const char *const *hosts; /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names,
                                  and the listen address, always are */
-    size_t max_body;          /* bytes; 0: 8 MiB */
-    uint64_t max_bodies; /* bytes of all bodies that are being read at once; 0: 256 MiB, or 4 * max_body if
-                            that is more. Beyond, those over 16 KiB: 503 overloaded */
-    size_t max_headers;  /* bytes of request line and headers; 0: 16 KiB */
-    unsigned max_connections; /* 0: 20,000 */
-    unsigned max_in_flight;   /* requests waiting for an answer; 0: 100,000. Beyond: 503 overloaded at once */
-    uint64_t idle_ms; /* a connection on which nothing moves, rounded up to s; 0: 30,000. A head must be there
-                         within twice that, and a body keep coming with 1 KiB/s on average. A stream may be
-                         silent for as long as it likes; a client that takes nothing of it is cut off */
     const struct http_route *routes; /* borrowed for the server's life */
     size_t route_count;
     void *ctx; /* handed to handlers and to all of the following */
@@ -171,7 +183,7 @@ struct http_config {
     void (*gone)(void *ctx, uint64_t id, uint64_t tag);
     uint64_t gone_ms; /* suspended requests are looked at so often: a client that left is noticed within twice
                          that; 0: 1,000 */
-    struct http_stream_limits streams;
+    struct http_limits limits;
     /* A stream's reader left, and no other came within its linger: the id is gone. May be NULL. */
     void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
     bool is_port_shared; /* SO_REUSEPORT: one server a worker on the same port */
@@ -190,10 +202,20 @@ uint16_t http_server_port_of(const struct http_server *s, size_t listen);
 void http_server_set_tls(struct http_server *s, struct http_tls *tls);
 const struct http_tls *http_server_tls(const struct http_server *s); /* borrowed; NULL: none */
 
+/* From now on. What is under way, and streams that are there, keep what they have begun with where that costs
+ * nobody anything. */
+void http_server_set_limits(struct http_server *s, const struct http_limits *limits);
+const struct http_limits *http_server_limits(const struct http_server *s); /* borrowed; no 0 in it */
+
 /* What has been counted since the start. */
 struct http_server_stats {
     uint64_t connections;                  /* opened */
     uint64_t tls_handshakes, tls_failures; /* that came to an end, and that did not */
+    /* What the limits have refused, each by its name. */
+    uint64_t over_max_body, over_max_bodies, over_max_headers, over_max_connections,
+        over_max_connections_per_address, over_max_in_flight, over_max_streams;
+    uint64_t slow_requests; /* heads, bodies and handshakes that did not come in time */
+    uint64_t idle_requests; /* that were being sent to a client which took nothing (idle_ms) */
 };
 const struct http_server_stats *http_server_stats(const struct http_server *s); /* borrowed */
 unsigned http_server_connections(const struct http_server *s);                  /* open now */
@@ -231,12 +253,6 @@ bool http_request_is_secure(const struct http_request *r); /* by HTTPS */
 struct slice http_request_trace(const struct http_request *r);
 /* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
 struct slice http_request_traceparent(const struct http_request *r);
-
-/* The subject of its client's certificate, which has been verified, as RFC 4514 writes it; NULL: none was
- * shown. Borrowed. */
-const char *http_request_cert_subject(const struct http_request *r);
-/* Of the process that has connected to a unix-domain socket; -1: it came otherwise. */
-int64_t http_request_uid(const struct http_request *r);
 
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);

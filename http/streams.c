@@ -59,12 +59,12 @@ static size_t live_count(const struct http_server *s)
 
 static bool is_too_much(const struct http_server *s)
 {
-    return s->streams.bytes >= s->config.streams.max_total_bytes;
+    return s->streams.bytes >= s->limits.streams.max_total_bytes;
 }
 
 static struct http_history_limits limits_of(const struct http_server *s)
 {
-    const struct http_stream_limits *c = &s->config.streams;
+    const struct http_stream_limits *c = &s->limits.streams;
     uint64_t share = c->max_total_bytes / s->streams.table.count;
     size_t bytes = is_too_much(s) && share < c->max_bytes ? (size_t)share : c->max_bytes;
 
@@ -142,7 +142,7 @@ void http_stream_time(struct http_server *s, struct http_stream *st)
     if (is_to_be_given_up(st))
         http_due_by(s, st, given_up_ms(st));
     if (!st->reader && st->history.oldest)
-        http_due_by(s, st, st->history.oldest->at_ms + s->config.streams.max_age_ms + 1);
+        http_due_by(s, st, st->history.oldest->at_ms + s->limits.streams.max_age_ms + 1);
 }
 
 static void give_up(struct http_server *s, struct http_stream *st)
@@ -171,7 +171,7 @@ void http_stream_due(struct http_server *s, struct http_stream *st, uint64_t now
 static void be_over(struct http_server *s, struct http_stream *st)
 {
     ring_append(&s->streams.over, &st->over);
-    if (++s->streams.over_count > s->config.streams.max_streams)
+    if (++s->streams.over_count > s->limits.streams.max_streams)
         forget(s, LINK_OWNER(s->streams.over.next, struct http_stream, over));
 }
 
@@ -190,8 +190,10 @@ uint64_t http_stream_new(struct http_server *s, const struct http_stream_config 
 {
     struct http_stream *st;
 
-    if (live_count(s) >= s->config.streams.max_streams)
+    if (live_count(s) >= s->limits.streams.max_streams) {
+        s->stats.over_max_streams++;
         return 0;
+    }
     st = mem_zalloc(sizeof *st);
     if (!st)
         return 0;
@@ -203,7 +205,7 @@ uint64_t http_stream_new(struct http_server *s, const struct http_stream_config 
     st->tag = config->tag;
     st->is_kept = config->is_kept;
     st->key = key_hash(s, config->key);
-    st->linger_ms = s->config.streams.linger_ms;
+    st->linger_ms = s->limits.streams.linger_ms;
     st->left_ms = loop_now_ms(s->loop);
     http_random(s, st->secret, sizeof st->secret);
     http_history_init(&st->history);
@@ -305,7 +307,7 @@ static bool read_on(struct http_server *s, uint64_t request, struct http_stream 
     idtab_remove(&s->requests, request);
     if (http_reader_respond(r, reading->media)) {
         if (st->reader)
-            http_reader_dismiss(st->reader, HTTP_TAKEOVER_RETRIES * s->config.streams.retry_ms);
+            http_reader_dismiss(st->reader, HTTP_TAKEOVER_RETRIES * s->limits.streams.retry_ms);
         s->streams.over_count -= ring_has(&st->over);
         ring_remove(&st->over);
         CHECK(http_history_seek(&st->history, start.after_seq));
@@ -410,7 +412,7 @@ void http_streams_say_bye(struct http_server *s)
 
     while ((st = idtab_next(&s->streams.table, &cursor)) != NULL) {
         if (st->reader)
-            http_reader_say_bye(st->reader, HTTP_BYE_RETRIES * s->config.streams.retry_ms);
+            http_reader_say_bye(st->reader, HTTP_BYE_RETRIES * s->limits.streams.retry_ms);
     }
 }
 

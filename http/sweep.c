@@ -76,7 +76,7 @@ static bool look_at_fresh(struct http_server *s)
 /* How long this connection may take to arrive at a whole request. */
 static bool is_late(const struct http_server *s, const struct http_conn *c, uint64_t now_ms)
 {
-    uint64_t allowed = 2 * s->config.idle_ms;
+    uint64_t allowed = 2 * s->limits.idle_ms;
 
     if (c->request)
         allowed += c->request->bytes_in / MIN_BYTES_PER_MS;
@@ -88,10 +88,12 @@ static void look_at_arriving(struct http_server *s, uint64_t now_ms)
     for (size_t n = 0; n < (size_t)BATCH * BATCHES_A_SWEEP && !ring_is_empty(&s->arriving); n++) {
         struct http_conn *c = LINK_OWNER(s->arriving.next, struct http_conn, arriving);
 
-        if (now_ms - c->since_ms <= 2 * s->config.idle_ms)
+        if (now_ms - c->since_ms <= 2 * s->limits.idle_ms)
             return;
         if (is_late(s, c, now_ms)) {
-            LOG(LOG_INFO, "request-too-slow", LOG_UINT("ms", now_ms - c->since_ms));
+            s->stats.slow_requests++;
+            LOG(LOG_INFO, "request-too-slow", LOG_STR("client", c->address),
+                LOG_UINT("ms", now_ms - c->since_ms));
             ring_remove(&c->arriving);
             /* libmicrohttpd finds it closed, and does the rest. */
             shutdown(c->fd, SHUT_RDWR);

@@ -327,9 +327,9 @@ static bool read_numbers(struct settings *s, const struct options *o)
     s->gateway.max_reply = reply;
     s->gateway.max_depth = (uint32_t)depth;
     s->gateway.atom_budget = atoms;
-    s->gateway.streams.max_streams = (unsigned)streams;
-    s->gateway.streams.max_events = (unsigned)events;
-    s->gateway.streams.max_bytes = bytes;
+    s->gateway.http.streams.max_streams = (unsigned)streams;
+    s->gateway.http.streams.max_events = (unsigned)events;
+    s->gateway.http.streams.max_bytes = bytes;
     s->gateway.max_processes = processes;
     return true;
 }

@@ -224,8 +224,8 @@ static inline void start(const struct http_config *extra)
     c.gone = note_gone;
     c.done = note_done;
     c.stream_gone = note_stream_gone;
-    if (!c.streams.min_heartbeat_ms)
-        c.streams.min_heartbeat_ms = 1;
+    if (!c.limits.streams.min_heartbeat_ms)
+        c.limits.streams.min_heartbeat_ms = 1;
     if (!c.gone_ms)
         c.gone_ms = 20;
     assert_int_equal(http_server_start(h.loop, &c, &h.server), ERR_NONE);

@@ -386,7 +386,7 @@ static void a_stream_may_be_silent_for_longer_than_a_connection(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 50});
+    start(&(struct http_config){.limits.idle_ms = 50});
     listen_to(&l, "/monitor?heartbeat=300000");
     turn_for(1500);
     emit("still", "1");
@@ -486,7 +486,7 @@ static void what_the_ring_no_longer_has_is_a_gap(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.streams = {.max_events = 4}});
+    start(&(struct http_config){.limits.streams = {.max_events = 4}});
     listen_to(&l, "/monitor");
     emit_numbers(1, 2);
     TURN_UNTIL(has_text(&l, "data: 2\n\n"));
@@ -729,7 +729,7 @@ static void a_slow_reader_costs_a_bounded_sum_and_finds_a_gap(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.streams = {.max_bytes = 100000}});
+    start(&(struct http_config){.limits.streams = {.max_bytes = 100000}});
     memset(data, '1', LEN);
     listen_to(&l, "/monitor");
     for (unsigned i = 0; i < EVENTS; i++) {
@@ -758,7 +758,7 @@ static void a_client_that_reads_nothing_is_cut_off_and_may_resume(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 1000});
+    start(&(struct http_config){.limits.idle_ms = 1000});
     memset(data, '1', sizeof data - 1);
     listen_to(&l, "/monitor?heartbeat=50");
     for (int i = 0; i < 1000; i++) {
@@ -779,7 +779,7 @@ static void all_streams_together_are_bounded(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.streams = {.max_bytes = 100000, .max_total_bytes = CEILING}});
+    start(&(struct http_config){.limits.streams = {.max_bytes = 100000, .max_total_bytes = CEILING}});
     memset(data, '1', sizeof data - 1);
     for (int i = 0; i < STREAMS; i++) {
         make_mailbox();
@@ -810,7 +810,7 @@ static void too_many_streams_are_overload(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.streams = {.max_streams = 2}});
+    start(&(struct http_config){.limits.streams = {.max_streams = 2}});
     listen_to(&l[0], "/monitor");
     listen_to(&l[1], "/monitor");
     second = h.stream;
@@ -829,7 +829,7 @@ static void old_events_of_a_mailbox_go_by_themselves(void **state)
 {
     (void)state;
     stop();
-    start(&(struct http_config){.streams = {.max_age_ms = 50}});
+    start(&(struct http_config){.limits.streams = {.max_age_ms = 50}});
     make_mailbox();
     emit_numbers(1, 10);
     assert_int_equal(look().events, 10);

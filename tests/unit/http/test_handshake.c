@@ -15,14 +15,26 @@ static void handle_who(void *ctx, struct http_request *req);
 static struct pair ca, other_ca, leaf, alice;
 
 /* Who it is by certificate, and by uid. */
+static char who[300];
+
+static bool admit(void *ctx, struct http_request *req, const struct http_caller *caller,
+                  struct http_admission *ret, struct http_problem *ret_problem)
+{
+    (void)ctx;
+    (void)req;
+    (void)ret;
+    (void)ret_problem;
+    assert_true(caller->is_secure);
+    assert_string_equal(caller->address, "127.0.0.1");
+    snprintf(who, sizeof who, "%s|%lld", caller->cert_subject ? caller->cert_subject : "nobody",
+             (long long)caller->uid);
+    return true;
+}
+
 static void handle_who(void *ctx, struct http_request *req)
 {
-    const char *subject = http_request_cert_subject(req);
-    char text[300];
-
     (void)ctx;
-    snprintf(text, sizeof text, "%s|%lld", subject ? subject : "nobody", (long long)http_request_uid(req));
-    answer_text(http_request_id(req), 200, text, strlen(text));
+    answer_text(http_request_id(req), 200, who, strlen(who));
 }
 
 /* ---- clients ---- */
@@ -159,6 +171,7 @@ static struct http_tls *load(const struct pair *p, enum http_client_cert client_
 static void start_https(struct http_config c, enum http_client_cert client_cert)
 {
     c.tls = load(&leaf, client_cert);
+    c.admit = admit;
     stop();
     start(&c);
     http_tls_unref(c.tls); /* the server has its own reference */
@@ -246,7 +259,7 @@ static void a_body_without_end_is_answered_inside_tls(void **state)
     struct tls_client c;
 
     (void)state;
-    start_https((struct http_config){.max_body = 10}, HTTP_CLIENT_CERT_NONE);
+    start_https((struct http_config){.limits.max_body = 10}, HTTP_CLIENT_CERT_NONE);
     c = tls_dial(TLS_1_3, NULL, NULL);
     tls_say(&c, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nfffff\r\n");
     for (size_t i = 0; i < 4 && !c.is_eof; i++)
@@ -499,7 +512,7 @@ static void a_handshake_that_is_never_finished_ends(void **state)
     struct tls_client good;
 
     (void)state;
-    start_https((struct http_config){.idle_ms = 50}, HTTP_CLIENT_CERT_NONE);
+    start_https((struct http_config){.limits.idle_ms = 50}, HTTP_CLIENT_CERT_NONE);
     silent = dial();
     half = dial();
     say_bytes(&half, "\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03", 11);
@@ -522,7 +535,7 @@ static void a_handshake_of_single_bytes_ends(void **state)
     char hello[205] = "\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03";
 
     (void)state;
-    start_https((struct http_config){.idle_ms = 100}, HTTP_CLIENT_CERT_NONE);
+    start_https((struct http_config){.limits.idle_ms = 100}, HTTP_CLIENT_CERT_NONE);
     c = dial();
     for (begun = now_ms(); !c.is_eof; sent++) {
         if (sent < sizeof hello - 1)

@@ -98,6 +98,34 @@ static void a_client_of_a_socket_that_leaves_is_noticed(void **state)
     TURN_UNTIL(h.gone_count == 1);
 }
 
+static bool admit_by_uid(void *ctx, struct http_request *req, const struct http_caller *caller,
+                         struct http_admission *ret, struct http_problem *ret_problem)
+{
+    (void)ctx;
+    (void)req;
+    assert_null(caller->cert_subject);
+    assert_false(caller->is_secure);
+    assert_int_equal(caller->address == NULL, caller->uid >= 0);
+    ret->principal_len =
+        (size_t)snprintf(ret->principal, sizeof ret->principal, "%lld", (long long)caller->uid);
+    *ret_problem = (struct http_problem){.code = "unauthenticated"};
+    return caller->uid == (int64_t)getuid();
+}
+
+static void who_comes_by_a_socket_is_known_by_uid(void **state)
+{
+    const struct http_listen listens[] = {{.port = 0}, {.path = path}, {.port = 0, .is_admin = true}};
+
+    (void)state;
+    stop();
+    start(&(struct http_config){.listens = listens, .listen_count = 3, .admit = admit_by_uid});
+    assert_int_equal(ask_on(dial_path(path), GET("/echo/x"))->status, 200);
+    assert_problem(ask(GET("/echo/x")), 401, "unauthenticated");
+    assert_problem(ask(GET("/alive")), 401, "unauthenticated");
+    /* Nobody is asked there. */
+    assert_int_equal(ask_on(dial_port(http_server_port_of(h.server, 2)), GET("/alive"))->status, 200);
+}
+
 /* ---- the socket's file ---- */
 
 static mode_t mode_of(const char *file)
@@ -293,6 +321,7 @@ int main(void)
         TEST(a_server_listens_on_many_things),
         TEST(requests_wait_and_are_answered_on_each),
         TEST(a_client_of_a_socket_that_leaves_is_noticed),
+        TEST(who_comes_by_a_socket_is_known_by_uid),
         TEST(the_sockets_file_has_its_mode_and_goes_with_the_server),
         TEST(a_socket_on_which_nobody_listens_is_replaced),
         TEST(what_is_anothers_is_left),

@@ -147,7 +147,7 @@ static void a_body_over_the_limit_is_refused_before_it_is_read(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.max_body = 100});
+    start(&(struct http_config){.limits.max_body = 100});
     c = dial();
     say(&c, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n");
     assert_problem(hear(&c), 413, "body-too-large");
@@ -177,7 +177,7 @@ static void large_bodies_have_a_ceiling_together_and_small_ones_pass(void **stat
     (void)state;
     memset(zeros, '0', LARGE);
     stop();
-    start(&(struct http_config){.max_bodies = 60000});
+    start(&(struct http_config){.limits.max_bodies = 60000});
     first = dial();
     second = dial();
     third = dial();
@@ -206,7 +206,7 @@ static void chunks_over_the_limit_are_refused_at_their_end(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.max_body = 10});
+    start(&(struct http_config){.limits.max_body = 10});
     c = dial();
     say(&c, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
             "8\r\n12345678\r\n3\r\n123\r\n8\r\n12345678\r\n0\r\n\r\n");
@@ -224,7 +224,7 @@ static void chunks_without_an_end_are_refused_in_their_midst(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.max_body = 10});
+    start(&(struct http_config){.limits.max_body = 10});
     c = dial();
     memset(chunk, 'x', sizeof chunk);
     memcpy(chunk, "1000\r\n", 6);
@@ -425,7 +425,7 @@ static void large_heads_pass_up_to_the_limit(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.max_headers = 32 * 1024});
+    start(&(struct http_config){.limits.max_headers = 32 * 1024});
     c = dial();
     n = (size_t)snprintf(text, sizeof text, "GET /echo/x HTTP/1.1\r\n" HOST "X-Big: ");
     memset(text + n, 'x', 31 * 1024);

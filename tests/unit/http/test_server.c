@@ -62,7 +62,7 @@ static void requests_beyond_the_limit_are_told_at_once(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.max_in_flight = 1});
+    start(&(struct http_config){.limits.max_in_flight = 1});
     a = dial();
     b = dial();
     say(&a, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
@@ -85,7 +85,7 @@ static void connections_beyond_the_limit_are_told_and_closed(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.max_connections = 1});
+    start(&(struct http_config){.limits.max_connections = 1});
     a = dial();
     say(&a, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
     assert_int_equal(hear(&a)->status, 200);

@@ -146,7 +146,7 @@ static void a_head_that_trickles_in_is_cut_off(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 50});
+    start(&(struct http_config){.limits.idle_ms = 50});
     c = dial();
     say(&c, "GET /echo/x HTTP/1.1\r\nX-A: ");
     while (!c.is_eof && say(&c, "a")) {
@@ -164,7 +164,7 @@ static void a_body_that_trickles_in_is_cut_off(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 50});
+    start(&(struct http_config){.limits.idle_ms = 50});
     c = dial();
     say(&c, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
     while (!c.is_eof && say(&c, "a")) {
@@ -183,7 +183,7 @@ static void a_slow_but_steady_body_arrives(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 50});
+    start(&(struct http_config){.limits.idle_ms = 50});
     c = dial();
     memset(part, 'x', sizeof part);
     say(&c, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 61440\r\n\r\n");
@@ -202,7 +202,7 @@ static void an_idle_connection_is_closed(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 100});
+    start(&(struct http_config){.limits.idle_ms = 100});
     silent = dial();
     c = dial();
     say(&c, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
@@ -219,7 +219,7 @@ static void a_suspended_connection_is_not_idle(void **state)
 
     (void)state;
     stop();
-    start(&(struct http_config){.idle_ms = 50});
+    start(&(struct http_config){.limits.idle_ms = 50});
     hold_one(&c);
     turn_for(1300);
     answer_text(h.held[0], 200, "here", 4);
