@@ -160,6 +160,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .listen_count = config->listen_count,
         .tls = config->tls,
         .hosts = config->hosts,
+        .origins = config->origins,
         .routes = gateway_routes,
         .route_count = gateway_route_count,
         .ctx = g,

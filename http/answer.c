@@ -36,6 +36,19 @@ static void add_rate(struct MHD_Response *out, const struct http_rate *rate)
     add_header(out, "RateLimit", text);
 }
 
+/* CORS. Never for everybody, so that credentials may come along: EventSource has no other way to show any. */
+static void add_origin(struct MHD_Response *out, const struct http_request *r)
+{
+    add_header(out, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
+    if (!r->origin[0])
+        return;
+    add_header(out, "Access-Control-Allow-Origin", r->origin);
+    add_header(out, "Access-Control-Allow-Credentials", "true");
+    add_header(out, "Access-Control-Expose-Headers",
+               "X-Request-Id, Location, Link, Retry-After, RateLimit, RateLimit-Policy, Allow, ETag, "
+               "Preference-Applied, Server-Timing, WWW-Authenticate, traceparent");
+}
+
 void http_response_dress(struct MHD_Response *out, const struct http_request *r,
                          const struct http_response *in)
 {
@@ -55,6 +68,8 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
     if (r->traceparent_len)
         add_header(out, "traceparent", r->traceparent);
     add_rate(out, &r->admission.rate);
+    if (r->conn->listener->guard.origins)
+        add_origin(out, r);
     if (r->server->is_quiescing)
         add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
 }

@@ -261,13 +261,38 @@ static bool is_same_origin(struct slice origin, struct slice host)
     return false;
 }
 
-static bool judge_site(const struct http_head *head, struct slice host, struct http_refusal *ret)
+const char *http_guard_origin(const struct http_guard *g, const struct http_head *head)
 {
+    for (size_t i = 0; head->origin_count == 1 && g->origins && g->origins[i]; i++)
+        if (text_eq_nocase(head->origin, g->origins[i]))
+            return g->origins[i];
+    return NULL;
+}
+
+bool http_origin_is_valid(const char *text)
+{
+    const char *colon = strstr(text, "://");
+    struct slice host, read;
+
+    if (!colon || colon == text || strlen(text) > HTTP_ORIGIN_MAX)
+        return false;
+    for (const char *p = text; p < colon; p++)
+        if (!((*p >= 'a' && *p <= 'z') || (p > text && ((*p >= '0' && *p <= '9') || strchr("+-.", *p)))))
+            return false;
+    host = slice_of_str(colon + 3);
+    return read_host(host, &read) && host.ptr[host.len - 1] != ':' && host.ptr[host.len - 1] != '.';
+}
+
+static bool judge_site(const struct http_guard *g, const struct http_head *head, struct slice host,
+                       struct http_refusal *ret)
+{
+    if (http_guard_origin(g, head))
+        return true;
     if (!is_own_site(head->fetch_site))
         return refuse(
             ret, "cross-site", "header:Sec-Fetch-Site",
             "A browser sent this on behalf of another site's page. Pages that are to use the gateway must "
-            "come from it, or through a proxy of the same origin.");
+            "come from it, through a proxy of the same origin, or from an origin that --cors-origin names.");
     if (head->origin_count > 1)
         return refuse(ret, "cross-site", "header:Origin", "Origin is repeated.");
     if (head->origin_count && !is_same_origin(head->origin, host))
@@ -285,5 +310,5 @@ bool http_guard_judge(const struct http_guard *g, const struct http_head *head, 
 
     return judge_framing(head, ret) && judge_host(g, head, host, ret) &&
            (!head->authority.len || !head->host_count || judge_host(g, head, head->host, ret)) &&
-           judge_site(head, host, ret);
+           judge_site(g, head, host, ret);
 }

@@ -35,6 +35,8 @@ static inline bool http_head_has_body(const struct http_head *head)
 }
 
 /* Whose names we answer to. Names are compared without port, case and a dot at the end. */
+enum { HTTP_ORIGIN_MAX = 255 };
+
 struct http_guard {
     const char *listen; /* borrowed: the address listened on */
     bool is_any;        /* on all addresses: then any address may stand in Host, for one cannot be rebound */
@@ -42,6 +44,9 @@ struct http_guard {
     /* Still further ones: those of the certificate, where there is one. NULL: none. */
     bool (*is_named)(const void *ctx, struct slice name);
     const void *ctx; /* of is_named */
+    /* Borrowed: the origins whose pages may come by a browser, as "https://app.example"; NULL-terminated;
+     * NULL: none. */
+    const char *const *origins;
 };
 
 struct http_refusal {
@@ -53,6 +58,12 @@ struct http_refusal {
 
 /* True when the request may pass. */
 bool http_guard_judge(const struct http_guard *g, const struct http_head *head, struct http_refusal *ret);
+
+/* The one of g->origins that the request comes from; NULL: none of them. */
+const char *http_guard_origin(const struct http_guard *g, const struct http_head *head);
+/* Is this an origin as a browser writes it: a scheme, a host, a port unless it is the scheme's own? Neither
+ * "*" nor "null" is. */
+bool http_origin_is_valid(const char *text);
 
 /* Is a name that stands in Host one of ours? Always: localhost and what is under it, 127.0.0.0/8, [::1]. */
 bool http_guard_is_ours(const struct http_guard *g, struct slice host);

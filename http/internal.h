@@ -132,7 +132,8 @@ struct http_request {
     char method[METHOD_MAX + 1];
     char trace[TRACE_MAX + 1];
     char traceparent[TRACEPARENT_LEN + 1];
-    struct http_target target; /* last: it is large, and only as much of it is touched as there is */
+    char origin[HTTP_ORIGIN_MAX + 1]; /* to which the answer is shown (CORS); "": none */
+    struct http_target target;        /* last: it is large, and only as much of it is touched as there is */
 };
 
 struct http_server {

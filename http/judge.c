@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "http/internal.h"
 #include "http/text.h"
@@ -154,12 +155,22 @@ static bool judge_target(struct http_request *r, enum http_target_result result)
         "There is no such path: it has an empty segment, ends in a slash, or is deeper than any other.");
 }
 
+/* To a browser that asks first on behalf of a page of another origin, which the guard has let in: all that
+ * clients may send. */
 static bool answer_options(struct http_request *r, const char *allow)
 {
-    const struct http_header header = {MHD_HTTP_HEADER_ALLOW, allow};
+    const struct http_header headers[] = {
+        {MHD_HTTP_HEADER_ALLOW, allow},
+        {"Access-Control-Allow-Methods", allow},
+        {"Access-Control-Allow-Headers",
+         "Authorization, Content-Type, Accept, Last-Event-ID, Prefer, Grpc-Timeout, If-None-Match, "
+         "Idempotency-Key, X-Request-Id, traceparent"},
+        {"Access-Control-Max-Age", "600"},
+    };
 
-    http_request_respond(
-        r, &(struct http_response){.status = MHD_HTTP_NO_CONTENT, .headers = &header, .header_count = 1});
+    http_request_respond(r, &(struct http_response){.status = MHD_HTTP_NO_CONTENT,
+                                                    .headers = headers,
+                                                    .header_count = r->origin[0] ? ARRAY_LEN(headers) : 1});
     return false;
 }
 
@@ -344,9 +355,17 @@ static bool judge_head_size(struct http_request *r)
     return refuse(r, "headers-too-large", NULL, detail);
 }
 
+static const char *origin_of(const struct http_guard *guard, const struct http_head *head)
+{
+    const char *origin = http_guard_origin(guard, head);
+
+    return origin ? origin : "";
+}
+
 bool http_request_judge(struct http_request *r, const char *method, const char *version,
                         struct http_head *head, bool *ret_must_close)
 {
+    const struct http_guard *guard = &r->conn->listener->guard;
     enum http_target_result target = http_target_parse(r->raw_target.buf, r->raw_target.len, &r->target);
     struct http_refusal refusal;
 
@@ -358,8 +377,10 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
     r->is_1_0 = head->is_1_0;
     gather(r, method, version, head);
     set_trace(r, head);
+    if (guard->origins)
+        snprintf(r->origin, sizeof r->origin, "%s", origin_of(guard, head));
     /* The guard comes first: who is refused by it learns nothing else. */
-    if (!http_guard_judge(&r->conn->listener->guard, head, &refusal)) {
+    if (!http_guard_judge(guard, head, &refusal)) {
         *ret_must_close = refusal.must_close;
         if (refusal.must_close)
             LOG(LOG_INFO, "http-malformed", LOG_STR("detail", refusal.detail));

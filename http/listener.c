@@ -305,6 +305,7 @@ enum err http_listener_add(struct http_server *s, const struct http_listen *conf
     l->guard = (struct http_guard){.listen = config->path ? NULL : config->host,
                                    .is_any = !config->path && http_is_any_address(config->host),
                                    .hosts = s->config.hosts,
+                                   .origins = s->config.origins,
                                    .is_named = config->is_tls ? is_named : NULL,
                                    .ctx = s};
     e = http_bind(l, s->config.is_port_shared, &fd);

@@ -109,7 +109,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->started_us = loop_now_us();
     r->bytes_in = r->bytes_out = 0;
     r->trace_len = r->traceparent_len = 0;
-    r->method[0] = r->trace[0] = r->traceparent[0] = '\0';
+    r->method[0] = r->trace[0] = r->traceparent[0] = r->origin[0] = '\0';
     r->target.segment_count = r->target.param_count = 0;
     wr_reset(&r->raw_target);
     wr_reset(&r->body);

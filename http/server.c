@@ -163,6 +163,22 @@ const struct http_tls *http_server_tls(const struct http_server *s)
     return s->tls;
 }
 
+void http_server_set_names(struct http_server *s, const char *const *hosts, const char *const *origins)
+{
+    s->config.hosts = hosts;
+    s->config.origins = origins;
+    for (size_t i = 0; i < s->listener_count; i++) {
+        s->listeners[i]->guard.hosts = hosts;
+        s->listeners[i]->guard.origins = origins;
+    }
+    for (struct http_link *l = s->retired.next; l != &s->retired; l = l->next) {
+        struct http_guard *guard = &LINK_OWNER(l, struct http_listener, retired)->guard;
+
+        guard->hosts = hosts;
+        guard->origins = origins;
+    }
+}
+
 const struct http_server_stats *http_server_stats(const struct http_server *s)
 {
     return &s->stats;

@@ -167,6 +167,8 @@ struct http_config {
     uint16_t port;                     /* 0: any */
     const char *const *hosts; /* further names accepted in Host, NULL-terminated; NULL: none. Loopback names,
                                  and the listen address, always are */
+    const char *const *origins; /* whose pages may use it from a browser (CORS), as "https://app.example";
+                                   NULL-terminated; NULL: none but its own */
     const struct http_route *routes; /* borrowed for the server's life */
     size_t route_count;
     void *ctx; /* handed to handlers and to all of the following */
@@ -206,6 +208,9 @@ const struct http_tls *http_server_tls(const struct http_server *s); /* borrowed
  * nobody anything. */
 void http_server_set_limits(struct http_server *s, const struct http_limits *limits);
 const struct http_limits *http_server_limits(const struct http_server *s); /* borrowed; no 0 in it */
+
+/* Further names for Host, and origins, as in http_config: from now on. Borrowed until the next call. */
+void http_server_set_names(struct http_server *s, const char *const *hosts, const char *const *origins);
 
 /* What has been counted since the start. */
 struct http_server_stats {
