@@ -4,4 +4,4 @@ add_executable(erlgate-epmd
     ${CMAKE_CURRENT_LIST_DIR}/epmd_options.c ${CMAKE_CURRENT_LIST_DIR}/epmd_serve.c)
 target_link_libraries(erlgate-epmd PRIVATE epmd erlgate_flags)
 set_target_properties(erlgate-epmd PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-install(TARGETS erlgate-epmd RUNTIME)
+install(TARGETS erlgate-epmd RUNTIME COMPONENT erlgate)

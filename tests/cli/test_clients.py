@@ -640,9 +640,9 @@ class Watch(unittest.TestCase):
 
 
 class Completion(unittest.TestCase):
-    """docs/erlgate.bash, asked as bash asks it: words, of which the last is begun."""
+    """package/completions/erlgate.bash, asked as bash asks it: words, of which the last is begun."""
 
-    SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "erlgate.bash")
+    SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "package", "completions", "erlgate.bash")
 
     def completed(self, *words, url="http://127.0.0.1:1"):
         command = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _erlgate; printf "%s\\n" "${COMPREPLY[@]}"'

@@ -13,6 +13,7 @@ import container
 import peers
 from container import Bare, Image, Podman
 from peers import Epmd, Peer, check, equal, eventually, free_port, fresh_cookie
+from shipped import calls_kv, node
 
 LIMIT = 60_000_000  # bytes, unpacked
 image = Image()
@@ -47,19 +48,6 @@ def secret_file(text):
     return path
 
 
-def curl(url, *words):
-    done = subprocess.run(["curl", "-sS", "--max-time", "20", *words, url], capture_output=True, timeout=30, check=False)
-    equal(done.returncode, 0, f"curl {url}: {done.stderr.decode()}")
-    return done.stdout.decode()
-
-
-def node(release, epmd, cookie, name="kv@localhost"):
-    peer = Peer(release, name, epmd.port, cookie).ready()
-    source = peers.SOURCE / "examples" / "kv" / "kv.erl"
-    peer.eval(f'{{ok, kv, B}} = compile:file("{source}", [binary]), {{module, kv}} = code:load_binary(kv, "kv", B), kv:start()')
-    return peer
-
-
 def is_ready(gate, port):
     def look():
         check(gate.proc.poll() is None, "the gateway ended:", gate.said())
@@ -68,13 +56,6 @@ def is_ready(gate, port):
         except OSError:
             return False
     eventually(look, "the gateway is ready", 20)
-
-
-def calls_kv(port, host="kv@localhost"):
-    base = f"http://127.0.0.1:{port}/v1/nodes/{host}/processes/kv/call"
-    erl = ["-H", "Content-Type: text/x-erlang", "-H", "Accept: text/x-erlang", "-d"]
-    equal(curl(base, *erl, '{put, <<"colour">>, blue}').strip(), "ok", "put")
-    equal(curl(base, *erl, '{get, <<"colour">>}').strip(), "{ok,blue}", "get")
 
 
 # ---- What is in it ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 # Completion of erlgate for bash. Source it, or put it to the others:
 #
-#   install -m 644 docs/erlgate.bash ~/.local/share/bash-completion/completions/erlgate
+#   install -m 644 package/completions/erlgate.bash ~/.local/share/bash-completion/completions/erlgate
 #
 # Commands and options are those that the program's own help lists; nodes and names are asked of the gateway.
 
@@ -42,12 +42,12 @@ _erlgate() {
     done
     command=${words[0]-}
     case $prev in
-        *-file | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        *-file | *-cert | *-key | *-ca | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --to) mapfile -t COMPREPLY < <(compgen -W 'any all' -- "$cur") && return ;;
         --in) mapfile -t COMPREPLY < <(compgen -W "erl json" -- "$cur") && return ;;
     esac
     if [[ -z $command || ( $command == help && ${#words[@]} == 1 ) ]]; then
-        _erlgate_lines "$("${COMP_WORDS[0]}" help 2>/dev/null | sed -n 's/^  \([a-z]*\)  .*/\1/p')"
+        _erlgate_lines "$("${COMP_WORDS[0]}" help 2>/dev/null | sed -n 's/^  \([a-z-]*\)  .*/\1/p')"
     elif [[ $cur == -* ]]; then
         _erlgate_lines "$("${COMP_WORDS[0]}" "$command" --help 2>/dev/null | sed -n 's/^  \(--[a-z-]*\).*/\1/p')"
     else

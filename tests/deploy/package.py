@@ -1,0 +1,198 @@
+"""The Debian packages: what lintian says; and in the smallest Debian there is, installed, started as its unit says beside a
+real node, called, upgraded, removed, purged."""
+
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+
+import container  # noqa: F401  (it finds peers)  pylint: disable=unused-import
+import peers
+from container import HERE, WORK
+from peers import BIN, Epmd, Http, check, equal, eventually, free_port, fresh_cookie
+from shipped import calls_kv, node
+
+PACKAGES = BIN / "packages"
+TREE = WORK / "tree"
+
+
+def run(*argv, status=0, **kw):
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, timeout=240, **kw)
+    if status is not None:
+        equal(done.returncode, status, f"exit status of {' '.join(map(str, argv))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout + done.stderr
+
+
+def inside(*argv, **kw):
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+           "LC_ALL": "C.UTF-8"}
+    return run("chroot", TREE, *argv, env=env, **kw)
+
+
+def deb(name):
+    found = sorted(PACKAGES.glob(f"{name}_*.deb"))
+    equal(len(found), 1, f"packages of {name} in {PACKAGES}")
+    return found[0]
+
+
+def apt(*words):
+    return inside("apt-get", "-qq", "-y", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Retries=3", *words)
+
+
+# ---- The packages by themselves --------------------------------------------------------------------------------------
+
+
+def test_they_are_made():
+    shutil.rmtree(PACKAGES, ignore_errors=True)
+    run("cmake", "--build", BIN, "--target", "erlgate", "erlgate-epmd", "pages", "erlnode", "erlnode_static")
+    run("cpack", cwd=BIN)
+    for name in ("erlgate", "liberlnode-dev"):
+        path = deb(name)
+        print(f"        {path.name}: {path.stat().st_size / 1000:.0f} kB; depends on {run('dpkg-deb', '-f', path, 'Depends').strip()}")
+
+
+def test_lintian_finds_no_error():
+    said = run("lintian", "--allow-root", "--fail-on", "error", *sorted(PACKAGES.glob("*.deb")))
+    equal([line for line in said.splitlines() if line.startswith("E:")], [], "errors")
+
+
+def test_a_program_is_made_with_the_library_s_package():
+    root = peers.temporary_dir()
+    run("dpkg-deb", "-x", deb("liberlnode-dev"), root)
+    env = {**os.environ, "PKG_CONFIG_PATH": str(root / "usr/lib/pkgconfig")}
+    flags = run("pkg-config", "--cflags", "--libs", "liberlnode", env=env).split()
+    examples = root / "usr/share/doc/liberlnode-dev/examples"
+    run("gcc", "-std=gnu17", examples / "ping.c", "-o", root / "ping", *flags)
+    check("liberlnode.so.0" in run("ldd", root / "ping"), "it is linked with the shared library")
+
+
+# ---- Installed -------------------------------------------------------------------------------------------------------
+
+
+def named_erlgate():
+    """What of the package is in the tree."""
+    found = []
+    for folder, folders, files in os.walk(TREE):
+        inner = pathlib.Path("/") / pathlib.Path(folder).relative_to(TREE)
+        if str(inner) in ("/proc", "/tmp", "/var/log", "/var/cache", "/var/lib/apt"):
+            folders[:] = []
+            continue
+        found += [str(inner / name) for name in folders + files if "erlgate" in name]
+    return sorted(found)
+
+
+def account():
+    return [line for line in (TREE / "etc/passwd").read_text().splitlines() if line.startswith("erlgate:")]
+
+
+def test_it_is_installed():
+    shutil.rmtree(TREE, ignore_errors=True)
+    TREE.mkdir(parents=True)
+    run("tar", "-C", TREE, "-xf", WORK / "base.tar")
+    shutil.copy("/etc/resolv.conf", TREE / "etc/resolv.conf")
+    (TREE / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    run("mount", "-t", "proc", "proc", TREE / "proc")
+    equal(named_erlgate(), [], "before")
+    shutil.copy(deb("erlgate"), TREE / "tmp/erlgate.deb")
+    apt("update")
+    apt("install", "--no-install-recommends", "/tmp/erlgate.deb")
+    equal(inside("erlgate", "version"), inside("erlgate", "--version"), "it runs")
+    cookie = (TREE / "etc/erlgate/cookie").stat()
+    equal((cookie.st_mode & 0o777, cookie.st_uid), (0o600, 0), "the cookie is root's alone")
+    equal(len(account()), 1, "users named erlgate")
+    equal(inside("dpkg", "--verify", "erlgate"), "", "files that differ")
+    check((TREE / "etc/systemd/system/multi-user.target.wants/erlgate.service").is_symlink(), "the service is enabled")
+    for path in ("usr/share/man/man1/erlgate-call.1.gz", "usr/share/man/man5/erlgate.yaml.5.gz", "usr/share/bash-completion/completions/erlgate"):
+        check((TREE / path).exists(), f"no /{path}")
+
+
+class Unit:
+    """A service, started as its unit says, in the tree: with its user and what it is handed over."""
+
+    def __init__(self, name):
+        self.settings = {}
+        for line in (TREE / "lib/systemd/system" / name).read_text().splitlines():
+            key, equals, value = line.partition("=")
+            if equals and not line.startswith("#"):
+                self.settings.setdefault(key, []).append(value)
+        self.credentials = f"/run/credentials/{name}"
+        self.dir = peers.temporary_dir()
+        self.log = self.dir / "stderr"
+
+    def start(self, env):
+        user = dict(zip(("name", "x", "uid", "gid"), account()[0].split(":")))
+        equal(user["name"], self.settings["User"][0], "User=")
+        files = []
+        for handed in self.settings["LoadCredential"]:
+            name, path = handed.split(":")
+            shown = self.dir / name
+            shutil.copy(f"{TREE}{path}", shown)
+            os.chown(shown, int(user["uid"]), int(user["gid"]))
+            shown.chmod(0o400)
+            place = TREE / self.credentials.lstrip("/") / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+            files.append(f"{self.credentials}/{name}={shown}")
+        words = shlex.split(self.settings["ExecStart"][0].replace("${CREDENTIALS_DIRECTORY}", self.credentials))
+        with open(self.log, "ab") as log:
+            self.proc = peers.spawn([sys.executable, HERE / "enter.py", TREE, user["uid"], user["gid"], *files, "--", *words],
+                                    env={"PATH": "/usr/bin:/bin", **env}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def stop(self):
+        equal(peers.end(self.proc, signal.SIGTERM, 20), 0, f"exit status after SIGTERM: {self.said()}")
+        shutil.rmtree(TREE / "run/credentials")
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+    def is_ready(self, port):
+        check(self.proc.poll() is None, "the service ended:", self.said())
+        try:
+            return Http(port).request("GET", "/readyz", fresh=True, seconds=5).status == 200
+        except OSError:
+            return False
+
+
+def test_it_starts_as_its_unit_says_beside_a_real_node_and_is_called():
+    cookie, epmd, port = fresh_cookie(), Epmd(), free_port()
+    kv = node("27", epmd, cookie)
+    (TREE / "etc/erlgate/cookie").write_text(cookie)
+    with open(TREE / "etc/erlgate/erlgate.yaml", "a", encoding="utf-8") as file:
+        file.write(f"\nname: gate@localhost\nlisten: 127.0.0.1:{port}\n")
+    service = Unit("erlgate.service").start({"ERL_EPMD_PORT": str(epmd.port)})
+    eventually(lambda: service.is_ready(port), "the service is ready", 20)
+    calls_kv(port)
+    equal(inside("erlgate", "call", "--url", f"http://127.0.0.1:{port}", "kv@localhost", "kv", '{get, <<"colour">>}').strip(),
+          "{ok,blue}", "erlgate call")
+    service.proc.send_signal(signal.SIGHUP)
+    calls_kv(port)
+    service.stop()
+    kv.stop()
+    epmd.stop()
+
+
+def test_an_upgrade_keeps_what_the_administrator_wrote():
+    before = [(TREE / "etc/erlgate" / name).read_text() for name in ("erlgate.yaml", "cookie")]
+    (TREE / "etc/systemd/system/multi-user.target.wants/erlgate.service").unlink()
+    inside("dpkg", "-i", "/tmp/erlgate.deb")
+    equal([(TREE / "etc/erlgate" / name).read_text() for name in ("erlgate.yaml", "cookie")], before, "configuration and cookie")
+    check(not (TREE / "etc/systemd/system/multi-user.target.wants/erlgate.service").is_symlink(), "a service that was disabled stays so")
+
+
+def test_removed_it_leaves_the_configuration_and_purged_nothing():
+    apt("remove", "erlgate")
+    left = named_erlgate()
+    check("/etc/erlgate" in left and not any("/bin/" in path or path.startswith("/lib/systemd/system") for path in left), "left:", left)
+    apt("purge", "erlgate")
+    equal(named_erlgate(), [], "left")
+    equal(account(), [], "users left")
+    equal(inside("dpkg", "--audit"), "", "what dpkg has to say")
+    run("umount", TREE / "proc")
+    shutil.rmtree(TREE)
+
+
+peers.main(globals(), limit=240)
