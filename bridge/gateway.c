@@ -154,8 +154,6 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
 {
     struct gateway *g = mem_zalloc(sizeof *g);
     struct http_config http = {
-        .host = config->host,
-        .port = config->port,
         .listens = config->listens,
         .listen_count = config->listen_count,
         .tls = config->tls,
@@ -200,6 +198,11 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     }
     *ret = g;
     return ERR_NONE;
+}
+
+struct http_server *gateway_http(struct gateway *g)
+{
+    return g->http;
 }
 
 uint16_t gateway_port(const struct gateway *g)

@@ -37,7 +37,9 @@ struct gateway_config {
 };
 
 MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret);
-uint16_t gateway_port(const struct gateway *g);
+uint16_t gateway_port(const struct gateway *g); /* of the first of listens */
+/* For what is HTTP's alone: certificates, limits, names, counts. Borrowed; not to be stopped. */
+struct http_server *gateway_http(struct gateway *g);
 /* Not ready, and no new requests; what waits goes on to its deadline. */
 void gateway_quiesce(struct gateway *g);
 /* Requests not yet answered. */

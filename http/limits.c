@@ -68,7 +68,7 @@ static unsigned fit_to_descriptors(unsigned wanted)
         return wanted;
     room = limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : OTHER_DESCRIPTORS;
     room = (room - OVER_AT_LEAST) * OVER_PART / (OVER_PART + 1);
-    LOG(LOG_WARN, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
+    LOG(LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
         LOG_UINT("descriptors", limit.rlim_cur));
     return (unsigned)room;
 }

@@ -73,12 +73,18 @@ static enum err make_routers(struct http_server *s)
 static enum err add_listener(struct http_server *s, const struct http_listen *config)
 {
     struct http_listen c = *config;
+    enum err e;
 
     if (c.is_tls && !s->tls)
         return ERR_INVALID;
     c.host = c.host ? c.host : default_host;
     c.mode = c.mode ? c.mode : SOCKET_MODE;
-    return http_listener_add(s, &c);
+    e = http_listener_add(s, &c);
+    if (e != ERR_NONE)
+        LOG(LOG_ERROR, "listen-failed", LOG_STR("at", c.path ? c.path : c.host), LOG_UINT("port", c.port),
+            LOG_STR("error", err_name(e)),
+            LOG_STR("why", e == ERR_NAME_TAKEN ? "somebody else is there" : err_text(e)));
+    return e;
 }
 
 static enum err add_listeners(struct http_server *s)

@@ -41,7 +41,7 @@ const char *options_get(const struct options *o, enum option which)
 /* Those that may be repeated, as the index of their list; OPTION_LISTS for the others. */
 static size_t list_of(enum option which)
 {
-    static const enum option repeated[OPTION_LISTS] = {OPT_HOST, OPT_PEER};
+    static const enum option repeated[OPTION_LISTS] = {OPT_HOST, OPT_PEER, OPT_CORS_ORIGIN};
     size_t i = 0;
 
     while (i < OPTION_LISTS && repeated[i] != which)
@@ -244,7 +244,7 @@ static bool file_event(struct file *f, const yaml_event_t *ev, int *depth, bool 
     case YAML_MAPPING_END_EVENT: --*depth; return true;
     case YAML_SEQUENCE_START_EVENT:
         if (*depth != 1 || !*has_key || !takes_list(f->key))
-            return file_refuse(f, &ev->start_mark, "only `host` and `peer` take a list");
+            return file_refuse(f, &ev->start_mark, "only `host`, `peer` and `cors-origin` take a list");
         *depth = 2;
         return true;
     case YAML_SEQUENCE_END_EVENT:

@@ -20,10 +20,29 @@
       "makes it a long name")                                                                               \
     X(OPT_COOKIE_FILE, "cookie-file", "FILE", NULL,                                                         \
       "the cluster's cookie; if not given: $ERLGATE_COOKIE, else ~/.erlang.cookie")                         \
-    X(OPT_LISTEN, "listen", "ADDRESS:PORT", "127.0.0.1:4370", "where HTTP is served")                       \
+    X(OPT_LISTEN, "listen", "ADDRESS:PORT", "127.0.0.1:4370",                                               \
+      "where HTTP is served; none: on --socket alone")                                                      \
     X(OPT_INSECURE, "insecure", NULL, "false",                                                              \
       "allow --listen beyond loopback: whoever reaches the port can then call anything in the cluster")     \
     X(OPT_HOST, "host", "NAME", NULL, "a further name that requests may carry in Host; may be repeated")    \
+    X(OPT_TLS_CERT, "tls-cert", "FILE", NULL,                                                               \
+      "certificate, in PEM, with those between it and its CA: --listen then is HTTPS. SIGHUP "              \
+      "reads the files again")                                                                              \
+    X(OPT_TLS_KEY, "tls-key", "FILE", NULL, "its key; if not given: in the certificate's file")             \
+    X(OPT_TLS_CA, "tls-ca", "FILE", NULL, "the CAs that clients' certificates are to be of")                \
+    X(OPT_TLS_CLIENT_CERT, "tls-client-cert", "MODE", "none",                                               \
+      "none: no certificate is asked for; optional: who shows one is known by it; required: "               \
+      "who shows none is refused")                                                                          \
+    X(OPT_TLS_MIN_VERSION, "tls-min-version", "VERSION", "1.2", "the oldest TLS spoken: 1.2 or 1.3")        \
+    X(OPT_SOCKET, "socket", "PATH", NULL,                                                                   \
+      "serve HTTP on this unix-domain socket too; `--listen none` for it alone")                            \
+    X(OPT_SOCKET_MODE, "socket-mode", "MODE", "0600", "the mode of the socket's file: who may connect")     \
+    X(OPT_ADMIN_LISTEN, "admin-listen", "ADDRESS:PORT", NULL,                                               \
+      "where /metrics, /livez, /readyz and /healthz are served, and nothing else, to whoever "              \
+      "asks; /metrics then is nowhere else")                                                                \
+    X(OPT_CORS_ORIGIN, "cors-origin", "ORIGIN", NULL,                                                       \
+      "an origin whose pages may use the API from a browser, as in https://app.example; may be "            \
+      "repeated")                                                                                           \
     X(OPT_DIST_PORT, "dist-port", "PORT|LO-HI", "0",                                                        \
       "the port, or the first free one of a range, that other nodes connect to; 0: any")                    \
     X(OPT_DIST_LISTEN, "dist-listen", "ADDRESS", NULL,                                                      \
@@ -55,6 +74,15 @@
     X(OPT_MAX_TIMEOUT, "max-timeout", "MS", "300000",                                                       \
       "the longest that a request may ask for; what is longer is cut to it")                                \
     X(OPT_MAX_BODY, "max-body", "BYTES", "8388608", "the largest body of a request")                        \
+    X(OPT_MAX_HEADERS, "max-headers", "BYTES", "16384", "the largest head of a request")                    \
+    X(OPT_MAX_CONNECTIONS, "max-connections", "COUNT", "20000",                                             \
+      "how many connections may be open at once; others are told 503")                                      \
+    X(OPT_MAX_CONNECTIONS_PER_ADDRESS, "max-connections-per-address", "COUNT", "1024",                      \
+      "and how many of one address, or one /64 of IPv6; loopback is not counted")                           \
+    X(OPT_MAX_IN_FLIGHT, "max-in-flight", "COUNT", "100000",                                                \
+      "how many requests may wait for an answer; others are told 503 at once")                              \
+    X(OPT_IDLE_TIMEOUT, "idle-timeout", "MS", "30000",                                                      \
+      "how long a connection may be silent; a head, and a TLS handshake, may take twice that")              \
     X(OPT_MAX_REPLY, "max-reply", "BYTES", "67108864", "the largest body of a response")                    \
     X(OPT_MAX_DEPTH, "max-depth", "LEVELS", "512", "how deep a term may be nested")                         \
     X(OPT_MAX_STREAMS, "max-streams", "COUNT", "16384", "how many event streams may be open at once")       \
@@ -78,7 +106,7 @@ enum option {
         OPT_COUNT
 };
 
-enum { OPTION_VALUES_MAX = 64, OPTION_LISTS = 2 };
+enum { OPTION_VALUES_MAX = 64, OPTION_LISTS = 3 };
 
 struct options {
     char *values[OPT_COUNT]; /* owned; NULL: neither given nor with a default */

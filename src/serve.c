@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -24,7 +25,8 @@ struct server {
     int status; /* to exit with */
     struct settings settings;
     struct loop *loop;
-    struct loop_tls *tls; /* between nodes; NULL: none */
+    struct loop_tls *tls;   /* between nodes; NULL: none */
+    struct http_tls *https; /* NULL: none */
     struct node *node;
     struct gateway *gateway;
     struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
@@ -122,18 +124,65 @@ static bool set_up_tls(struct server *s)
     return true;
 }
 
+enum { DAYS_TO_WARN = 14 };
+
+static void log_https(const char *event, const char *which, const struct http_tls *tls)
+{
+    const struct http_tls_info *info = http_tls_info(tls);
+    static const char *const modes[] = {"none", "optional", "required"};
+    int64_t days = http_tls_days_left(tls, (int64_t)time(NULL));
+
+    LOG(days < DAYS_TO_WARN ? LOG_WARN : LOG_INFO, event, LOG_STR("certificate", which),
+        LOG_STR("subject", info->subject), LOG_STR("expires", info->expires), LOG_INT("days", days),
+        LOG_STR("sha256", info->sha256), LOG_STR("client_cert", modes[info->client_cert]));
+    if (info->is_key_exposed)
+        LOG(LOG_WARN, "key-exposed", LOG_STR("option", "tls-key"),
+            LOG_STR("hint", "others can read or change the key: chmod 600 it"));
+}
+
+static bool load_https(const struct server *s, const char *event, struct http_tls **ret)
+{
+    struct http_tls_fault f;
+    enum err e = http_tls_load(&s->settings.https, ret, &f);
+
+    if (e != ERR_NONE)
+        LOG(LOG_ERROR, event, LOG_STR("file", f.file ? f.file : ""),
+            LOG_STR("why", f.what[0] ? f.what : err_text(e)), LOG_STR("hint", f.hint ? f.hint : ""));
+    return e == ERR_NONE;
+}
+
+static bool set_up_https(struct server *s)
+{
+    if (!s->settings.https.cert_file)
+        return true;
+    if (!load_https(s, "https-failed", &s->https))
+        return false;
+    log_https("https", "read", s->https);
+    return true;
+}
+
+/* For connections to come; those that are open keep what they were opened with. */
+static void reload_https(struct server *s)
+{
+    struct http_tls *tls;
+    bool is_same;
+
+    if (!s->gateway || !load_https(s, "https-reload-failed", &tls))
+        return;
+    is_same = strcmp(http_tls_info(tls)->sha256, http_tls_info(s->https)->sha256) == 0;
+    http_server_set_tls(gateway_http(s->gateway), tls);
+    http_tls_unref(s->https);
+    s->https = tls;
+    log_https("https-reloaded", is_same ? "same" : "new", tls);
+}
+
 /* For links to come; those that are up keep what they were made with. */
-static void reload(struct server *s)
+static void reload_tls(struct server *s)
 {
     struct loop_tls_fault f;
     struct loop_tls_info before, after;
     enum err e;
 
-    if (!s->tls) {
-        LOG(LOG_INFO, "reload-ignored",
-            LOG_STR("why", "only certificates can be read again, and there are none"));
-        return;
-    }
     loop_tls_describe(s->tls, &before);
     e = loop_tls_reload(s->tls, &f);
     if (e != ERR_NONE) {
@@ -143,6 +192,17 @@ static void reload(struct server *s)
     }
     loop_tls_describe(s->tls, &after);
     log_tls(s, "tls-reloaded", strcmp(before.sha256, after.sha256) == 0 ? "same" : "new", &after);
+}
+
+static void reload(struct server *s)
+{
+    if (!s->tls && !s->https)
+        LOG(LOG_INFO, "reload-ignored",
+            LOG_STR("why", "only certificates can be read again, and there are none"));
+    if (s->tls)
+        reload_tls(s);
+    if (s->https)
+        reload_https(s);
 }
 
 static void signalled(void *ctx, int signo)
@@ -186,11 +246,47 @@ static const char *epmd_in_words(const struct server *s)
     return node_has_embedded_epmd(s->node) ? "embedded" : "external";
 }
 
+/* Where clients find it: "https://127.0.0.1:4370", "unix:/run/erlgate.sock". */
+struct urls {
+    char main[300], socket[130], admin[300];
+};
+
+static void write_url(const struct http_listen *l, unsigned port, char *ret, size_t cap)
+{
+    const char *host = l->host && l->host[0] ? l->host : "0.0.0.0";
+    bool is_v6 = strchr(host, ':') != NULL;
+
+    if (l->path)
+        snprintf(ret, cap, "unix:%s", l->path);
+    else
+        snprintf(ret, cap, "http%s://%s%s%s:%u", l->is_tls ? "s" : "", is_v6 ? "[" : "", host,
+                 is_v6 ? "]" : "", port);
+}
+
+static struct urls urls_of(const struct server *s)
+{
+    const struct gateway_config *c = &s->settings.gateway;
+    struct urls u = {0};
+
+    for (size_t i = 0; i < c->listen_count; i++) {
+        const struct http_listen *l = &c->listens[i];
+        unsigned port = http_server_port_of(gateway_http(s->gateway), i);
+
+        if (l->is_admin)
+            write_url(l, port, u.admin, sizeof u.admin);
+        else if (l->path)
+            write_url(l, port, u.socket, sizeof u.socket);
+        else
+            write_url(l, port, u.main, sizeof u.main);
+    }
+    return u;
+}
+
 static void node_is_up(void *ctx, enum err e, const char *text)
 {
     struct server *s = ctx;
     struct slice name = node_name(s->node);
-    char url[300];
+    struct urls urls;
 
     if (s->state != STARTING)
         return;
@@ -199,6 +295,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
         return;
     }
     s->settings.gateway.node = s->node;
+    s->settings.gateway.tls = s->https;
     s->settings.gateway.version = ERLGATE_VERSION;
     s->settings.gateway.openapi_json = openapi_json;
     s->settings.gateway.openapi_yaml = openapi_yaml;
@@ -206,13 +303,13 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     if (e != ERR_NONE) {
         failed(s, "http-failed", e,
                e == ERR_NAME_TAKEN ? "the port for HTTP is in use" : "cannot listen on the address for HTTP",
-               "choose another address or port with --listen");
+               "choose another address or port with --listen; see also --socket and --admin-listen");
         return;
     }
     s->state = SERVING;
-    snprintf(url, sizeof url, strchr(s->settings.http_host, ':') ? "http://[%s]:%u" : "http://%s:%u",
-             s->settings.http_host[0] ? s->settings.http_host : "0.0.0.0", gateway_port(s->gateway));
-    LOG(LOG_INFO, "ready", LOG_STR("url", url), LOG_SLICE("node", name),
+    urls = urls_of(s);
+    LOG(LOG_INFO, "ready", LOG_STR("url", urls.main[0] ? urls.main : urls.socket),
+        LOG_STR("socket", urls.socket), LOG_STR("admin", urls.admin), LOG_SLICE("node", name),
         LOG_UINT("dist_port", node_dist_port(s->node)), LOG_STR("epmd", epmd_in_words(s)),
         LOG_UINT("creation", node_creation(s->node)));
 }
@@ -257,7 +354,8 @@ static int run(struct server *s)
         fprintf(stderr, "erlgate: cannot make an event loop\n");
         return 1;
     }
-    if (!set_up_tls(s)) {
+    if (!set_up_tls(s) || !set_up_https(s)) {
+        loop_tls_free(s->tls);
         loop_free(s->loop);
         return 1;
     }
@@ -271,6 +369,7 @@ static int run(struct server *s)
         loop_run(s->loop);
     node_free(s->node);
     loop_tls_free(s->tls);
+    http_tls_unref(s->https);
     loop_free(s->loop);
     LOG(LOG_INFO, "stopped", LOG_INT("status", s->status));
     return s->status;

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/mem.h"
+#include "http/guard.h"
 
 enum { COOKIE_MAX = 4096, MIN_TICK_S = 4, MAX_TICK_S = 86400, DEFAULT_EPMD_PORT = 4369 };
 
@@ -108,20 +110,139 @@ static bool is_loopback_text(const char *host)
     return *host && resolve_loopback(host, address, sizeof address);
 }
 
+/* ---- HTTP ---- */
+
+static bool read_https(struct settings *s, const struct options *o)
+{
+    static const char *const modes[] = {"none", "optional", "required"};
+    const char *mode = options_get(o, OPT_TLS_CLIENT_CERT), *version = options_get(o, OPT_TLS_MIN_VERSION);
+    struct http_tls_config *c = &s->https;
+    size_t n = 0;
+
+    c->cert_file = options_get(o, OPT_TLS_CERT);
+    c->key_file = options_get(o, OPT_TLS_KEY);
+    c->ca_file = options_get(o, OPT_TLS_CA);
+    while (n < ARRAY_LEN(modes) && strcmp(mode, modes[n]) != 0)
+        n++;
+    if (n == ARRAY_LEN(modes))
+        return refuse("tls-client-cert", "is to be none, optional or required");
+    c->client_cert = (enum http_client_cert)n;
+    c->is_1_3_only = strcmp(version, "1.3") == 0;
+    if (!c->is_1_3_only && strcmp(version, "1.2") != 0)
+        return refuse("tls-min-version", "is to be 1.2 or 1.3");
+    if (!c->cert_file && (c->key_file || c->ca_file || c->client_cert != HTTP_CLIENT_CERT_NONE))
+        return refuse("tls-cert", "HTTPS wants a certificate: give its file");
+    if (c->client_cert != HTTP_CLIENT_CERT_NONE && !c->ca_file)
+        return refuse("tls-ca", "without a CA no client's certificate can be verified: give its file");
+    if (c->client_cert == HTTP_CLIENT_CERT_NONE && c->ca_file)
+        return refuse("tls-client-cert", "a CA is for clients' certificates: say optional or required");
+    return true;
+}
+
+/* "localhost" is an address here, too. */
+static bool read_address(const char *text, char host[256], uint16_t *ret_port)
+{
+    if (!split_address(text, host, 256, ret_port))
+        return false;
+    if (strcmp(host, "localhost") == 0)
+        snprintf(host, 256, "127.0.0.1");
+    return true;
+}
+
+static bool read_main_listen(struct settings *s, const struct options *o)
+{
+    struct http_listen *l = &s->listens[s->gateway.listen_count];
+
+    if (strcmp(options_get(o, OPT_LISTEN), "none") == 0) {
+        if (s->https.cert_file)
+            return refuse("tls-cert", "HTTPS wants a --listen");
+        return options_get(o, OPT_SOCKET) || refuse("listen", "none wants a --socket");
+    }
+    if (!read_address(options_get(o, OPT_LISTEN), s->http_host, &l->port))
+        return refuse("listen", "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370, or none");
+    l->host = s->http_host;
+    l->is_tls = s->https.cert_file != NULL;
+    s->gateway.listen_count++;
+    if (is_loopback_text(s->http_host) || options_is_set(o, OPT_INSECURE) ||
+        s->https.client_cert == HTTP_CLIENT_CERT_REQUIRED)
+        return true;
+    return refuse(
+        "listen",
+        "this address is reachable from outside, and nobody is asked who they are: whoever "
+        "reaches it can call anything in the cluster. Ask for certificates (--tls-client-cert "
+        "required), say --insecure if a firewall or a proxy keeps them out, or listen on 127.0.0.1");
+}
+
+static bool read_socket(struct settings *s, const struct options *o)
+{
+    struct http_listen *l = &s->listens[s->gateway.listen_count];
+    const char *path = options_get(o, OPT_SOCKET), *mode = options_get(o, OPT_SOCKET_MODE);
+    char *end;
+    unsigned long bits;
+
+    if (!path)
+        return true;
+    bits = strtoul(mode, &end, 8);
+    if (*end || end == mode || *mode == '-' || bits == 0 || bits > 0777)
+        return refuse("socket-mode", "is to be octal digits, as in 0660");
+    *l = (struct http_listen){.path = path, .mode = (unsigned)bits};
+    s->gateway.listen_count++;
+    return true;
+}
+
+static bool read_admin(struct settings *s, const struct options *o)
+{
+    struct http_listen *l = &s->listens[s->gateway.listen_count];
+    const char *at = options_get(o, OPT_ADMIN_LISTEN);
+
+    if (!at)
+        return true;
+    *l = (struct http_listen){.host = s->admin_host, .is_admin = true};
+    if (!read_address(at, s->admin_host, &l->port))
+        return refuse("admin-listen", "is to be ADDRESS:PORT, as in 127.0.0.1:4371");
+    s->gateway.listen_count++;
+    return true;
+}
+
+static bool read_origins(struct settings *s, const struct options *o)
+{
+    const char *const *list = options_list(o, OPT_CORS_ORIGIN);
+
+    for (size_t i = 0; list[i]; i++)
+        if (!http_origin_is_valid(list[i]))
+            return refuse("cors-origin",
+                          "is to be one origin as a browser writes it: scheme, host, and a port "
+                          "that is not the scheme's own, as in https://app.example; no path, and "
+                          "no *");
+    s->gateway.origins = list[0] ? list : NULL;
+    return true;
+}
+
 static bool read_http(struct settings *s, const struct options *o)
 {
-    if (!split_address(options_get(o, OPT_LISTEN), s->http_host, sizeof s->http_host, &s->gateway.port))
-        return refuse("listen", "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370");
-    if (strcmp(s->http_host, "localhost") == 0)
-        snprintf(s->http_host, sizeof s->http_host, "127.0.0.1");
-    s->gateway.host = s->http_host;
+    s->gateway.listens = s->listens;
     s->gateway.hosts = options_list(o, OPT_HOST);
-    if (is_loopback_text(s->http_host) || options_is_set(o, OPT_INSECURE))
-        return true;
-    return refuse("listen",
-                  "this address is reachable from outside, and there is no authentication yet: whoever "
-                  "reaches it can call anything in the cluster. Say --insecure if a firewall or a proxy "
-                  "keeps them out, or listen on 127.0.0.1");
+    return read_https(s, o) && read_main_listen(s, o) && read_socket(s, o) && read_admin(s, o) &&
+           read_origins(s, o);
+}
+
+static bool read_http_limits(struct settings *s, const struct options *o)
+{
+    struct http_limits *l = &s->gateway.http;
+    uint64_t headers, connections, per_address, in_flight;
+
+    if (!option_number(o, OPT_MAX_HEADERS, "max-headers", 1024, 1u << 20, &headers) ||
+        !option_number(o, OPT_MAX_CONNECTIONS, "max-connections", 1, 1000000, &connections) ||
+        !option_number(o, OPT_MAX_CONNECTIONS_PER_ADDRESS, "max-connections-per-address", 1, 1000000,
+                       &per_address) ||
+        !option_number(o, OPT_MAX_IN_FLIGHT, "max-in-flight", 1, 10000000, &in_flight) ||
+        !option_number(o, OPT_IDLE_TIMEOUT, "idle-timeout", 100, 3600000, &l->idle_ms))
+        return false;
+    l->max_headers = headers;
+    l->max_connections = (unsigned)connections;
+    l->max_connections_per_address = (unsigned)per_address;
+    l->max_in_flight = (unsigned)in_flight;
+    return true;
 }
 
 /* Other nodes reach us at the host of our name: when that is loopback, nothing else needs to be open. */
@@ -389,7 +510,7 @@ bool settings_read(struct settings *s, const struct options *o)
 {
     *s = (struct settings){0};
     if (!read_name(s, o) || !read_http(s, o) || !read_epmd(s, o) || !read_peers(s, o) ||
-        !read_numbers(s, o) || !read_tls(s, o) || !read_logging(s, o))
+        !read_numbers(s, o) || !read_http_limits(s, o) || !read_tls(s, o) || !read_logging(s, o))
         return false;
     if (!read_ports(options_get(o, OPT_DIST_PORT), &s->node.dist_port_low, &s->node.dist_port_high))
         return refuse("dist-port", "is to be a port or a range, as in 9100 or 9100-9105");

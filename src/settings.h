@@ -17,12 +17,14 @@ enum { SETTINGS_ADDRESSES_MAX = 16 };
 struct settings {
     char name[1024]; /* of the node */
     char *cookie;    /* owned, wiped */
-    char http_host[256], dist_host[256], epmd_host[256], epmd_listen[1024];
+    char http_host[256], admin_host[256], dist_host[256], epmd_host[256], epmd_listen[1024];
     const char *epmd_addresses[SETTINGS_ADDRESSES_MAX + 1]; /* into epmd_listen */
     struct node_config node;
     struct node_place peers[OPTION_VALUES_MAX];
     char peer_hosts[OPTION_VALUES_MAX][256];
-    struct loop_tls_config tls; /* cert_file NULL: none */
+    struct loop_tls_config tls;    /* cert_file NULL: none */
+    struct http_tls_config https;  /* cert_file NULL: none */
+    struct http_listen listens[3]; /* of gateway.listens */
     struct gateway_config gateway;
     uint64_t stop_timeout_ms;
     enum log_level log_level;

@@ -84,6 +84,22 @@ class Refusals(unittest.TestCase):
         self.refused("--listen", ":0", says="--insecure")
         self.refused("--listen", "[::]:0", says="--insecure")
 
+    def test_https_is_whole_or_not_at_all(self):
+        self.refused("--tls-key", "k.pem", says="give its file")
+        self.refused("--tls-cert", "c.pem", "--tls-client-cert", "required", says="--tls-ca")
+        self.refused("--tls-cert", "c.pem", "--tls-ca", "ca.pem", says="optional or required")
+        self.refused("--tls-cert", "c.pem", "--tls-client-cert", "maybe", says="none, optional or required")
+        self.refused("--tls-cert", "c.pem", "--tls-min-version", "1.1", says="1.2 or 1.3")
+        self.refused("--listen", "none", says="--socket")
+        self.refused("--listen", "none", "--socket", "s", "--tls-cert", "c.pem", says="wants a --listen")
+        self.refused("--socket", "s", "--socket-mode", "rw", says="octal")
+        self.refused("--socket", "s", "--socket-mode", "1777", says="octal")
+        self.refused("--admin-listen", "9090", says="ADDRESS:PORT")
+
+    def test_an_origin_is_one_origin(self):
+        for origin in ("*", "null", "app.example", "https://app.example/", "https://*.example"):
+            self.refused("--cors-origin", origin, says="scheme, host")
+
     def test_a_cookie_on_the_command_line_is_not_offered(self):
         self.refused("--cookie", "secret", says="--cookie-file")
         self.refused("--cookie=secret", says="--cookie-file")
@@ -107,7 +123,7 @@ class File(unittest.TestCase):
 
     def test_mistakes_have_a_place(self):
         self.refused("listen: 127.0.0.1:0\nnam: x\n", ".yaml:2:6: there is no option 'nam'; did you mean 'name'?")
-        self.refused("listen: [a]\n", ":1:9: only `host` and `peer` take a list")
+        self.refused("listen: [a]\n", ":1:9: only `host`, `peer` and `cors-origin` take a list")
         self.refused("epmd:\n  mode: auto\n", "not nested")
         self.refused("listen: 'x\n", ".yaml:")
         self.refused("just text\n", "mapping")
