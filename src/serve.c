@@ -308,8 +308,11 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     }
     s->state = SERVING;
     urls = urls_of(s);
-    LOG(LOG_INFO, "ready", LOG_STR("url", urls.main[0] ? urls.main : urls.socket),
-        LOG_STR("socket", urls.socket), LOG_STR("admin", urls.admin), LOG_SLICE("node", name),
+    if (urls.socket[0])
+        LOG(LOG_INFO, "listening", LOG_STR("url", urls.socket), LOG_STR("for", "everything"));
+    if (urls.admin[0])
+        LOG(LOG_INFO, "listening", LOG_STR("url", urls.admin), LOG_STR("for", "health and metrics"));
+    LOG(LOG_INFO, "ready", LOG_STR("url", urls.main[0] ? urls.main : urls.socket), LOG_SLICE("node", name),
         LOG_UINT("dist_port", node_dist_port(s->node)), LOG_STR("epmd", epmd_in_words(s)),
         LOG_UINT("creation", node_creation(s->node)));
 }

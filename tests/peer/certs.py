@@ -15,14 +15,15 @@ class Ca:
                  "-days", "30", "-subj", f"/CN={name}")
         self._count = 0
 
-    def issue(self, names="DNS:localhost", days=30, kind="rsa"):
-        """A leaf and its key: (certificate file, key file)."""
+    def issue(self, names="DNS:localhost", days=30, kind="rsa", subject=None, more=""):
+        """A leaf and its key: (certificate file, key file). days below 0: it has expired. more: lines of extensions."""
         self._count += 1
         stem = self.dir / f"leaf{self._count}"
         key, request, cert, extensions = (stem.with_suffix(s) for s in (".key", ".csr", ".pem", ".ext"))
         new = ["rsa:2048"] if kind == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        _openssl("req", "-newkey", *new, "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN=leaf{self._count}")
-        extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
+        _openssl("req", "-newkey", *new, "-nodes", "-keyout", key, "-out", request, "-subj",
+                 subject or f"/CN=leaf{self._count}")
+        extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n{more}")
         _openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.dir / "ca.key", "-set_serial",
                  str(1000 + self._count), "-out", cert, "-days", str(days), "-extfile", extensions)
         return cert, key
