@@ -2,6 +2,7 @@
 
 Both ways give a Container: its process on this machine, its log, its end."""
 
+import functools
 import json
 import os
 import pathlib
@@ -138,6 +139,15 @@ class Podman(Container):
 
     def _podman(self, *words):
         return subprocess.run([*self.podman, *words], env=self.storage, capture_output=True, timeout=60, check=False)
+
+
+@functools.cache
+def runs_podman():
+    done = subprocess.run([*Podman.podman, "run", "--rm", "--cgroups", "disabled", "--network", "host", *Podman.limits, *Podman.hardened,
+                           NAME, "version"], env=Podman.storage, capture_output=True, timeout=60, check=False)
+    if done.returncode != 0:
+        print(f"        podman does not run here, so the unpacked image is: {done.stderr.decode()[-500:]}")
+    return done.returncode == 0
 
 
 def remove_all():

@@ -11,7 +11,7 @@ import threading
 
 import container
 import peers
-from container import Bare, Image, Podman
+from container import Bare, Image, Podman, runs_podman
 from peers import Epmd, Peer, check, equal, eventually, free_port, fresh_cookie
 from shipped import calls_kv, node
 
@@ -19,22 +19,9 @@ LIMIT = 60_000_000  # bytes, unpacked
 image = Image()
 
 
-def runs_podman():
-    done = subprocess.run([*Podman.podman, "run", "--rm", "--cgroups", "disabled", "--network", "host", *Podman.limits, *Podman.hardened,
-                           container.NAME, "version"], env=Podman.storage, capture_output=True, timeout=60, check=False)
-    if done.returncode != 0:
-        print(f"        podman does not run here, so the unpacked image is: {peers.short(done.stderr.decode(), 300)}")
-    return done.returncode == 0
-
-
 def make(**kw):
     """A container, by podman where that runs."""
-    if make.by_podman is None:
-        make.by_podman = runs_podman()
-    return Podman(image, **kw) if make.by_podman else Bare(image, **kw)
-
-
-make.by_podman = None
+    return (Podman if runs_podman() else Bare)(image, **kw)
 
 
 def secret_file(text):

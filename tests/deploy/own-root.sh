@@ -1,6 +1,6 @@
 #!/bin/sh
 # own-root.sh COMMAND…: runs it where container tools find what they need: mounts and processes of its own, a root
-# directory that is a mount point (in a chroot it is not), a /sys/fs/cgroup. Nothing that it starts or mounts outlives
+# directory that is a mount point (in a chroot it is not), a /sys/fs/cgroup, terminals. Nothing that it starts or mounts outlives
 # it. Needs root.
 set -eu
 own=$(mktemp -d)
@@ -18,6 +18,10 @@ unshare --mount --propagation unchanged --pid --fork --kill-child sh -euc '
     mount --make-rprivate "$own/root"
     mount -t proc proc "$own/root/proc"
     [ -d "$own/root/sys/kernel" ] || mount -t sysfs sysfs "$own/root/sys"
+    if [ ! -e "$own/root/dev/pts/ptmx" ]; then
+        mkdir -p "$own/root/dev/pts"
+        mount -t devpts -o newinstance,ptmxmode=0666 devpts "$own/root/dev/pts"
+    fi
     case $(stat -f -c %T "$own/root/sys/fs/cgroup") in
         cgroup2fs) ;;
         *) mount -t tmpfs cgroup "$own/root/sys/fs/cgroup" ;;
