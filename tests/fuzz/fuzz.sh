@@ -1,6 +1,7 @@
 #!/bin/sh
 # fuzz.sh TARGET CORPUS BUILD: runs one fuzz target. ERLGATE_FUZZ_RUNS inputs, or, when that is not set, for
-# ERLGATE_FUZZ_SECONDS (30). What it learns goes to BUILD/corpus/NAME, what breaks it to BUILD/artifacts/.
+# ERLGATE_FUZZ_SECONDS (60). What it learns goes to BUILD/corpus/NAME, what breaks it to BUILD/artifacts/; an input that
+# takes longer than ERLGATE_FUZZ_TIMEOUT seconds (10) does.
 set -eu
 target=$1 corpus=$2 build=$3
 name=${target##*/fuzz_}
@@ -16,5 +17,5 @@ fi
 # Freed memory is kept back for so long that use of it is seen, and not for so long that it is all there is.
 ASAN_OPTIONS=quarantine_size_mb=32:allocator_release_to_os_interval_ms=-1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 export ASAN_OPTIONS
-exec "$target" "$limit" -timeout=10 -rss_limit_mb=512 -entropic=0 -print_final_stats=1 -verbosity=0 \
+exec "$target" "$limit" -timeout="${ERLGATE_FUZZ_TIMEOUT:-10}" -rss_limit_mb=512 -entropic=0 -print_final_stats=1 -verbosity=0 \
     -artifact_prefix="$build/artifacts/$name-" "$learnt" "$corpus"
