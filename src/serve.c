@@ -408,7 +408,10 @@ int serve_command(int argc, char **argv)
         }
     }
     options_init(&options);
-    if (options_read(&options, argc, argv) && settings_read(&s.settings, &options))
+    options_read(&options, argc, argv);
+    settings_read(&s.settings, &options);
+    settings_read_cookie(&s.settings, &options);
+    if (options_is_good(&options))
         status = run(&s);
     settings_fini(&s.settings);
     options_fini(&options);

@@ -2,17 +2,20 @@
  * settings: options taken apart: what `serve` needs, checked, as numbers and addresses.
  *
  * Made by settings_read from options that outlive it, ended by settings_fini, which wipes the cookie.
+ * Everything that is wrong is told, each at its place, by options_fault; options_is_good says whether it can
+ * be used.
  */
 #ifndef ERLGATE_SRC_SETTINGS_H
 #define ERLGATE_SRC_SETTINGS_H
 
 #include "base/log.h"
 #include "bridge/gateway.h"
+#include "http/tls.h"
 #include "loop/tls.h"
 #include "node/node.h"
 #include "src/options.h"
 
-enum { SETTINGS_ADDRESSES_MAX = 16 };
+enum { SETTINGS_ADDRESSES_MAX = 16, SETTINGS_PEERS_MAX = 64 };
 
 struct settings {
     char name[1024]; /* of the node */
@@ -20,8 +23,8 @@ struct settings {
     char http_host[256], admin_host[256], dist_host[256], epmd_host[256], epmd_listen[1024];
     const char *epmd_addresses[SETTINGS_ADDRESSES_MAX + 1]; /* into epmd_listen */
     struct node_config node;
-    struct node_place peers[OPTION_VALUES_MAX];
-    char peer_hosts[OPTION_VALUES_MAX][256];
+    struct node_place peers[SETTINGS_PEERS_MAX];
+    char peer_hosts[SETTINGS_PEERS_MAX][256];
     struct loop_tls_config tls;    /* cert_file NULL: none */
     struct http_tls_config https;  /* cert_file NULL: none */
     struct http_listen listens[3]; /* of gateway.listens */
@@ -31,8 +34,10 @@ struct settings {
     enum log_format log_format;
 };
 
-/* False: said on standard error what was wrong, and what to do. */
-bool settings_read(struct settings *s, const struct options *o);
+/* All but the cookie. */
+void settings_read(struct settings *s, struct options *o);
+/* Once in a process's life: the variable that holds it is wiped. */
+void settings_read_cookie(struct settings *s, struct options *o);
 void settings_fini(struct settings *s);
 
 #endif

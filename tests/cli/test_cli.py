@@ -77,7 +77,7 @@ class Refusals(unittest.TestCase):
         self.refused("--atom-budget", "-1", says="number or infinity")
         self.refused("--visible=perhaps", says="true or false")
         self.refused("--name", says="wants a value")
-        self.refused("stray", says="options only")
+        self.refused("stray", says="options begin with --")
 
     def test_listening_beyond_loopback_needs_a_word(self):
         self.refused("--listen", "0.0.0.0:0", says="--insecure")
@@ -109,7 +109,7 @@ class Refusals(unittest.TestCase):
         self.refused("--cookie-file", "/nonexistent/cookie", says="No such file", env={})
 
     def test_the_environment_is_read_and_named(self):
-        self.refused(says="log-level", env={**self.COOKIE, "ERLGATE_LOG_LEVEL": "x"})
+        self.refused(says="ERLGATE_LOG_LEVEL: is to be debug", env={**self.COOKIE, "ERLGATE_LOG_LEVEL": "x"})
 
 
 class File(unittest.TestCase):
@@ -121,10 +121,20 @@ class File(unittest.TestCase):
         self.assertEqual(status, 2, err)
         self.assertIn(says, err)
 
+    def test_mappings_join_their_keys(self):
+        self.refused("log:\n  level: dbug\n", ".yaml:2:10: log-level: is to be debug, info")
+        self.refused("tls: {cert: a, kee: b}\n", "there is no option 'tls-kee'; did you mean 'tls-key'?")
+        self.refused("a: &a {b: *a}\n", "no option has so long a name")
+
+    def test_all_mistakes_are_told_at_once(self):
+        for says in (".yaml:1:10: timeout: is to be a number", ".yaml:2:9: listen: is to be ADDRESS:PORT",
+                     ".yaml:3:1: this option stands twice", ".yaml:4:1: there is no option"):
+            self.refused("timeout: x\nlisten: x\ntimeout: 1\nnope: 1\n", says)
+
     def test_mistakes_have_a_place(self):
-        self.refused("listen: 127.0.0.1:0\nnam: x\n", ".yaml:2:6: there is no option 'nam'; did you mean 'name'?")
-        self.refused("listen: [a]\n", ":1:9: only `host`, `peer` and `cors-origin` take a list")
-        self.refused("epmd:\n  mode: auto\n", "not nested")
+        self.refused("listen: 127.0.0.1:0\nnam: x\n", ".yaml:2:1: there is no option 'nam'; did you mean 'name'?")
+        self.refused("listen: [a]\n", ":1:9: listen takes one value, not a list")
+        self.refused("epmd:\n  mode: auto\n", ":2:3: there is no option 'epmd-mode'")
         self.refused("listen: 'x\n", ".yaml:")
         self.refused("just text\n", "mapping")
         self.refused("config: other.yaml\n", "cannot name another one")

@@ -16,6 +16,14 @@
 #include "src/options.h"
 #include "src/settings.h"
 
+/* What is told is one line, and says where. */
+static void look_at(void *ctx, bool is_warning, const char *place, const char *what)
+{
+    (void)ctx;
+    (void)is_warning;
+    CHECK(*place && *what);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                        struct addrinfo **ret);
@@ -94,7 +102,7 @@ static void judge(const struct settings *s)
     CHECK(s->node.dist_port_low <= s->node.dist_port_high);
     CHECK(s->node.tick_ms >= 4000 && s->node.connect_ms >= 100 && s->gateway.max_body > 0);
     CHECK(s->gateway.default_timeout_ms > 0 && s->gateway.max_timeout_ms > 0);
-    CHECK(s->node.place_count <= OPTION_VALUES_MAX);
+    CHECK(s->node.place_count <= SETTINGS_PEERS_MAX);
     for (size_t i = 0; i < s->node.place_count; i++)
         CHECK(node_name_is_valid(s->node.places[i].name) && s->node.places[i].host[0] &&
               s->node.places[i].port);
@@ -117,11 +125,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(cookie_flag, sizeof cookie_flag, "--cookie-file=%s", cookie.path);
     flags = zero ? take_flags(slice_of(zero + 1, size - file_len - 1), argv + FIXED_FLAGS) : 0;
     options_init(&options);
-    if (options_read(&options, FIXED_FLAGS + flags, argv)) {
-        if (settings_read(&settings, &options))
-            judge(&settings);
-        settings_fini(&settings);
-    }
+    options.tell = look_at;
+    options_read(&options, FIXED_FLAGS + flags, argv);
+    settings_read(&settings, &options);
+    settings_read_cookie(&settings, &options);
+    if (options_is_good(&options))
+        judge(&settings);
+    settings_fini(&settings);
     options_fini(&options);
     for (int i = 0; i < flags; i++)
         free(argv[FIXED_FLAGS + i]);

@@ -1,0 +1,151 @@
+/*
+ * The file, in YAML: a mapping from options to values. Where an option takes several, a sequence of them. A
+ * mapping inside it joins its keys with a dash: `tls: {cert: a.pem}` is `tls-cert: a.pem`.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "src/options_set.h"
+
+enum { NAME_MAX_LEN = 64, PLACE_MAX = 512 };
+
+struct file {
+    const char *path;
+    yaml_document_t document;
+    struct options *o;
+    bool is_given[OPT_COUNT]; /* by this file */
+};
+
+static const char *place_of(const struct file *f, const yaml_mark_t *mark, char ret[PLACE_MAX])
+{
+    snprintf(ret, PLACE_MAX, "%s:%zu:%zu", f->path, mark->line + 1, mark->column + 1);
+    return ret;
+}
+
+static void fault(const struct file *f, const yaml_mark_t *mark, const char *what)
+{
+    char place[PLACE_MAX];
+
+    options_fault_at(f->o, place_of(f, mark, place), what);
+}
+
+static void take_scalar(const struct file *f, enum option which, bool is_negated, const yaml_node_t *value)
+{
+    char place[PLACE_MAX];
+
+    options_set(f->o, which, is_negated, (const char *)value->data.scalar.value, OPTION_FROM_FILE,
+                place_of(f, &value->start_mark, place));
+}
+
+static void take_sequence(struct file *f, enum option which, const yaml_node_t *value)
+{
+    char what[NAME_MAX_LEN + 64];
+
+    if (!(options_spec(which)->traits & OPTION_MANY)) {
+        snprintf(what, sizeof what, "%s takes one value, not a list", options_spec(which)->flag);
+        fault(f, &value->start_mark, what);
+        return;
+    }
+    for (yaml_node_item_t *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++) {
+        const yaml_node_t *item = yaml_document_get_node(&f->document, *i);
+
+        if (item->type == YAML_SCALAR_NODE)
+            take_scalar(f, which, false, item);
+        else
+            fault(f, &item->start_mark, "a list of texts must stand here");
+    }
+}
+
+static void take(struct file *f, const char *name, const yaml_node_t *key, const yaml_node_t *value)
+{
+    char place[PLACE_MAX];
+    bool is_negated;
+    enum option which = options_find(name, &is_negated);
+
+    if (which == OPT_COUNT) {
+        options_refuse_unknown(f->o, place_of(f, &key->start_mark, place), name);
+    } else if (which == OPT_CONFIG) {
+        fault(f, &key->start_mark, "a file cannot name another one");
+    } else if (f->is_given[which]) {
+        fault(f, &key->start_mark, "this option stands twice in the file");
+    } else {
+        f->is_given[which] = true;
+        if (value->type == YAML_SCALAR_NODE)
+            take_scalar(f, which, is_negated, value);
+        else
+            take_sequence(f, which, value);
+    }
+}
+
+/* prefix: of the keys around it, with a dash at its end; at most NAME_MAX_LEN bytes, which also ends aliases
+ * that hold themselves. */
+static void take_mapping(struct file *f, const yaml_node_t *mapping, const char *prefix)
+{
+    for (yaml_node_pair_t *p = mapping->data.mapping.pairs.start; p < mapping->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key = yaml_document_get_node(&f->document, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&f->document, p->value);
+        char name[NAME_MAX_LEN + 2];
+        int n;
+
+        if (key->type != YAML_SCALAR_NODE) {
+            fault(f, &key->start_mark, "the name of an option must stand here");
+            continue;
+        }
+        n = snprintf(name, sizeof name, "%s%s", prefix, (const char *)key->data.scalar.value);
+        if (n < 0 || n > NAME_MAX_LEN) {
+            fault(f, &key->start_mark, "no option has so long a name");
+            continue;
+        }
+        if (value->type != YAML_MAPPING_NODE) {
+            take(f, name, key, value);
+            continue;
+        }
+        name[n] = '-';
+        name[n + 1] = '\0';
+        take_mapping(f, value, name);
+    }
+}
+
+static void take_root(struct file *f)
+{
+    const yaml_node_t *root = yaml_document_get_root_node(&f->document);
+
+    if (!root || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
+        return; /* nothing in it, or comments alone */
+    if (root->type == YAML_MAPPING_NODE)
+        take_mapping(f, root, "");
+    else
+        fault(f, &root->start_mark, "the file is to be a mapping: write `option: value`");
+}
+
+static void take_document(struct file *f, yaml_parser_t *parser)
+{
+    if (!yaml_parser_load(parser, &f->document)) {
+        fault(f, &parser->problem_mark, parser->problem ? parser->problem : "is no YAML");
+        return;
+    }
+    take_root(f);
+    yaml_document_delete(&f->document);
+}
+
+void options_read_file(struct options *o, const char *path)
+{
+    struct file f = {.path = path, .o = o};
+    yaml_parser_t parser;
+    FILE *in = fopen(path, "rb");
+
+    if (!in) {
+        options_fault_at(o, path, strerror(errno));
+        return;
+    }
+    if (yaml_parser_initialize(&parser)) {
+        yaml_parser_set_input_file(&parser, in);
+        take_document(&f, &parser);
+        yaml_parser_delete(&parser);
+    } else {
+        options_fault_at(o, path, "out of memory");
+    }
+    fclose(in);
+}
