@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "peer"))
@@ -69,11 +70,11 @@ def output_of(argv, seconds):
 # ---- Load ------------------------------------------------------------------------------------------------------------
 
 
-def post(url, document, connections, seconds):
-    """As many POSTs as wrk can make on so many connections: requests, and what they took in µs."""
+def post(url, document, connections, seconds, paths=()):
+    """As many POSTs as wrk can make on so many connections: requests, and what they took in µs. paths: in turn."""
     done = subprocess.run(
         ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", HERE / "http" / "post.lua", url],
-        env={**os.environ, "BENCH_BODY": str(document)}, capture_output=True, text=True, timeout=seconds + 60, check=False)
+        env={**os.environ, "BENCH_BODY": str(document), **({"BENCH_PATHS": "\n".join(paths)} if paths else {})}, capture_output=True, text=True, timeout=seconds + 60, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("@@")), None)
     peers.check(done.returncode == 0 and line, f"wrk {url}: {done.stdout} {done.stderr}")
     result = json.loads(line[2:])
@@ -140,30 +141,44 @@ class Candidate:
     def __init__(self, name, pid, url):
         self.name, self.pid, self.url = name, pid, url
 
-    def load(self, document, connections, seconds):
+    def load(self, document, connections, seconds, paths=()):
         before = cpu_us(self.pid)
-        result = post(self.url, document, connections, seconds)
+        result = post(self.url, document, connections, seconds, paths)
         return {"rps": result["requests"] * 1e6 / result["us"], "cpu_us": (cpu_us(self.pid) - before) / result["requests"],
                 "p50_us": result["p50"], "p99_us": result["p99"], "p999_us": result["p999"]}
 
+    def warm_up(self, document, connections):
+        """Caches, connections, the atom cache of the link."""
+        h2load(self.url, document, connections, "-n", 100 * connections)
+
     def counted(self, document, connections, count):
         """Exactly so many requests, each of them answered."""
-        before = cpu_us(self.pid)
+        before, began = cpu_us(self.pid), time.monotonic()
         times = h2load(self.url, document, connections, "-n", count)
+        took = time.monotonic() - began
         peers.equal(len(times), count, f"requests that {self.name} answered")
-        return {"cpu_us": (cpu_us(self.pid) - before) / count, "p50_us": percentile(times, 50), "p99_us": percentile(times, 99)}
+        return {"rps": count / took, "cpu_us": (cpu_us(self.pid) - before) / count, "p50_us": percentile(times, 50), "p99_us": percentile(times, 99)}
 
 
 class Wrapped(peers.Gateway):
     """A gateway that is run by another program, or with another environment."""
 
-    def __init__(self, *wrapper, env=None):
+    def __init__(self, *wrapper, env=None, wait=True, args=()):
         self.wrapper = wrapper
-        super().__init__(args=["--log-level", "warn"], env=env)
+        super().__init__(args=["--log-level", "warn", *args], env=env, wait=wait)
 
     def start(self, wait=True):
         self.argv = [*self.wrapper, *self.argv]
+        self.began = time.monotonic()
         super().start(wait)
+
+
+def start_callee(gate, name="callee", count=None):
+    """Nodes in C with servers `echo` and `hold`."""
+    argv = [BENCH / "bench_callee", name, "localhost", gate.epmd_port] + ([count] if count else [])
+    proc = peers.spawn(argv, env={**os.environ, "ERLGATE_COOKIE": gate.cookie}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    peers.equal(proc.stdout.readline(), b"up\n", "start of bench_callee")
+    return proc
 
 
 class World:
@@ -189,13 +204,6 @@ class World:
     def erlang(self, name, extra=()):
         """One more Erlang node, of which the gateway's name server knows."""
         return peers.Peer(RELEASE, name, self.gate.epmd_port, self.gate.cookie, extra=["-pa", str(self.beams), *extra]).ready()
-
-    def callee(self, gate, name="callee", count=None):
-        """Nodes in C with servers `echo` and `hold`."""
-        argv = [BENCH / "bench_callee", name, "localhost", gate.epmd_port] + ([count] if count else [])
-        proc = peers.spawn(argv, env={**os.environ, "ERLGATE_COOKIE": gate.cookie}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        peers.equal(proc.stdout.readline(), b"up\n", "start of bench_callee")
-        return proc
 
     @functools.cached_property
     def echo(self):
@@ -252,7 +260,8 @@ class Table:
         self.rows.append({"section": section, "case": case, "who": who, **{k: _round(v) for k, v in figures.items()}})
 
     def goal(self, what, value, sense, bound, slack=1.0):
-        """slack: by what factor the goal may be missed before --check fails: the machine has other things to do."""
+        """slack: by what factor the goal may be missed before --check fails, for the machine has other things to do; infinite
+        for what is a time."""
         is_met = value <= bound if sense == "at most" else value >= bound
         is_near = value <= bound * slack if sense == "at most" else value >= bound / slack
         self.goals.append({"goal": what, "value": _round(value), "sense": sense, "bound": bound, "is_met": is_met,

@@ -77,7 +77,7 @@ class Names:
 def measure(_world, table, is_short):
     counters = peers.temporary_dir() / "counters"
     gate = rig.Wrapped(env={"LD_PRELOAD": str(rig.BENCH / "bench_allocations.so"), "BENCH_ALLOCATIONS": str(counters)})
-    callee = rig.World().callee(gate)
+    callee = rig.start_callee(gate)
     counters, names = Counters(counters), Names(gate.proc.pid)
     peers.check(counters.read()[0] > 100, "bench_allocations.so counts nothing")
     for verb, name, count in CASES:

@@ -83,7 +83,7 @@ def parse(text):
 def measure(_world, table, is_short, renew=False):
     counted = Counted()
     gate, found = counted.gate, {}
-    callee = rig.World().callee(gate)
+    callee = rig.start_callee(gate)
     for verb, name, count in CASES:
         case = f"{verb}, {name}"
         caller = rig.Caller(gate.port, gate.process_path("callee@localhost", "echo", verb), DOCUMENTS[name].read_bytes())

@@ -25,9 +25,9 @@ def measure(world, table, is_short):
     if not any(pathlib.Path(p, "events/syscalls").exists() for p in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")):
         print("syscalls: not counted, for this kernel shows no tracepoints to this user")
         return
-    for name, requests in (("60 B", 30000),) if is_short else (("60 B", 60000), ("10 KiB", 20000)):
+    for name, requests in (("60 B", 15000),) if is_short else (("60 B", 60000), ("10 KiB", 20000)):
         for candidate in (world.erlgate(), world.suspending):
-            candidate.load(DOCUMENTS[name], 64, 1)
+            candidate.warm_up(DOCUMENTS[name], 64)
             total, counts = count(candidate, DOCUMENTS[name], requests)
             waits = sum(counts.pop(name) for name in WAITS)
             figures = {name: counts.pop(name) for name in FIRST} | {"waits": waits}

@@ -7,14 +7,14 @@ say more about the machine. CPU is that of the gateway's own process (of the who
 """
 from rig import DOCUMENTS, medians
 
-# Document, connections, figure, whose, sense, bound: what the gateway is to keep. slack: by what factor --check lets it be missed.
+# Document, connections, figure, whose, sense, bound: what the gateway is to keep; and by what factor --check lets it be missed.
+# A rate depends on who else wants the processors, and an Erlang node takes several of them.
 GOALS = (
-    ("60 B", 64, "cpu_us", "bare+suspend", "at most", 1.6),
-    ("60 B", 64, "rps", "cowboy", "at least", 3.0),
-    ("10 KiB", 64, "cpu_us", "bare+suspend", "at most", 2.8),
-    ("10 KiB", 64, "rps", "cowboy", "at least", 4.0),
+    ("60 B", 64, "cpu_us", "bare+suspend", "at most", 1.6, 2.5),
+    ("60 B", 64, "rps", "cowboy", "at least", 3.0, 6.0),
+    ("10 KiB", 64, "cpu_us", "bare+suspend", "at most", 2.8, 2.5),
+    ("10 KiB", 64, "rps", "cowboy", "at least", 4.0, 6.0),
 )
-SLACK = 2.5
 
 
 def measure(world, table, is_short):
@@ -26,14 +26,14 @@ def measure(world, table, is_short):
     for name, document in DOCUMENTS.items():
         for connections in (64,) if is_short else (1, 64, 512):
             results = [[] for _ in candidates]
-            for candidate in candidates:  # caches, connections, the atom cache of the link
-                candidate.load(document, connections, 1)
+            for candidate in candidates:
+                candidate.warm_up(document, connections)
             for _ in range(rounds):
                 for candidate, result in zip(candidates, results):
                     result.append(candidate.load(document, connections, seconds))
             for candidate, result in zip(candidates, results):
                 found[name, connections, candidate.name] = medians(result)
                 table.add("call", f"{name}, {connections} conns", candidate.name, **medians(result))
-    for name, connections, figure, peer, sense, bound in GOALS:
+    for name, connections, figure, peer, sense, bound, slack in GOALS:
         ratio = found[name, connections, "erlgate"][figure] / found[name, connections, peer][figure]
-        table.goal(f"call, {name}, {connections} connections: {figure} / {peer}'s", ratio, sense, bound, SLACK)
+        table.goal(f"call, {name}, {connections} connections: {figure} / {peer}'s", ratio, sense, bound, slack)
