@@ -112,7 +112,7 @@ void auth_look(const struct auth *a, struct auth_info *ret)
 
 const char *auth_kind_name(enum auth_kind kind)
 {
-    static const char *const names[] = {
+    static const char *const names[AUTH_BY_COUNT] = {
         [AUTH_BY_NOTHING] = "nothing", [AUTH_BY_TOKEN] = "token",      [AUTH_BY_JWT] = "jwt",
         [AUTH_BY_SESSION] = "session", [AUTH_BY_CERT] = "certificate", [AUTH_BY_UID] = "uid",
     };

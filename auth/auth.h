@@ -48,7 +48,15 @@ struct auth_info {
 
 void auth_look(const struct auth *a, struct auth_info *ret);
 
-enum auth_kind { AUTH_BY_NOTHING, AUTH_BY_TOKEN, AUTH_BY_JWT, AUTH_BY_SESSION, AUTH_BY_CERT, AUTH_BY_UID };
+enum auth_kind {
+    AUTH_BY_NOTHING,
+    AUTH_BY_TOKEN,
+    AUTH_BY_JWT,
+    AUTH_BY_SESSION,
+    AUTH_BY_CERT,
+    AUTH_BY_UID,
+    AUTH_BY_COUNT
+};
 
 const char *auth_kind_name(enum auth_kind kind); /* "token" */
 

@@ -87,6 +87,9 @@ const struct http_route gateway_routes[] = {
     ROUTE("PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0),
     ROUTE("DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0),
     ROUTE("GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, 0),
+    ROUTE("POST", "/v1/session", HTTP_BODY_NONE, NULL, session_open, 0),
+    ROUTE("GET", "/v1/session", HTTP_BODY_NONE, NULL, session_look, 0),
+    ROUTE("DELETE", "/v1/session", HTTP_BODY_NONE, NULL, session_end, 0, .is_public = true),
     ROUTE("GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0),
     ROUTE("GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, 0),
     ROUTE("GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, 0),
@@ -164,6 +167,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .ctx = g,
         .gone = gone,
         .stream_gone = stream_gone,
+        .admit = admission_admit,
+        .is_admitted = admission_is_good,
         .limits = config->http,
     };
     enum err e;
@@ -191,7 +196,9 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     node_on_atom(g->node, learn, &g->atoms);
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
     g->trim_timer = loop_timer_new(l, inboxes_trim, g, 0);
-    e = g->inbox_timer && g->trim_timer ? http_server_start(l, &http, &g->http) : ERR_NOMEM;
+    e = g->inbox_timer && g->trim_timer ? admission_init(g) : ERR_NOMEM;
+    if (e == ERR_NONE)
+        e = http_server_start(l, &http, &g->http);
     if (e != ERR_NONE) {
         gateway_stop(g);
         return e;
@@ -248,5 +255,6 @@ void gateway_stop(struct gateway *g)
     wr_fini(&g->term);
     wr_fini(&g->scratch);
     documents_fini(g);
+    admission_fini(g);
     mem_free(g);
 }

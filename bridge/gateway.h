@@ -6,11 +6,21 @@
 #ifndef ERLGATE_BRIDGE_GATEWAY_H
 #define ERLGATE_BRIDGE_GATEWAY_H
 
+#include "auth/auth.h"
+#include "auth/rates.h"
 #include "http/server.h"
 #include "loop/loop.h"
 #include "node/node.h"
 
 struct gateway;
+
+/* Who is let in, and how often. */
+struct gateway_admission {
+    const struct auth
+        *auth; /* borrowed until the next is set, or gateway_stop; NULL: everybody is "anonymous" */
+    uint64_t session_ttl_s; /* of a browser's session, at most; 0: 3,600 */
+    struct auth_rate rate;  /* of each principal; rate 0: no limit */
+};
 
 struct gateway_config {
     struct node *node;                 /* borrowed */
@@ -31,8 +41,9 @@ struct gateway_config {
     size_t max_processes;        /* that HTTP clients may have made at once; 0: 10,000 */
     uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
     struct http_limits http;     /* but for max_body, which is the above */
-    size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */
-    const char *version;         /* static */
+    struct gateway_admission admission;
+    size_t atom_budget;                      /* atoms that HTTP may introduce; SIZE_MAX: no limit */
+    const char *version;                     /* static */
     struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
 
@@ -40,6 +51,20 @@ MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *con
 uint16_t gateway_port(const struct gateway *g); /* of the first of listens */
 /* For what is HTTP's alone: certificates, limits, names, counts. Borrowed; not to be stopped. */
 struct http_server *gateway_http(struct gateway *g);
+/* For requests to come. Sessions whose token is gone end, and so do event streams opened by it. */
+void gateway_set_admission(struct gateway *g, const struct gateway_admission *admission);
+
+/* What has been counted since the start. */
+struct gateway_admission_stats {
+    uint64_t
+        admitted[AUTH_BY_COUNT]; /* by how it was found out who asks; a session's request is BY_SESSION */
+    uint64_t refused[AUTH_WHY_COUNT];  /* 401, by why */
+    uint64_t verified, found_verified; /* JWTs: signatures looked at, and those that were known to be good */
+    uint64_t rate_limited;             /* 429 */
+    uint64_t sessions_opened, sessions_ended; /* by their owners */
+};
+const struct gateway_admission_stats *gateway_admission_stats(const struct gateway *g); /* borrowed */
+size_t gateway_sessions(const struct gateway *g); /* that there are now, some of them perhaps expired */
 /* Not ready, and no new requests; what waits goes on to its deadline. */
 void gateway_quiesce(struct gateway *g);
 /* Requests not yet answered. */

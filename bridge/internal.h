@@ -33,6 +33,10 @@ struct gateway {
     struct wr term, scratch;        /* used within one handler; kept for their memory */
     uint64_t seed;                  /* of hashes over what clients send */
     uint64_t started_us;
+    struct auth_sessions *sessions; /* owned, and the next two: bridge/admission.c */
+    struct auth_cache *verified;
+    struct auth_rates *rates;
+    struct gateway_admission_stats admission_stats;
     bool is_quiet;
     struct http_document openapi_json, openapi_yaml;
 };
@@ -147,7 +151,18 @@ void answer_object_for(struct gateway *g, const struct exchange *x, void *object
 void answer_object_with(struct gateway *g, uint64_t http_id, unsigned status, void *object,
                         const struct http_header *headers, size_t count);
 
+/* ---- bridge/admission.c: who asks ---- */
+MUST_USE enum err admission_init(struct gateway *g);
+void admission_fini(struct gateway *g); /* takes what was never made */
+/* For http_config. */
+bool admission_admit(void *ctx, struct http_request *req, const struct http_caller *caller,
+                     struct http_admission *ret, struct http_problem *ret_problem);
+bool admission_is_good(void *ctx, const struct http_admission *admission);
+
 /* ---- handlers ---- */
+void session_open(void *ctx, struct http_request *req); /* bridge/session.c */
+void session_look(void *ctx, struct http_request *req);
+void session_end(void *ctx, struct http_request *req);
 void calls_call(void *ctx, struct http_request *req); /* bridge/calls.c */
 void calls_cast(void *ctx, struct http_request *req);
 void calls_send(void *ctx, struct http_request *req);

@@ -47,11 +47,13 @@ static void write_path(struct wr *w, const struct http_request *req)
 }
 
 /* What the stream is of, and how it looks: who resumes it says the same again. */
-static void write_style(struct wr *w, const struct inbox_style *style)
+static void write_style(struct wr *w, const struct inbox_style *style, struct slice principal)
 {
     wr_printf(w, " %d%d%d ", style->is_typed, style->options.charlists_as_strings,
               style->options.bigints_as_strings);
     wr_slice(w, style->options.null_atom);
+    wr_u8(w, '\n');
+    wr_slice(w, principal); /* nobody else resumes it */
 }
 
 /* ---- one at a time ---- */
@@ -125,7 +127,7 @@ static bool begin(struct opening *o)
 {
     if (!http_reading_of(o->g->http, o->req, &o->reading))
         return false;
-    write_style(&o->key, &o->style);
+    write_style(&o->key, &o->style, http_request_principal(o->req));
     if (!wr_ok(&o->key)) {
         errors_answer(o->g, http_request_id(o->req), ERR_NOMEM, (struct slice){0});
         return false;

@@ -108,6 +108,7 @@ struct http_admission {
     size_t principal_len;
     unsigned kind;       /* the user's own: how that was found out */
     uint64_t credential; /* the user's own: by what. An event stream can be asked about it again */
+    int64_t expires_s;   /* likewise: when that ends */
     uint64_t expires_ms; /* of loop_now_ms: when an event stream opened by it ends; 0: not */
     struct http_rate rate;
 };
@@ -181,6 +182,9 @@ struct http_config {
      */
     bool (*admit)(void *ctx, struct http_request *req, const struct http_caller *caller,
                   struct http_admission *ret, struct http_problem *ret_problem);
+    /* Is what admit said still so? Asked when an event stream is opened and by http_server_recheck: if not,
+     * it says `bye` and ends, so that its client has to ask again. May be NULL. */
+    bool (*is_admitted)(void *ctx, const struct http_admission *admission);
     /* The client of a suspended request left before it was answered: the id is gone already. May be NULL. */
     void (*gone)(void *ctx, uint64_t id, uint64_t tag);
     uint64_t gone_ms; /* suspended requests are looked at so often: a client that left is noticed within twice
@@ -211,6 +215,9 @@ const struct http_limits *http_server_limits(const struct http_server *s); /* bo
 
 /* Further names for Host, and origins, as in http_config: from now on. Borrowed until the next call. */
 void http_server_set_names(struct http_server *s, const char *const *hosts, const char *const *origins);
+
+/* Who is admitted has changed: is_admitted is asked about each reader of an event stream. */
+void http_server_recheck(struct http_server *s);
 
 /* What has been counted since the start. */
 struct http_server_stats {

@@ -139,6 +139,8 @@ void http_stream_time(struct http_server *s, struct http_stream *st)
 {
     if (st->reader)
         http_due_by(s, st, st->reader->reader.wrote_ms + st->reader->reader.heartbeat_ms);
+    if (st->reader && st->reader->admission.expires_ms)
+        http_due_by(s, st, st->reader->admission.expires_ms);
     if (is_to_be_given_up(st))
         http_due_by(s, st, given_up_ms(st));
     if (!st->reader && st->history.oldest)
@@ -155,6 +157,33 @@ static void give_up(struct http_server *s, struct http_stream *st)
         s->config.stream_gone(s->config.ctx, id, tag);
 }
 
+/* Whoever reads it has to say again who that is. */
+static void dismiss_reader(struct http_server *s, struct http_stream *st)
+{
+    struct http_request *r = st->reader;
+
+    r->admission.expires_ms = 0;
+    if (!r->reader.is_ending)
+        http_reader_say_bye(r, s->limits.streams.retry_ms);
+}
+
+static void recheck(struct http_server *s, struct http_stream *st)
+{
+    if (s->config.is_admitted && !s->config.is_admitted(s->config.ctx, &st->reader->admission))
+        dismiss_reader(s, st);
+}
+
+void http_server_recheck(struct http_server *s)
+{
+    struct http_stream *st;
+    uint32_t cursor = 0;
+
+    while ((st = idtab_next(&s->streams.table, &cursor)) != NULL) {
+        if (st->reader)
+            recheck(s, st);
+    }
+}
+
 void http_stream_due(struct http_server *s, struct http_stream *st, uint64_t now_ms)
 {
     if (is_to_be_given_up(st) && now_ms >= given_up_ms(st)) {
@@ -162,6 +191,8 @@ void http_stream_due(struct http_server *s, struct http_stream *st, uint64_t now
         return;
     }
     trim(s, st, now_ms);
+    if (st->reader && st->reader->admission.expires_ms && now_ms >= st->reader->admission.expires_ms)
+        dismiss_reader(s, st);
     if (st->reader)
         http_reader_beat(st->reader, now_ms);
     http_stream_time(s, st);
@@ -315,6 +346,7 @@ static bool read_on(struct http_server *s, uint64_t request, struct http_stream 
         st->was_read = true;
         st->reader = r;
         http_reader_open(r, st, reading, start.has_gap);
+        recheck(s, st); /* it may have waited since it was admitted */
         http_stream_time(s, st);
     }
     http_request_finish(r);

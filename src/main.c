@@ -10,6 +10,7 @@
 #include "src/options.h"
 #include "src/serve.h"
 #include "src/term_cmd.h"
+#include "src/token_cmd.h"
 
 static int version_command(int argc, char **argv);
 static int help_command(int argc, char **argv);
@@ -20,6 +21,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"serve", serve_command, "join a cluster and serve it over HTTP"},
+    {"token", token_command, "make a bearer token for --token-file"},
     {"term", term_command, "convert terms between ETF, JSON and Erlang syntax"},
 #define X(name, command, ask, help) {#name, cli_##name##_command, help},
     CLI_COMMANDS(X)

@@ -75,6 +75,24 @@
       "/metrics then is nowhere else") \
     X(OPT_CORS_ORIGIN, OPTION_GROUP_HTTP, "cors-origin", "ORIGIN", NULL, OPTION_MANY, NULL, \
       "an origin whose pages may use the API from a browser, as in https://app.example") \
+    /* who asks */ \
+    X(OPT_TOKEN_FILE, OPTION_GROUP_ACCESS, "token-file", "FILE", NULL, OPTION_FILE, NULL, \
+      "bearer tokens, by their hashes: `erlgate token` makes them. With this, or --jwks-file or " \
+      "--principal, every request has to say who it is from") \
+    X(OPT_JWKS_FILE, OPTION_GROUP_ACCESS, "jwks-file", "FILE", NULL, OPTION_FILE, NULL, \
+      "keys (JWKS) that JWTs may be signed with; wants --jwt-issuer and --jwt-audience") \
+    X(OPT_JWT_ISSUER, OPTION_GROUP_ACCESS, "jwt-issuer", "TEXT", NULL, 0, NULL, \
+      "what the claim iss of a JWT is to be") \
+    X(OPT_JWT_AUDIENCE, OPTION_GROUP_ACCESS, "jwt-audience", "TEXT", NULL, 0, NULL, \
+      "what the claim aud of a JWT is to be, or to hold") \
+    X(OPT_JWT_PRINCIPAL_CLAIM, OPTION_GROUP_ACCESS, "jwt-principal-claim", "NAME", "sub", 0, NULL, \
+      "the claim of a JWT that says who it is for") \
+    X(OPT_PRINCIPAL, OPTION_GROUP_ACCESS, "principal", "NAME=IDENTITY", NULL, OPTION_MANY, NULL, \
+      "whom a connection is from: NAME=cert:SUBJECT of a client certificate, or NAME=uid:USER of --socket") \
+    X(OPT_SESSION_TTL, OPTION_GROUP_ACCESS, "session-ttl", "SECONDS", "3600", 0, NULL, \
+      "how long a browser's session, of POST /v1/session, lasts at most") \
+    X(OPT_RATE_LIMIT, OPTION_GROUP_ACCESS, "rate-limit", "RATE[/BURST]", "none", 0, NULL, \
+      "requests a second of each principal, and how many at once; others are told 429") \
     /* limits */ \
     X(OPT_TIMEOUT, OPTION_GROUP_LIMITS, "timeout", "MS", "5000", 0, NULL, \
       "how long a call may take when its request has no ?timeout=") \

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "openapi/document.h"
+#include "src/serve_auth.h"
 #include "src/settings.h"
 
 /*
@@ -27,6 +28,7 @@ struct server {
     struct loop *loop;
     struct loop_tls *tls;   /* between nodes; NULL: none */
     struct http_tls *https; /* NULL: none */
+    struct auth *auth;      /* who is let in */
     struct node *node;
     struct gateway *gateway;
     struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
@@ -194,11 +196,35 @@ static void reload_tls(struct server *s)
     log_tls(s, "tls-reloaded", strcmp(before.sha256, after.sha256) == 0 ? "same" : "new", &after);
 }
 
+static bool set_up_auth(struct server *s)
+{
+    if (!serve_auth_load(&s->settings, "authentication-failed", &s->auth))
+        return false;
+    serve_auth_log(&s->settings, "authentication", s->auth);
+    return true;
+}
+
+/* For requests to come, and for sessions and event streams that go on. */
+static void reload_auth(struct server *s)
+{
+    struct auth *old = s->auth, *new;
+
+    if (!s->gateway || !serve_auth_load(&s->settings, "authentication-reload-failed", &new))
+        return;
+    s->auth = new;
+    s->settings.gateway.admission.auth = new;
+    gateway_set_admission(s->gateway, &s->settings.gateway.admission);
+    auth_free(old);
+    serve_auth_log(&s->settings, "authentication-reloaded", new);
+}
+
 static void reload(struct server *s)
 {
-    if (!s->tls && !s->https)
+    if (!s->tls && !s->https && !auth_is_on(s->auth))
         LOG(LOG_INFO, "reload-ignored",
-            LOG_STR("why", "only certificates can be read again, and there are none"));
+            LOG_STR("why", "only certificates, tokens and keys can be read again, and there are none"));
+    if (auth_is_on(s->auth))
+        reload_auth(s);
     if (s->tls)
         reload_tls(s);
     if (s->https)
@@ -296,6 +322,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     }
     s->settings.gateway.node = s->node;
     s->settings.gateway.tls = s->https;
+    s->settings.gateway.admission.auth = s->auth;
     s->settings.gateway.version = ERLGATE_VERSION;
     s->settings.gateway.openapi_json = openapi_json;
     s->settings.gateway.openapi_yaml = openapi_yaml;
@@ -357,8 +384,9 @@ static int run(struct server *s)
         fprintf(stderr, "erlgate: cannot make an event loop\n");
         return 1;
     }
-    if (!set_up_tls(s) || !set_up_https(s)) {
+    if (!set_up_tls(s) || !set_up_https(s) || !set_up_auth(s)) {
         loop_tls_free(s->tls);
+        http_tls_unref(s->https);
         loop_free(s->loop);
         return 1;
     }
@@ -373,6 +401,7 @@ static int run(struct server *s)
     node_free(s->node);
     loop_tls_free(s->tls);
     http_tls_unref(s->https);
+    auth_free(s->auth);
     loop_free(s->loop);
     LOG(LOG_INFO, "stopped", LOG_INT("status", s->status));
     return s->status;
@@ -390,9 +419,10 @@ static void print_help(void)
            "--config names (log-level: debug). A flag wins over the environment, the environment over the "
            "file.\n\n");
     options_print_help();
-    printf("\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
-           "calls that\n"
-           "wait have been answered; a second one at once. SIGHUP reads the certificates again.\n");
+    printf(
+        "\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
+        "calls that\n"
+        "wait have been answered; a second one at once. SIGHUP reads certificates, tokens and keys again.\n");
 }
 
 int serve_command(int argc, char **argv)

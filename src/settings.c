@@ -104,6 +104,7 @@ void settings_read(struct settings *s, struct options *o)
 {
     *s = (struct settings){0};
     settings_read_node(s, o);
+    settings_read_access(s, o);
     settings_read_http(s, o);
     settings_read_limits(s, o);
     read_running(s, o);

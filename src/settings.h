@@ -8,6 +8,7 @@
 #ifndef ERLGATE_SRC_SETTINGS_H
 #define ERLGATE_SRC_SETTINGS_H
 
+#include "auth/auth.h"
 #include "base/log.h"
 #include "bridge/gateway.h"
 #include "http/tls.h"
@@ -28,6 +29,7 @@ struct settings {
     struct loop_tls_config tls;    /* cert_file NULL: none */
     struct http_tls_config https;  /* cert_file NULL: none */
     struct http_listen listens[3]; /* of gateway.listens */
+    struct auth_config auth;
     struct gateway_config gateway;
     uint64_t stop_timeout_ms;
     enum log_level log_level;

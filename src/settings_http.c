@@ -54,14 +54,14 @@ static void read_main_listen(struct settings *s, struct options *o)
     l->host = s->http_host;
     l->is_tls = s->https.cert_file != NULL;
     s->gateway.listen_count++;
-    if (settings_is_loopback(s->http_host) || options_is_set(o, OPT_INSECURE) ||
+    if (settings_is_loopback(s->http_host) || options_is_set(o, OPT_INSECURE) || settings_asks_who(s) ||
         s->https.client_cert == HTTP_CLIENT_CERT_REQUIRED)
         return;
-    options_fault(
-        o, OPT_LISTEN,
-        "this address is reachable from outside, and nobody is asked who they are: whoever "
-        "reaches it can call anything in the cluster. Ask for certificates (--tls-client-cert "
-        "required), say --insecure if a firewall or a proxy keeps them out, or listen on 127.0.0.1");
+    options_fault(o, OPT_LISTEN,
+                  "this address is reachable from outside, and nobody is asked who they are: whoever "
+                  "reaches it can call anything in the cluster. Ask for tokens (--token-file, see "
+                  "docs/authentication.md) or certificates (--tls-client-cert required), say --insecure if a "
+                  "firewall or a proxy keeps others out, or listen on 127.0.0.1");
 }
 
 static void read_socket(struct settings *s, struct options *o)

@@ -6,6 +6,8 @@
 
 void settings_read_node(struct settings *s, struct options *o);   /* settings_node.c */
 void settings_read_http(struct settings *s, struct options *o);   /* settings_http.c */
+void settings_read_access(struct settings *s, struct options *o); /* settings_access.c; before HTTP */
+bool settings_asks_who(const struct settings *s);                 /* is there any way to say who one is? */
 void settings_read_limits(struct settings *s, struct options *o); /* settings_limits.c */
 
 /* ---- settings_text.c ---- */

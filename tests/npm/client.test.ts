@@ -117,3 +117,32 @@ test("health", async () => {
     assert.equal((await api.GET("/livez")).data?.status, "ok");
     assert.equal((await api.GET("/readyz", {params: {query: {verbose: ""}}})).data?.checks?.epmd_registered, "ok");
 });
+
+// GUARDED asks who it is that asks; TOKEN is good there.
+type Refusal<Status extends 401 | 403 | 429> = paths["/v1/self"]["get"]["responses"][Status]["content"]["application/problem+json"];
+
+test("who does not say who they are", async () => {
+    const guarded = createClient<paths>({baseUrl: process.env.GUARDED ?? ""});
+    const {error, response} = await guarded.GET("/v1/self");
+    assert.equal(response.status, 401);
+    const refusal: Refusal<401> = error as Refusal<401>;
+    assert.equal(refusal.code, "unauthenticated");
+    assert.equal(response.headers.get("www-authenticate"), 'Bearer realm="erlgate"');
+});
+
+test("who does", async () => {
+    const guarded = createClient<paths>({baseUrl: process.env.GUARDED ?? "", headers: {Authorization: `Bearer ${process.env.TOKEN}`}});
+    const who = await guarded.GET("/v1/session");
+    assert.equal(who.data?.by, "token");
+    const made = await guarded.POST("/v1/session");
+    assert.equal(made.response.status, 201);
+    assert.equal(made.data?.principal, "anyone");
+    assert.ok(Date.parse(made.data?.expires ?? "") > Date.now());
+});
+
+test("another site's page", async () => {
+    const {error, response} = await api.GET("/v1/self", {headers: {Origin: "https://evil.example"}});
+    assert.equal(response.status, 403);
+    const refusal: Refusal<403> = error as Refusal<403>;
+    assert.equal(refusal.code, "cross-site");
+});

@@ -49,6 +49,9 @@ def kv_node(release):
     return peer
 
 
+TOKEN, TOKEN_FILE = peers.token_for("anyone")
+# Asks who it is that asks; only what is about that goes there.
+GUARDED = Gateway(node="guarded@localhost", epmd="none", args=["--token-file", TOKEN_FILE])
 KV = kv_node(RELEASE)
 NUMBERS = itertools.count()
 CURL = Curl(GATE.http.port)
@@ -88,7 +91,7 @@ def test_a_client_made_from_it():
     tool("openapi-typescript", f"{BASE}/openapi.json", "-o", str(there / "api.ts"))
     tool("tsc", "-p", str(there))
     print(run("node", "--test", there / "out" / "client.test.js", cwd=there,
-              env={"GATE": BASE, "NODE": KV.node}))
+              env={"GATE": BASE, "NODE": KV.node, "GUARDED": f"http://127.0.0.1:{GUARDED.http.port}", "TOKEN": TOKEN}))
 
 
 # ---- Every operation is carried out as the document describes it
@@ -191,7 +194,11 @@ def carry_out(document, method, path, operation, parameters, media, body):
     if "text/event-stream" in answers:
         equal(first_of_stream(url), (200, "text/event-stream"), what)
         return
-    response = CURL.request(method, url, body, {"Content-Type": media} if media else {})
+    headers = {"Content-Type": media} if media else {}
+    if operation["operationId"] == "openSession":
+        response = Curl(GUARDED.http.port).request(method, url, body, {**headers, "Authorization": f"Bearer {TOKEN}"})
+    else:
+        response = CURL.request(method, url, body, headers)
     wanted = min(int(s) for s in operation["responses"] if s.isdigit())
     equal(response.status, wanted, f"{what}: {response}")
     shape = described(document, operation, response.status, response.type)

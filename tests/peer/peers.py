@@ -582,6 +582,14 @@ class Gateway:
         return self.http.post(self.process_path(node, name, "call") + query, term, type, accept)
 
 
+def token_for(principal, *args, file=None):
+    """A token that erlgate makes, and the file that knows it."""
+    file = file or temporary_dir() / "tokens.yaml"
+    done = subprocess.run([BIN / "erlgate", "token", principal, "--append", file, *args], capture_output=True, text=True, check=False)
+    equal((done.returncode, done.stderr), (0, ""), "erlgate token")
+    return done.stdout.strip(), file
+
+
 def problem(response, status, code, sent=None):
     """The response is that problem, and says so in every place where it says something."""
     equal((response.status, response.type), (status, PROBLEM), f"status and type of {response}")

@@ -191,6 +191,28 @@ static void operations_have_names_of_their_own(void **state)
     json_decref(seen);
 }
 
+/* Who is asked who they are can be refused, and who is not need not bring anything. */
+static void what_is_public_is_said_to_be(void **state)
+{
+    static const char *const refusals[] = {"401", "403", "429"};
+
+    (void)state;
+    for (size_t i = 0; i < gateway_route_count; i++) {
+        const struct http_route *r = &gateway_routes[i];
+        json_t *security = json_object_get(operation_of(r), "security");
+        bool is_public = security && json_array_size(security) == 0;
+
+        if (r->is_public != is_public)
+            fail_msg("%s %s: is it public?", r->method, r->pattern);
+        for (size_t k = 0; k < ARRAY_LEN(refusals); k++) {
+            json_t *responses = json_object_get(operation_of(r), "responses");
+
+            if (!json_object_get(responses, refusals[k]) != r->is_public)
+                fail_msg("%s %s: %s", r->method, r->pattern, refusals[k]);
+        }
+    }
+}
+
 static void codes_of_problems_are_the_same(void **state)
 {
     json_t *codes = at(document, "/components/schemas/problem/properties/code/enum"), *c;
@@ -243,6 +265,7 @@ int main(void)
         cmocka_unit_test(names_in_paths_are_described),
         cmocka_unit_test(bodies_are_the_same),
         cmocka_unit_test(operations_have_names_of_their_own),
+        cmocka_unit_test(what_is_public_is_said_to_be),
         cmocka_unit_test(codes_of_problems_are_the_same),
         cmocka_unit_test(all_references_lead_somewhere),
         cmocka_unit_test(both_forms_are_the_same_length_as_told),

@@ -1,0 +1,69 @@
+/* Who is let in, and how often. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/settings_read.h"
+
+enum { SESSION_TTL_MAX_S = 30 * 86400 };
+
+bool settings_asks_who(const struct settings *s)
+{
+    return s->auth.token_file || s->auth.jwks_file || s->auth.principals;
+}
+
+static bool is_empty(const char *text)
+{
+    return !text || !*text;
+}
+
+static void read_jwt(struct settings *s, struct options *o)
+{
+    struct auth_config *c = &s->auth;
+
+    c->jwks_file = options_get(o, OPT_JWKS_FILE);
+    c->jwt_issuer = options_get(o, OPT_JWT_ISSUER);
+    c->jwt_audience = options_get(o, OPT_JWT_AUDIENCE);
+    c->jwt_claim = options_get(o, OPT_JWT_PRINCIPAL_CLAIM);
+    if (is_empty(c->jwt_claim))
+        options_fault(o, OPT_JWT_PRINCIPAL_CLAIM, "is to be a claim's name, as in sub");
+    if (!c->jwks_file && (c->jwt_issuer || c->jwt_audience))
+        options_fault(o, OPT_JWKS_FILE, "without keys no JWT can be verified: give their file");
+    if (c->jwks_file && is_empty(c->jwt_issuer))
+        options_fault(o, OPT_JWT_ISSUER, "is to say whose JWTs are taken: what their claim iss is");
+    if (c->jwks_file && is_empty(c->jwt_audience))
+        options_fault(
+            o, OPT_JWT_AUDIENCE,
+            "is to say whom JWTs are for: else one that was made for another service would be good here");
+}
+
+/* "none", "100", "100/500". */
+static void read_rate(struct auth_rate *r, struct options *o)
+{
+    const char *text = options_get(o, OPT_RATE_LIMIT), *slash = strchr(text, '/');
+    char first[16];
+    uint64_t rate, burst;
+
+    if (strcmp(text, "none") == 0)
+        return;
+    snprintf(first, sizeof first, "%.*s", slash && slash - text < 15 ? (int)(slash - text) : 15, text);
+    if (!settings_parse_number(first, 1, AUTH_RATE_MAX, &rate) ||
+        !settings_parse_number(slash ? slash + 1 : first, 1, AUTH_RATE_MAX, &burst)) {
+        options_fault(
+            o, OPT_RATE_LIMIT,
+            "is to be requests a second, and perhaps how many at once, as in 100 or 100/500; or none");
+        return;
+    }
+    r->rate = (uint32_t)rate;
+    r->burst = (uint32_t)burst;
+}
+
+void settings_read_access(struct settings *s, struct options *o)
+{
+    const char *const *principals = options_list(o, OPT_PRINCIPAL);
+
+    s->auth.token_file = options_get(o, OPT_TOKEN_FILE);
+    s->auth.principals = principals[0] ? principals : NULL;
+    s->gateway.admission.session_ttl_s = settings_number(o, OPT_SESSION_TTL, 1, SESSION_TTL_MAX_S);
+    read_jwt(s, o);
+    read_rate(&s->gateway.admission.rate, o);
+}
