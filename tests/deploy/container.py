@@ -2,6 +2,7 @@
 
 Both ways give a Container: its process on this machine, its log, its end."""
 
+import ctypes
 import functools
 import json
 import os
@@ -19,6 +20,9 @@ from peers import check, equal, eventually  # noqa: E402  pylint: disable=wrong-
 HERE = pathlib.Path(__file__).resolve().parent
 WORK = pathlib.Path(os.environ.get("ERLGATE_DEPLOY") or peers.SOURCE / "build" / "release" / "deploy").resolve()
 NAME = "localhost/erlgate"
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
 
 
 class Image:

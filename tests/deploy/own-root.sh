@@ -8,7 +8,7 @@ trap 'umount -l "$own" 2>/dev/null || true; rmdir "$own"' EXIT
 trap 'exit 143' TERM INT
 
 # What is mounted below a private mount is seen by nobody else. (The root's own propagation cannot be changed in a chroot.)
-unshare --mount --propagation unchanged --pid --fork --kill-child sh -euc '
+setpriv --pdeathsig KILL unshare --mount --propagation unchanged --pid --fork --kill-child sh -euc '
     own=$1 here=$2
     shift 2
     mount -t tmpfs own-root "$own"
@@ -30,7 +30,7 @@ unshare --mount --propagation unchanged --pid --fork --kill-child sh -euc '
 ' own-root "$own" "$PWD" "$@" &
 # (Not exec, for the end; not in the foreground, for signals.)
 child=$!
-trap 'kill -TERM $child' TERM INT
+trap 'kill -KILL $child' TERM INT
 status=0
 wait "$child" || status=$?
 exit "$status"

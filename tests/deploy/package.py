@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 
-import container  # noqa: F401  (it finds peers)  pylint: disable=unused-import
+import container
 import peers
 from container import HERE, WORK
 from peers import BIN, Epmd, Http, check, equal, eventually, free_port, fresh_cookie
-from shipped import calls_kv, node
+from shipped import calls_kv, curl, node
 
 PACKAGES = BIN / "packages"
 TREE = WORK / "tree"
@@ -98,7 +99,7 @@ def test_it_is_installed():
     equal(named_erlgate(), [], "before")
     shutil.copy(deb("erlgate"), TREE / "tmp/erlgate.deb")
     apt("update")
-    apt("install", "--no-install-recommends", "/tmp/erlgate.deb")
+    apt("install", "--no-install-recommends", "/tmp/erlgate.deb", "systemd")
     equal(inside("erlgate", "version"), inside("erlgate", "--version"), "it runs")
     cookie = (TREE / "etc/erlgate/cookie").stat()
     equal((cookie.st_mode & 0o777, cookie.st_uid), (0o600, 0), "the cookie is root's alone")
@@ -173,6 +174,85 @@ def test_it_starts_as_its_unit_says_beside_a_real_node_and_is_called():
     service.stop()
     kv.stop()
     epmd.stop()
+
+
+class Systemd:
+    """The tree, booted: a service manager of its own, which is the first process there."""
+
+    # (It hands secrets over by mounts that its services are to see.)
+    BOOT = """
+        mount --bind "$0" "$0" && cd "$0"
+        mount -t proc proc proc && mount -t sysfs sysfs sys && mount -t cgroup2 cgroup2 sys/fs/cgroup
+        mount -t tmpfs run run && mount -t tmpfs tmp tmp && mount --rbind /dev dev
+        mount --make-rshared "$0"
+        exec env -i container=own-root PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$0" /lib/systemd/systemd --system --log-target=console
+    """
+
+    def __init__(self):
+        self.log = peers.temporary_dir() / "stderr"
+        with open(self.log, "wb") as log:
+            self.proc = peers.spawn(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", self.BOOT, TREE], stdin=subprocess.DEVNULL,
+                                    stdout=log, stderr=log)
+        eventually(self._is_up, f"systemd is up: {self.log.read_text()}", 30)
+
+    def _is_up(self):
+        check(self.proc.poll() is None, "systemd ended:", self.log.read_text())
+        below = peers.descendants(self.proc.pid)
+        self.pid = next((p for p in below if "/lib/systemd/systemd --system" in peers.command_line(p)), None)
+        return self.pid and self.run("systemctl", "is-system-running", status=None).strip() in ("running", "degraded")
+
+    def run(self, *argv, **kw):
+        return run("nsenter", "-t", str(self.pid), "--mount", "--pid", "--root", "--wd", *argv, **kw)
+
+    def show(self, unit, *properties):
+        said = self.run("systemctl", "show", unit, *(f"--property={p}" for p in properties))
+        return dict(line.split("=", 1) for line in said.splitlines())
+
+    def log_of(self, unit):
+        return self.run("journalctl", "--no-pager", "--quiet", "--boot", "--unit", unit)
+
+    def stop(self):
+        peers.end(self.proc)
+
+
+def test_systemd_starts_reloads_and_stops_the_services():
+    """In a network of its own, for it is the ports that stand in the units."""
+    if container.libc.unshare(container.CLONE_NEWNET) != 0:
+        raise peers.Failed("unshare")
+    run("ip", "link", "set", "lo", "up")
+    (TREE / "etc/default/erlgate").write_text("ERLGATE_NAME=gate@localhost\nERLGATE_SOCKET=/run/erlgate/http.sock\nERLGATE_SOCKET_MODE=0666\n"
+                                              "ERLGATE_LISTEN=127.0.0.1:4370\n")
+    # (Below a chroot no user namespace can be made.)
+    here = TREE / "etc/systemd/system/erlgate-epmd.service.d"
+    here.mkdir()
+    (here / "own-root.conf").write_text("[Service]\nPrivateUsers=no\n")
+    system = Systemd()
+    equal(system.show("erlgate.service", "ActiveState", "SubState"), {"ActiveState": "active", "SubState": "running"},
+          f"the service ({system.log_of('erlgate.service')})")
+    eventually(lambda: Http(4370).request("GET", "/readyz", fresh=True).status == 200, "the service is ready")
+    cookie = (TREE / "etc/erlgate/cookie").read_text().strip()
+    kv = node("27", types.SimpleNamespace(port=4369), cookie)
+    calls_kv(4370)
+    shown = curl("http://localhost/readyz", "--unix-socket", f"/proc/{system.pid}/root/run/erlgate/http.sock")
+    check("ok" in shown, "by the socket:", shown)
+    before = system.show("erlgate.service", "MainPID")
+    system.run("systemctl", "reload", "erlgate")
+    equal(system.show("erlgate.service", "MainPID"), before, "the process after a reload")
+    calls_kv(4370)
+    system.run("systemctl", "stop", "erlgate")
+    equal(system.show("erlgate.service", "Result", "ExecMainStatus"), {"Result": "success", "ExecMainStatus": "0"},
+          f"how it stopped ({system.log_of('erlgate.service')})")
+    kv.stop()
+    system.run("systemctl", "start", "erlgate-epmd", "erlgate")
+    kv = node("27", types.SimpleNamespace(port=4369), cookie)
+    eventually(lambda: "kv" in run(BIN / "erlgate-epmd", "-names") and "gate" in run(BIN / "erlgate-epmd", "-names"), "both are registered")
+    calls_kv(4370)
+    kv.stop()
+    system.run("systemctl", "stop", "erlgate", "erlgate-epmd")
+    equal(system.show("erlgate-epmd.service", "Result"), {"Result": "success"}, f"how it stopped ({system.log_of('erlgate-epmd.service')})")
+    system.stop()
+    (TREE / "etc/default/erlgate").unlink()
+    shutil.rmtree(here)
 
 
 def test_an_upgrade_keeps_what_the_administrator_wrote():
