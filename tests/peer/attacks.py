@@ -1,0 +1,236 @@
+"""attacks: each an attempt to get in, or past a rule, and the answer to it. The table at the end has a row for each.
+
+A group of rows is a test_… function, which notes them by `refused` (an answer of HTTP) or `note` (anything else).
+"""
+
+import base64
+import json
+import re
+import socket
+import subprocess
+import time
+
+import jose
+import peers
+from peers import BIN, Failed, Gateway, check, equal
+
+TABLE = []  # (attack, how, answer)
+
+
+def note(attack, how, answer):
+    TABLE.append((attack, how, answer))
+
+
+def refused(attack, how, response, status, code, **headers):
+    """The request was not let in: with this status, this code, these headers, and nothing else said."""
+    body = peers.problem(response, status, code)
+    for name, value in headers.items():
+        equal(response.header(name.replace("_", "-")), value, f"{attack}: {name}")
+    why = why_of(response) if status == 401 else None
+    note(attack, how, f"{status} {code}" + (f" ({why})" if why else ""))
+    return body
+
+
+def why_of(response):
+    """What the log says of it, which the client is not told."""
+    line = next((line for line in GATE.log.read_text().splitlines()
+                 if " unauthenticated why=" in line and f"request_id={response.header('x-request-id')}" in line), None)
+    return re.search(r'why="(.*?)" ', line).group(1) if line else None
+
+
+def print_table():
+    widths = [max(len(row[i]) for row in TABLE) for i in range(2)]
+    print(f"\n{'attack':{widths[0]}} | {'how':{widths[1]}} | answer")
+    print(f"{'-' * widths[0]}-|-{'-' * widths[1]}-|-------")
+    for attack, how, answer in TABLE:
+        print(f"{attack:{widths[0]}} | {how:{widths[1]}} | {answer}")
+    print()
+
+
+# ---- Who asks ----------------------------------------------------------------------------------------------------------------
+
+RSA, EDDSA, SECRET, STRANGER = (jose.Key(*k) for k in (("RS256", "r"), ("EdDSA", "d"), ("HS256", "h"), ("EdDSA", "d")))
+TOKEN, TOKEN_FILE = peers.token_for("alice")
+GATE = Gateway(epmd="none", args=["--token-file", TOKEN_FILE, "--log-level", "debug",
+                                  *jose.gateway_args(jose.key_set(RSA, EDDSA, SECRET))])
+BARE = 'Bearer realm="erlgate"'
+INVALID = 'Bearer realm="erlgate", error="invalid_token"'
+SHOWN = []  # whatever was shown anywhere: none of it may be found in what the gateway says
+
+
+def ask(credentials, method="GET", path="/v1/session", headers=()):
+    """credentials: the value of Authorization; None: there is none."""
+    if credentials:
+        SHOWN.append(credentials.split(" ")[-1])
+    given = dict(headers, **({"Authorization": credentials} if credentials is not None else {}))
+    body = None if method in ("GET", "HEAD", "DELETE") else b""
+    return GATE.http.request(method, path, body, given, fresh=True)
+
+
+def is_let_in(credentials, principal="alice"):
+    response = ask(credentials)
+    equal((response.status, response.json.get("principal")), (200, principal), f"{response}")
+
+
+def test_no_token_and_wrong_ones():
+    is_let_in(f"Bearer {TOKEN}")
+    unread, _ = peers.token_for("alice", file=TOKEN_FILE)
+    refused("no token", "no Authorization", ask(None), 401, "unauthenticated", www_authenticate=BARE)
+    refused("no token", "Basic", ask("Basic " + base64.b64encode(b"alice:secret").decode()), 401, "unauthenticated", www_authenticate=BARE)
+    refused("a wrong token", "one that was never made", ask("Bearer erlg_" + "A" * 43), 401, "unauthenticated", www_authenticate=INVALID)
+    refused("a wrong token", "of a file that has not been read", ask(f"Bearer {unread}"), 401, "unauthenticated", www_authenticate=INVALID)
+    refused("a wrong token", "its last character is missing", ask(f"Bearer {TOKEN[:-1]}"), 401, "unauthenticated", www_authenticate=INVALID)
+    refused("a wrong token", "with a space in it", ask(f"Bearer {TOKEN[:20]} {TOKEN[20:]}"), 401, "unauthenticated", www_authenticate=INVALID)
+    refused("a wrong token", "empty", ask("Bearer "), 401, "unauthenticated")
+    refused("a wrong token", "8,000 characters", ask("Bearer " + "a" * 8000), 401, "unauthenticated", www_authenticate=INVALID)
+    refused("the hash as a token", "what the file has", ask("Bearer " + sha256_of_file()), 401, "unauthenticated", www_authenticate=INVALID)
+    for method, path in (("POST", "/v1/call"), ("GET", "/openapi.json"), ("PUT", "/v1/nodes/a@b"), ("DELETE", "/v1/nodes/a@b"),
+                         ("GET", "/v1/events?monitor=/nodes"), ("HEAD", "/v1/self")):
+        equal(ask(None, method, path).status, 401, f"{method} {path}")
+    note("no token", "each route that is not public", "401 unauthenticated")
+
+
+def sha256_of_file():
+    return TOKEN_FILE.read_text().partition("sha256: ")[2][:64]
+
+
+def test_an_expired_token():
+    token, file = peers.token_for("alice", "--expires", "1h")
+    file.write_text(file.read_text().replace(file.read_text().partition("expires: ")[2][:20], "2026-01-01T00:00:00Z"))
+    gate = Gateway("expired@localhost", epmd="none", args=["--token-file", file])
+    refused("an expired token", "of the file", gate.http.get("/v1/self", Authorization=f"Bearer {token}"), 401, "unauthenticated",
+            www_authenticate=INVALID)
+    gate.stop()
+
+
+def test_tokens_in_other_places():
+    for name in ("access_token", "token", "authorization"):
+        refused("a token in the URL", f"?{name}=, alone", ask(None, path=f"/v1/self?{name}={TOKEN}"), 401, "unauthenticated")
+        body = refused("a token in the URL", f"?{name}=, beside a good one", ask(f"Bearer {TOKEN}", path=f"/v1/self?{name}={TOKEN}"), 400,
+                       "bad-parameter")
+        check(TOKEN not in json.dumps(body), "the token is in the error")
+    refused("a token in the body", "access_token=… in a form", GATE.http.request(
+        "POST", "/v1/call", f"access_token={TOKEN}", {"Content-Type": "application/x-www-form-urlencoded"}), 401, "unauthenticated")
+    two = peers.raw(GATE.port, f"GET /v1/self HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n"
+                               f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+    check(two.startswith(b"HTTP/1.1 401 ") and INVALID.encode() in two, two)
+    note("two Authorization headers", "both good", "401 unauthenticated")
+    joined = ask(f"Bearer {TOKEN}, Bearer {TOKEN}")
+    refused("two Authorization headers", "joined by a comma", joined, 401, "unauthenticated", www_authenticate=INVALID)
+
+
+def test_JWTs():
+    for key in (RSA, EDDSA, SECRET):
+        is_let_in("Bearer " + key.sign(jose.claims()))
+    now = int(time.time())
+
+    def bad(attack, how, token, why):
+        response = ask(f"Bearer {token}")
+        refused(attack, how, response, 401, "unauthenticated", www_authenticate=INVALID)
+        check(why in why_of(response), attack, how, "was refused since", why_of(response))
+
+    bad("an expired token", "a JWT whose exp is past", EDDSA.sign(jose.claims(exp=now - 3600)), "expired")
+    bad("an expired token", "a JWT without exp", EDDSA.sign(jose.claims(exp=None)), "lacks exp")
+    bad("a token that is not valid yet", "nbf", EDDSA.sign(jose.claims(nbf=now + 3600)), "not valid yet")
+    bad("a token for another audience", "aud is a text", EDDSA.sign(jose.claims(aud="billing")), "another audience")
+    bad("a token for another audience", "aud is a list", EDDSA.sign(jose.claims(aud=["billing", "erlgate2"])), "another audience")
+    bad("a token for another audience", "no aud", EDDSA.sign(jose.claims(aud=None)), "another audience")
+    bad("a token of another issuer", "iss", EDDSA.sign(jose.claims(iss="https://evil.example")), "another issuer")
+    for name in ("none", "None", "nOnE", "NONE"):
+        for signature in ("", "AAAA"):
+            bad(f"alg: {name}", "without a signature" if not signature else "with some signature",
+                f"{jose.part({'alg': name, 'typ': 'JWT'})}.{jose.part(jose.claims())}.{signature}", "alg")
+    for pem, how in ((RSA.public_pem(), "RS256's public key (PEM) as the secret of HS256"),
+                     (RSA.public_pem().strip(), "the same without its last line's end"),
+                     (RSA.jwk["n"].encode(), "RS256's modulus as the secret of HS256")):
+        for kid in ("r", None):
+            header = {"alg": "HS256", "typ": "JWT", **({"kid": kid} if kid else {})}
+            bad("algorithm confusion", how + (", its kid" if kid else ""), jose.hs256_with(pem, header, jose.claims()), "no key" if kid else "signature")
+    bad("algorithm confusion", "EdDSA's kid, HS256's alg", SECRET.sign(jose.claims(), {"alg": "HS256", "kid": "d"}), "no key")
+    bad("algorithm confusion", "HS384", SECRET.sign(jose.claims(), {"alg": "HS384", "kid": "h"}), "alg")
+    bad("an empty secret", "HS256 with no bytes", jose.hs256_with(b"", {"alg": "HS256", "kid": "h"}, jose.claims()), "signature")
+    good = EDDSA.sign(jose.claims())
+    bad("a stripped signature", "header.claims.", good.rpartition(".")[0] + ".", "malformed")
+    bad("a stripped signature", "header.claims", good.rpartition(".")[0], "in no file")
+    bad("changed claims", "sub is another's", f"{good.split('.')[0]}.{jose.part(jose.claims(sub='root'))}.{good.split('.')[2]}", "signature")
+    bad("another key", "the right kid and alg", STRANGER.sign(jose.claims()), "signature")
+    for kid, how in (("../../../../dev/null", "a path"), ("x' UNION SELECT 'secret", "SQL"), ("|cat /etc/passwd", "a shell's"), ("", "empty"),
+                     ("d\0", "a NUL"), (["d"], "a list")):
+        bad("kid tricks", how, EDDSA.sign(jose.claims(), {"alg": "EdDSA", "kid": kid}), "malformed" if kid == "d\0" else "no key")
+    bad("a critical extension", "crit", EDDSA.sign(jose.claims(), {"alg": "EdDSA", "kid": "d", "crit": ["exp"], "exp": 1}), "crit")
+    bad("a compressed token", "zip", EDDSA.sign(jose.claims(), {"alg": "EdDSA", "kid": "d", "zip": "DEF"}), "zip")
+
+
+def test_a_token_that_brings_its_key():
+    """Whatever it brings is not looked at, and nothing is fetched."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+        for header, how in (({"jwk": STRANGER.jwk}, "jwk"), ({"jku": url}, "jku"), ({"x5u": url.replace("http:", "https:")}, "x5u"),
+                            ({"x5c": ["AAAA"]}, "x5c")):
+            token = STRANGER.sign(jose.claims(), {"alg": "EdDSA", "kid": "d", **header})
+            refused("a token that brings its key", how, ask(f"Bearer {token}"), 401, "unauthenticated", www_authenticate=INVALID)
+        listener.settimeout(0.2)
+        try:
+            listener.accept()
+            raise Failed("something was fetched")
+        except TimeoutError:
+            pass
+    note("a token that names a URL", "jku, x5u", "nothing is fetched")
+
+
+def cookie_of(response):
+    return response.header("set-cookie").partition(";")[0]
+
+
+def test_cookies():
+    made = ask(f"Bearer {TOKEN}", "POST")
+    equal(made.status, 201, made)
+    cookie = cookie_of(made)
+    SHOWN.append(cookie.partition("=")[2])
+    for wanted in ("HttpOnly", "SameSite=Strict", "Path=/"):
+        check(wanted in made.header("set-cookie"), wanted)
+    with_cookie = {"Cookie": cookie}
+    equal(ask(None, headers=with_cookie).json["by"], "session", "GET with the cookie")
+    for method, path in (("POST", "/v1/call"), ("PUT", "/v1/nodes/a@b"), ("DELETE", "/v1/nodes/a@b"), ("POST", "/v1/session")):
+        refused("the cookie for more than GET", f"{method} {path}", ask(None, method, path, with_cookie), 401, "unauthenticated")
+    refused("another site's page", "POST with the cookie", ask(None, "POST", "/v1/call", {**with_cookie, "Origin": "https://evil.example"}), 403,
+            "cross-site")
+    refused("another site's page", "GET with the cookie", ask(None, "GET", "/v1/self", {**with_cookie, "Sec-Fetch-Site": "cross-site"}), 403,
+            "cross-site")
+    refused("another site's page", "ends the session", ask(None, "DELETE", headers={**with_cookie, "Origin": "https://evil.example"}), 403,
+            "cross-site")
+    refused("a bad token beside a good cookie", "GET", ask("Bearer erlg_nothing", headers=with_cookie), 401, "unauthenticated",
+            www_authenticate=INVALID)
+    refused("a guessed cookie", "GET", ask(None, headers={"Cookie": "erlgate=" + "A" * 43}), 401, "unauthenticated", www_authenticate=INVALID)
+    refused("the token as a cookie", "GET", ask(None, headers={"Cookie": f"erlgate={TOKEN}"}), 401, "unauthenticated")
+    refused("two cookies of the name", "a planted one before it", ask(None, headers={"Cookie": f"erlgate=x; {cookie}"}), 401, "unauthenticated")
+    refused("HTTPS' cookie over HTTP", "__Host-erlgate", ask(None, headers={"Cookie": f"__Host-{cookie}"}), 401, "unauthenticated")
+    equal(ask(None, "DELETE", headers=with_cookie).status, 204, "DELETE /v1/session")
+    refused("a session that was ended", "its cookie again", ask(None, headers=with_cookie), 401, "unauthenticated", www_authenticate=INVALID)
+
+
+def test_listening_to_everybody_without_asking_who():
+    done = subprocess.run([BIN / "erlgate", "serve", "--name", "open@localhost", "--listen", "0.0.0.0:0", "--epmd", "none"], capture_output=True,
+                          text=True, env={"ERLGATE_COOKIE": "x", "PATH": "/usr/bin:/bin"}, timeout=20, check=False)
+    equal(done.returncode, 2, done.stderr)
+    check("nobody is asked who they are" in done.stderr and "--token-file" in done.stderr and "--insecure" in done.stderr, done.stderr)
+    note("an open gateway", "--listen 0.0.0.0:0 without authentication", "refused at start")
+
+
+def test_nothing_that_was_shown_is_found_again():
+    """In the log at debug, in what the process shows of itself, and in its dump of the configuration."""
+    said = GATE.log.read_text() + (GATE.dir / "stdout").read_text()
+    said += open(f"/proc/{GATE.proc.pid}/cmdline").read() + open(f"/proc/{GATE.proc.pid}/environ").read()
+    check(len(SHOWN) > 40 and "unauthenticated" in said, "nothing was shown")
+    for secret in SHOWN + [TOKEN, SECRET.jwk["k"]]:
+        if len(secret) > 8:
+            check(secret not in said, "found again:", secret[:8])
+    note("a secret in the log", f"{len(SHOWN)} credentials searched for in log, command line, environment", "not found")
+
+
+def at_end():
+    print_table()
+
+
+if __name__ == "__main__":
+    peers.main(globals())
