@@ -19,7 +19,8 @@ class Event:
 class EventStream:
     """One GET. status and headers are there at once; a problem is in `response`."""
 
-    def __init__(self, port, path, last_id=None, accept="text/event-stream", method="GET", host="127.0.0.1", buffer=None):
+    def __init__(self, port, path, last_id=None, accept="text/event-stream", method="GET", host="127.0.0.1", buffer=None,
+                 headers=()):
         self.sock = socket.socket()
         if buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -27,6 +28,7 @@ class EventStream:
         self.sock.connect((host, port))
         head = f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: {accept}\r\n"
         head += f"Last-Event-ID: {last_id}\r\n" if last_id else ""
+        head += "".join(f"{name}: {value}\r\n" for name, value in dict(headers).items())
         self.sock.sendall(head.encode() + b"\r\n")
         self.raw, self.text = b"", b""
         self.is_over = self.is_cut = False
