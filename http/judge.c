@@ -199,9 +199,12 @@ static bool judge_route(struct http_request *r)
     return false;
 }
 
-static void put_principal(struct http_admission *a, const char *name)
+static void put_anonymous(struct http_admission *a)
 {
-    a->principal_len = (size_t)snprintf(a->principal, sizeof a->principal, "%s", name);
+    static const char name[] = "anonymous";
+
+    memcpy(a->principal, name, sizeof name);
+    a->principal_len = sizeof name - 1;
 }
 
 /* Who asks? Whoever is not admitted learns nothing of what is wrong with the rest. */
@@ -223,7 +226,7 @@ static bool judge_caller(struct http_request *r, const struct http_head *head)
     struct http_problem problem = {0};
 
     if (!c->admit || r->route->is_public || r->conn->listener->config.is_admin) {
-        put_principal(&r->admission, "anonymous");
+        put_anonymous(&r->admission);
         return true;
     }
     if (c->admit(c->ctx, r, &caller, &r->admission, &problem))
