@@ -179,17 +179,21 @@ static bool judge_route(struct http_request *r)
     struct slice method = slice_of_str(r->method);
     struct http_header allow = {.name = MHD_HTTP_HEADER_ALLOW};
     char detail[DETAIL_MAX];
+    bool is_options = slice_eq_str(method, "OPTIONS");
+    bool is_found =
+        !r->target.is_asterisk && http_router_find(r->conn->listener->router, method, r->target.segments,
+                                                   r->target.segment_count, &r->match);
 
-    if (r->target.is_asterisk && slice_eq_str(method, "OPTIONS"))
+    /* A browser that asks first must not be told that there is no such path: the page would not learn it. */
+    if (is_options && !is_found && (r->target.is_asterisk || r->origin[0]))
         return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
-    if (r->target.is_asterisk || !http_router_find(r->conn->listener->router, method, r->target.segments,
-                                                   r->target.segment_count, &r->match))
+    if (!is_found)
         return refuse(r, "not-found", NULL,
                       "There is no such path. GET /openapi.json lists those there are.");
     r->route = r->match.route;
     if (r->route)
         return true;
-    if (slice_eq_str(method, "OPTIONS"))
+    if (is_options)
         return answer_options(r, r->match.allow);
     allow.value = r->match.allow;
     snprintf(detail, sizeof detail, "The methods of this path are %s.", allow.value);

@@ -28,7 +28,7 @@ class Secure(Gateway):
 
     def __init__(self, *args, leaf=LEAF, **kw):
         self.https = ["--tls-cert", leaf[0], "--tls-key", leaf[1]]
-        super().__init__(epmd="none", args=[*self.https, *args], **kw)
+        super().__init__(**{"epmd": "none", "args": [*self.https, *args], **kw})
         self.url = f"https://localhost:{self.port}"
 
     def is_ready(self):

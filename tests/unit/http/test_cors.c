@@ -132,6 +132,10 @@ static void a_preflight_is_told_what_may_be_sent(void **state)
     r = ask("OPTIONS /echo HTTP/1.1\r\n" HOST "\r\n");
     assert_int_equal(r->status, 204);
     is_shown_to_nobody(r);
+    r = ask("OPTIONS /nowhere HTTP/1.1\r\n" HOST APP "\r\n");
+    assert_int_equal(r->status, 204); /* so that the page sees the 404 of what it asks then */
+    is_shown_to(r, "https://app.example");
+    assert_problem(ask("OPTIONS /nowhere HTTP/1.1\r\n" HOST "\r\n"), 404, "not-found");
     assert_int_equal(h.handled_count, 0);
 }
 
