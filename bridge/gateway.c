@@ -13,6 +13,7 @@ enum {
     MAX_DIGITS = 10000,
     MAX_PROCESSES = 10000,
     MAX_TIES = 1000,
+    TERM_GROWTH = 16, /* how many times as large as the body that it came from a term may be */
 };
 
 /* The query parameters of each kind of route: those of terms, of names in the path, of groups. */
@@ -191,7 +192,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     idtab_init(&g->inboxes);
     idtab_init(&g->ties);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
-    wr_init(&g->term, 16 * g->config.max_body);
+    wr_init(&g->term, TERM_GROWTH * g->config.max_body);
     wr_init(&g->scratch, g->config.max_body);
     node_on_atom(g->node, learn, &g->atoms);
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
@@ -210,6 +211,27 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
 struct http_server *gateway_http(struct gateway *g)
 {
     return g->http;
+}
+
+void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
+{
+    struct gateway_config *c = &g->config;
+
+    c->default_timeout_ms = config->default_timeout_ms;
+    c->max_timeout_ms = config->max_timeout_ms;
+    c->max_body = config->max_body;
+    c->max_reply = config->max_reply;
+    c->max_depth = config->max_depth;
+    c->max_digits = config->max_digits;
+    c->max_processes = config->max_processes;
+    c->max_ties = config->max_ties;
+    c->http = config->http;
+    fill_defaults(c);
+    g->atoms.budget = config->atom_budget;
+    g->term.ceiling = TERM_GROWTH * c->max_body;
+    g->scratch.ceiling = c->max_body;
+    c->http.max_body = c->max_body;
+    http_server_set_limits(g->http, &c->http);
 }
 
 uint16_t gateway_port(const struct gateway *g)

@@ -65,6 +65,8 @@ struct gateway_admission_stats {
 };
 const struct gateway_admission_stats *gateway_admission_stats(const struct gateway *g); /* borrowed */
 size_t gateway_sessions(const struct gateway *g); /* that there are now, some of them perhaps expired */
+/* New timeouts, limits and atom budget, of those of config alone; from now on. */
+void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
 /* Not ready, and no new requests; what waits goes on to its deadline. */
 void gateway_quiesce(struct gateway *g);
 /* Requests not yet answered. */

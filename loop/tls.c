@@ -244,6 +244,14 @@ enum err loop_tls_new(const struct loop_tls_config *config, struct loop_tls **re
     return ERR_NONE;
 }
 
+void loop_tls_swap(struct loop_tls *a, struct loop_tls *b)
+{
+    struct loop_tls t = *a;
+
+    *a = *b;
+    *b = t;
+}
+
 void loop_tls_free(struct loop_tls *tls)
 {
     if (!tls)

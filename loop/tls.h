@@ -33,6 +33,8 @@ MUST_USE enum err loop_tls_new(const struct loop_tls_config *config, struct loop
                                struct loop_tls_fault *f);
 /* Reads the files again. On failure everything stays as it was. */
 MUST_USE enum err loop_tls_reload(struct loop_tls *tls, struct loop_tls_fault *f);
+/* Exchanges what two of them hold, for connections to come. */
+void loop_tls_swap(struct loop_tls *a, struct loop_tls *b);
 void loop_tls_free(struct loop_tls *tls); /* takes NULL */
 
 /* Our own certificate, for logs. */

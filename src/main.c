@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "src/check.h"
 #include "src/cli.h"
 #include "src/options.h"
 #include "src/serve.h"
@@ -22,6 +23,8 @@ static const struct {
 } commands[] = {
     {"serve", serve_command, "join a cluster and serve it over HTTP"},
     {"token", token_command, "make a bearer token for --token-file"},
+    {"check-config", check_config_command, "tell what is wrong with a configuration"},
+    {"dump-config", dump_config_command, "print the configuration, and where each value comes from"},
     {"term", term_command, "convert terms between ETF, JSON and Erlang syntax"},
 #define X(name, command, ask, help) {#name, cli_##name##_command, help},
     CLI_COMMANDS(X)
@@ -62,7 +65,7 @@ static int help_command(int argc, char **argv)
     printf("erlgate: a node of an Erlang cluster that speaks REST and JSON on its other side.\n\n"
            "Usage: erlgate COMMAND [OPTION]...\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].help);
+        printf("  %-13s %s\n", commands[i].name, commands[i].help);
     printf("\nThose from call to watch ask a gateway that runs, at --url, else $ERLGATE_URL, else "
            "http://127.0.0.1:4370.\n"
            "The name server by itself is another program: `erlgate-epmd --help`. To begin:\n\n"

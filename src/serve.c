@@ -4,37 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "openapi/document.h"
-#include "src/serve_auth.h"
-#include "src/settings.h"
-
-/*
- *   STARTING --(registered with EPMD, HTTP listens)--> SERVING --(signal)--> DRAINING --(nothing waits, or
- * time is up,
- *      `---------------(failure, signal)-----------------------------------------'        or a second
- * signal)--> STOPPED
- */
-enum state { STARTING, SERVING, DRAINING, STOPPED };
-
-struct server {
-    enum state state;
-    int status; /* to exit with */
-    struct settings settings;
-    struct loop *loop;
-    struct loop_tls *tls;   /* between nodes; NULL: none */
-    struct http_tls *https; /* NULL: none */
-    struct auth *auth;      /* who is let in */
-    struct node *node;
-    struct gateway *gateway;
-    struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
-    struct loop_timer *limit; /* of DRAINING */
-    struct loop_signal *signals[3];
-};
+#include "src/server.h"
 
 /* ---- down, in the order of the house: not ready, no more requests, calls to their deadline, links, loop
  * empty ---- */
@@ -93,142 +68,7 @@ static void drain(struct server *s)
         stop(s);
         return;
     }
-    loop_timer_start(s->limit, s->settings.stop_timeout_ms);
-}
-
-/* ---- certificates ---- */
-
-static void log_tls(const struct server *s, const char *event, const char *which,
-                    const struct loop_tls_info *info)
-{
-    LOG(info->is_expired ? LOG_WARN : LOG_INFO, event, LOG_STR("certificate", which),
-        LOG_STR("subject", info->subject), LOG_STR(info->is_expired ? "expired" : "expires", info->expires),
-        LOG_STR("sha256", info->sha256), LOG_STR("verify", s->settings.tls.is_verified ? "peer" : "none"));
-}
-
-static bool set_up_tls(struct server *s)
-{
-    struct loop_tls_fault f;
-    struct loop_tls_info info;
-    enum err e;
-
-    if (!s->settings.tls.cert_file)
-        return true;
-    e = loop_tls_new(&s->settings.tls, &s->tls, &f);
-    if (e != ERR_NONE) {
-        LOG(LOG_ERROR, "tls-failed", LOG_STR("file", f.file ? f.file : ""),
-            LOG_STR("why", f.text ? f.text : err_text(e)), LOG_STR("hint", "see docs/tls.md"));
-        return false;
-    }
-    s->settings.node.tls = s->tls;
-    loop_tls_describe(s->tls, &info);
-    log_tls(s, "tls", "read", &info);
-    return true;
-}
-
-enum { DAYS_TO_WARN = 14 };
-
-static void log_https(const char *event, const char *which, const struct http_tls *tls)
-{
-    const struct http_tls_info *info = http_tls_info(tls);
-    static const char *const modes[] = {"none", "optional", "required"};
-    int64_t days = http_tls_days_left(tls, (int64_t)time(NULL));
-
-    LOG(days < DAYS_TO_WARN ? LOG_WARN : LOG_INFO, event, LOG_STR("certificate", which),
-        LOG_STR("subject", info->subject), LOG_STR("expires", info->expires), LOG_INT("days", days),
-        LOG_STR("sha256", info->sha256), LOG_STR("client_cert", modes[info->client_cert]));
-    if (info->is_key_exposed)
-        LOG(LOG_WARN, "key-exposed", LOG_STR("option", "tls-key"),
-            LOG_STR("hint", "others can read or change the key: chmod 600 it"));
-}
-
-static bool load_https(const struct server *s, const char *event, struct http_tls **ret)
-{
-    struct http_tls_fault f;
-    enum err e = http_tls_load(&s->settings.https, ret, &f);
-
-    if (e != ERR_NONE)
-        LOG(LOG_ERROR, event, LOG_STR("file", f.file ? f.file : ""),
-            LOG_STR("why", f.what[0] ? f.what : err_text(e)), LOG_STR("hint", f.hint ? f.hint : ""));
-    return e == ERR_NONE;
-}
-
-static bool set_up_https(struct server *s)
-{
-    if (!s->settings.https.cert_file)
-        return true;
-    if (!load_https(s, "https-failed", &s->https))
-        return false;
-    log_https("https", "read", s->https);
-    return true;
-}
-
-/* For connections to come; those that are open keep what they were opened with. */
-static void reload_https(struct server *s)
-{
-    struct http_tls *tls;
-    bool is_same;
-
-    if (!s->gateway || !load_https(s, "https-reload-failed", &tls))
-        return;
-    is_same = strcmp(http_tls_info(tls)->sha256, http_tls_info(s->https)->sha256) == 0;
-    http_server_set_tls(gateway_http(s->gateway), tls);
-    http_tls_unref(s->https);
-    s->https = tls;
-    log_https("https-reloaded", is_same ? "same" : "new", tls);
-}
-
-/* For links to come; those that are up keep what they were made with. */
-static void reload_tls(struct server *s)
-{
-    struct loop_tls_fault f;
-    struct loop_tls_info before, after;
-    enum err e;
-
-    loop_tls_describe(s->tls, &before);
-    e = loop_tls_reload(s->tls, &f);
-    if (e != ERR_NONE) {
-        LOG(LOG_ERROR, "tls-reload-failed", LOG_STR("file", f.file ? f.file : ""),
-            LOG_STR("why", f.text ? f.text : err_text(e)), LOG_STR("kept", before.sha256));
-        return;
-    }
-    loop_tls_describe(s->tls, &after);
-    log_tls(s, "tls-reloaded", strcmp(before.sha256, after.sha256) == 0 ? "same" : "new", &after);
-}
-
-static bool set_up_auth(struct server *s)
-{
-    if (!serve_auth_load(&s->settings, "authentication-failed", &s->auth))
-        return false;
-    serve_auth_log(&s->settings, "authentication", s->auth);
-    return true;
-}
-
-/* For requests to come, and for sessions and event streams that go on. */
-static void reload_auth(struct server *s)
-{
-    struct auth *old = s->auth, *new;
-
-    if (!s->gateway || !serve_auth_load(&s->settings, "authentication-reload-failed", &new))
-        return;
-    s->auth = new;
-    s->settings.gateway.admission.auth = new;
-    gateway_set_admission(s->gateway, &s->settings.gateway.admission);
-    auth_free(old);
-    serve_auth_log(&s->settings, "authentication-reloaded", new);
-}
-
-static void reload(struct server *s)
-{
-    if (!s->tls && !s->https && !auth_is_on(s->auth))
-        LOG(LOG_INFO, "reload-ignored",
-            LOG_STR("why", "only certificates, tokens and keys can be read again, and there are none"));
-    if (auth_is_on(s->auth))
-        reload_auth(s);
-    if (s->tls)
-        reload_tls(s);
-    if (s->https)
-        reload_https(s);
+    loop_timer_start(s->limit, s->current->settings.stop_timeout_ms);
 }
 
 static void signalled(void *ctx, int signo)
@@ -267,7 +107,7 @@ static const char *start_hint(enum err e, const char *text)
 
 static const char *epmd_in_words(const struct server *s)
 {
-    if (s->settings.node.epmd_mode == NODE_EPMD_NONE)
+    if (s->start.settings.node.epmd_mode == NODE_EPMD_NONE)
         return "none";
     return node_has_embedded_epmd(s->node) ? "embedded" : "external";
 }
@@ -291,7 +131,7 @@ static void write_url(const struct http_listen *l, unsigned port, char *ret, siz
 
 static struct urls urls_of(const struct server *s)
 {
-    const struct gateway_config *c = &s->settings.gateway;
+    const struct gateway_config *c = &s->start.settings.gateway;
     struct urls u = {0};
 
     for (size_t i = 0; i < c->listen_count; i++) {
@@ -320,13 +160,13 @@ static void node_is_up(void *ctx, enum err e, const char *text)
         failed(s, "node-failed", e, text, start_hint(e, text));
         return;
     }
-    s->settings.gateway.node = s->node;
-    s->settings.gateway.tls = s->https;
-    s->settings.gateway.admission.auth = s->auth;
-    s->settings.gateway.version = ERLGATE_VERSION;
-    s->settings.gateway.openapi_json = openapi_json;
-    s->settings.gateway.openapi_yaml = openapi_yaml;
-    e = gateway_start(s->loop, &s->settings.gateway, &s->gateway);
+    s->start.settings.gateway.node = s->node;
+    s->start.settings.gateway.tls = s->files.https;
+    s->start.settings.gateway.admission.auth = s->files.auth;
+    s->start.settings.gateway.version = ERLGATE_VERSION;
+    s->start.settings.gateway.openapi_json = openapi_json;
+    s->start.settings.gateway.openapi_yaml = openapi_yaml;
+    e = gateway_start(s->loop, &s->start.settings.gateway, &s->gateway);
     if (e != ERR_NONE) {
         failed(s, "http-failed", e,
                e == ERR_NAME_TAKEN ? "the port for HTTP is in use" : "cannot listen on the address for HTTP",
@@ -352,7 +192,7 @@ static bool bring_up(struct server *s)
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (!(s->signals[i] = loop_signal_new(s->loop, wanted[i], signalled, s)))
             return false;
-    s->node = node_new(s->loop, &s->settings.node);
+    s->node = node_new(s->loop, &s->start.settings.node);
     if (!s->node)
         return false;
     e = node_start(s->node, node_is_up, s);
@@ -376,7 +216,7 @@ static void raise_descriptors(void)
 
 static int run(struct server *s)
 {
-    log_setup(s->settings.log_level, s->settings.log_format);
+    log_setup(s->start.settings.log_level, s->start.settings.log_format);
     raise_descriptors();
     signal(SIGPIPE, SIG_IGN);
     s->loop = loop_new();
@@ -384,12 +224,8 @@ static int run(struct server *s)
         fprintf(stderr, "erlgate: cannot make an event loop\n");
         return 1;
     }
-    if (!set_up_tls(s) || !set_up_https(s) || !set_up_auth(s)) {
-        loop_tls_free(s->tls);
-        http_tls_unref(s->https);
-        loop_free(s->loop);
-        return 1;
-    }
+    files_log(&s->files, &s->start.settings, NULL);
+    s->start.settings.node.tls = s->files.tls;
     if (!bring_up(s)) {
         LOG(LOG_ERROR, "start-failed", LOG_STR("error", err_name(ERR_NOMEM)));
         s->status = 1;
@@ -399,9 +235,6 @@ static int run(struct server *s)
     if (s->state != STOPPED)
         loop_run(s->loop);
     node_free(s->node);
-    loop_tls_free(s->tls);
-    http_tls_unref(s->https);
-    auth_free(s->auth);
     loop_free(s->loop);
     LOG(LOG_INFO, "stopped", LOG_INT("status", s->status));
     return s->status;
@@ -419,31 +252,40 @@ static void print_help(void)
            "--config names (log-level: debug). A flag wins over the environment, the environment over the "
            "file.\n\n");
     options_print_help();
-    printf(
-        "\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
-        "calls that\n"
-        "wait have been answered; a second one at once. SIGHUP reads certificates, tokens and keys again.\n");
+    printf("\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
+           "calls that\n"
+           "wait have been answered; a second one at once. SIGHUP reads all of this again.\n");
+}
+
+static bool has_flag(int argc, char **argv, const char *flag)
+{
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return true;
+    return false;
 }
 
 int serve_command(int argc, char **argv)
 {
-    struct server s = {.state = STARTING};
-    struct options options;
+    struct server s = {.state = STARTING, .argc = argc, .argv = argv};
+    struct options *options = &s.start.options;
     int status = 2;
 
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
-            return 0;
-        }
+    if (has_flag(argc, argv, "--help") || has_flag(argc, argv, "-h")) {
+        print_help();
+        return 0;
     }
-    options_init(&options);
-    options_read(&options, argc, argv);
-    settings_read(&s.settings, &options);
-    settings_read_cookie(&s.settings, &options);
-    if (options_is_good(&options))
+    s.current = &s.start;
+    options_init(options);
+    options_read(options, argc, argv);
+    settings_read(&s.start.settings, options);
+    settings_read_cookie(&s.start.settings, options);
+    if (files_load(&s.files, &s.start.settings, options) && options_is_good(options))
         status = run(&s);
-    settings_fini(&s.settings);
-    options_fini(&options);
+    files_free(&s.files);
+    if (s.current != &s.start)
+        configuration_free(s.current);
+    settings_fini(&s.start.settings);
+    options_fini(options);
     return status;
 }

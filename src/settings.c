@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "src/settings_read.h"
 
-enum { COOKIE_MAX = 4096, WHAT_MAX = 512 };
+enum { COOKIE_MAX = 4096, PATH_LEN = 4096, WHAT_MAX = 512 };
 
 /* ---- the cookie ---- */
 
@@ -50,30 +50,47 @@ static char *read_cookie_file(struct options *o, const char *path)
     return copy;
 }
 
+static const char *home_cookie(char *ret, size_t cap)
+{
+    const char *home = getenv("HOME");
+
+    snprintf(ret, cap, "%s/.erlang.cookie", home ? home : "");
+    return ret;
+}
+
+bool settings_has_cookie(const struct options *o, char *ret_hint, size_t cap)
+{
+    const char *variable = getenv("ERLGATE_COOKIE");
+    char path[PATH_LEN];
+
+    if (options_get(o, OPT_COOKIE_FILE) || (variable && *variable) ||
+        access(home_cookie(path, sizeof path), F_OK) == 0)
+        return true;
+    snprintf(
+        ret_hint, cap,
+        "there is no cookie: give --cookie-file FILE, or set ERLGATE_COOKIE, or put the cluster's cookie "
+        "into %.200s. It is what erlang:get_cookie() says at a node of the cluster",
+        path);
+    return false;
+}
+
 static char *take_cookie(struct options *o)
 {
-    const char *path = options_get(o, OPT_COOKIE_FILE), *home;
-    char *variable = getenv("ERLGATE_COOKIE"), *copy, home_path[4096], what[WHAT_MAX];
+    const char *path = options_get(o, OPT_COOKIE_FILE);
+    char *variable = getenv("ERLGATE_COOKIE"), *copy, home_path[PATH_LEN], what[WHAT_MAX];
 
+    if (!settings_has_cookie(o, what, sizeof what)) {
+        options_fault_at(o, "cookie", what);
+        return NULL;
+    }
     if (path)
         return read_cookie_file(o, path);
-    if (variable && *variable) {
-        copy = mem_strndup(variable, strlen(variable));
-        /* It has been read: it need not be seen in this process's environment any longer. */
-        mem_wipe(variable, strlen(variable));
-        return copy;
-    }
-    home = getenv("HOME");
-    snprintf(home_path, sizeof home_path, "%s/.erlang.cookie", home ? home : "");
-    if (access(home_path, F_OK) == 0)
-        return read_cookie_file(o, home_path);
-    snprintf(what, sizeof what,
-             "there is no cookie: give --cookie-file FILE, or set ERLGATE_COOKIE, or put the cluster's "
-             "cookie into "
-             "%.200s. It is what erlang:get_cookie() says at a node of the cluster",
-             home_path);
-    options_fault_at(o, "cookie", what);
-    return NULL;
+    if (!variable || !*variable)
+        return read_cookie_file(o, home_cookie(home_path, sizeof home_path));
+    copy = mem_strndup(variable, strlen(variable));
+    /* It has been read: it need not be seen in this process's environment any longer. */
+    mem_wipe(variable, strlen(variable));
+    return copy;
 }
 
 void settings_read_cookie(struct settings *s, struct options *o)

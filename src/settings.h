@@ -40,6 +40,8 @@ struct settings {
 void settings_read(struct settings *s, struct options *o);
 /* Once in a process's life: the variable that holds it is wiped. */
 void settings_read_cookie(struct settings *s, struct options *o);
+/* Is there anything that says where the cookie is? Says what to do if there is not. */
+bool settings_has_cookie(const struct options *o, char *ret_hint, size_t cap);
 void settings_fini(struct settings *s);
 
 #endif

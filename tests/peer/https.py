@@ -239,7 +239,7 @@ def test_reload_under_load():
             file.write_bytes(text)
         seen = set(load.seen)
         os.kill(gate.proc.pid, signal.SIGHUP)
-        lines = eventually(lambda: gate.lines("https-reload-failed")[n:], why)  # pylint: disable=W0640
+        lines = eventually(lambda: gate.lines("reload-failed")[n:], why)  # pylint: disable=W0640
         check(str(file) in lines[0] and why in lines[0], lines)
         load.some_more()
         equal(load.seen, seen, "certificates")

@@ -338,7 +338,7 @@ def test_certificates_are_read_again():
     refused(gate, fresh, "do not trust")
     key.write_text("no key")
     gate.proc.send_signal(signal.SIGHUP)
-    logs(gate, "tls-reload-failed", "key.pem")
+    logs(gate, "reload-failed", "key.pem")
     reaches(gate, old)
     put(new_ca.issue(), [new_ca])
     gate.proc.send_signal(signal.SIGHUP)

@@ -1,0 +1,145 @@
+#include "src/files.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "loop/loop.h"
+
+enum { PLACE_MAX = 320, WHAT_MAX = 512, DAYS_TO_WARN = 14 };
+
+static bool load_tls(struct files *f, const struct settings *s, struct options *o)
+{
+    struct loop_tls_fault fault;
+    char what[WHAT_MAX];
+    enum err e;
+
+    if (!s->tls.cert_file)
+        return true;
+    e = loop_tls_new(&s->tls, &f->tls, &fault);
+    if (e == ERR_NONE)
+        return true;
+    snprintf(what, sizeof what, "%s (docs/tls.md)", fault.text ? fault.text : err_text(e));
+    return options_fault_at(o, fault.file ? fault.file : s->tls.cert_file, what);
+}
+
+static bool load_https(struct files *f, const struct settings *s, struct options *o)
+{
+    struct http_tls_fault fault;
+    char what[WHAT_MAX];
+    int64_t days;
+    enum err e;
+
+    if (!s->https.cert_file)
+        return true;
+    e = http_tls_load(&s->https, &f->https, &fault);
+    if (e != ERR_NONE) {
+        snprintf(what, sizeof what, "%s%s%s", fault.what[0] ? fault.what : err_text(e),
+                 fault.hint ? ": " : "", fault.hint ? fault.hint : "");
+        return options_fault_at(o, fault.file ? fault.file : s->https.cert_file, what);
+    }
+    days = http_tls_days_left(f->https, (int64_t)time(NULL));
+    if (http_tls_info(f->https)->is_key_exposed)
+        options_warn_at(o, s->https.key_file ? s->https.key_file : s->https.cert_file,
+                        "others can read or change the key: chmod 600 it");
+    if (days < DAYS_TO_WARN) {
+        snprintf(what, sizeof what, "the certificate expires in %lld days", (long long)days);
+        options_warn_at(o, s->https.cert_file, what);
+    }
+    return true;
+}
+
+static bool load_auth(struct files *f, const struct settings *s, struct options *o)
+{
+    struct auth_config config = s->auth;
+    struct auth_fault fault;
+    struct auth_info info;
+    char place[PLACE_MAX], what[WHAT_MAX];
+
+    loop_random(&config.seed, sizeof config.seed);
+    f->auth = auth_load(&config, &fault);
+    if (!f->auth) {
+        snprintf(place, sizeof place, fault.line ? "%s:%u:%u" : "%s", fault.file, fault.line, fault.column);
+        snprintf(what, sizeof what, "%s%s%s", fault.what, fault.hint ? ": " : "",
+                 fault.hint ? fault.hint : "");
+        return options_fault_at(o, place, what);
+    }
+    auth_look(f->auth, &info);
+    if (info.is_token_file_exposed)
+        options_warn_at(o, s->auth.token_file, "others can read the tokens' hashes: chmod 600 it");
+    if (info.is_jwks_file_exposed)
+        options_warn_at(o, s->auth.jwks_file, "others can read the secret key in it: chmod 600 it");
+    return true;
+}
+
+bool files_load(struct files *f, const struct settings *s, struct options *o)
+{
+    bool is_good;
+
+    *f = (struct files){0};
+    is_good = load_tls(f, s, o);
+    is_good &= load_https(f, s, o);
+    is_good &= load_auth(f, s, o);
+    if (!is_good)
+        files_free(f);
+    return is_good;
+}
+
+void files_free(struct files *f)
+{
+    loop_tls_free(f->tls);
+    http_tls_unref(f->https);
+    auth_free(f->auth);
+    *f = (struct files){0};
+}
+
+static void log_tls(const struct files *f, const struct settings *s, const char *before)
+{
+    struct loop_tls_info info;
+
+    loop_tls_describe(f->tls, &info);
+    LOG(info.is_expired ? LOG_WARN : LOG_INFO, before ? "tls-reloaded" : "tls",
+        LOG_STR("certificate", !before                            ? "read"
+                               : strcmp(before, info.sha256) == 0 ? "same"
+                                                                  : "new"),
+        LOG_STR("subject", info.subject), LOG_STR(info.is_expired ? "expired" : "expires", info.expires),
+        LOG_STR("sha256", info.sha256), LOG_STR("verify", s->tls.is_verified ? "peer" : "none"));
+}
+
+static void log_https(const struct files *f, const char *before)
+{
+    static const char *const modes[] = {"none", "optional", "required"};
+    const struct http_tls_info *info = http_tls_info(f->https);
+    int64_t days = http_tls_days_left(f->https, (int64_t)time(NULL));
+
+    LOG(days < DAYS_TO_WARN ? LOG_WARN : LOG_INFO, before ? "https-reloaded" : "https",
+        LOG_STR("certificate", !before                             ? "read"
+                               : strcmp(before, info->sha256) == 0 ? "same"
+                                                                   : "new"),
+        LOG_STR("subject", info->subject), LOG_STR("expires", info->expires), LOG_INT("days", days),
+        LOG_STR("sha256", info->sha256), LOG_STR("client_cert", modes[info->client_cert]));
+}
+
+static void log_auth(const struct files *f, bool is_again)
+{
+    struct auth_info info;
+
+    auth_look(f->auth, &info);
+    if (auth_is_on(f->auth))
+        LOG(LOG_INFO, is_again ? "authentication-reloaded" : "authentication",
+            LOG_UINT("tokens", info.tokens), LOG_UINT("keys", info.keys),
+            LOG_UINT("identities", info.identities));
+}
+
+void files_log(const struct files *f, const struct settings *s, const struct files *before)
+{
+    struct loop_tls_info old = {0};
+
+    if (before && before->tls)
+        loop_tls_describe(before->tls, &old);
+    if (f->tls)
+        log_tls(f, s, before ? old.sha256 : NULL);
+    if (f->https)
+        log_https(f, before && before->https ? http_tls_info(before->https)->sha256 : NULL);
+    log_auth(f, before != NULL);
+}

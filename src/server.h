@@ -1,0 +1,45 @@
+/* server: what `erlgate serve` is made of, for the files that start, reload and stop it. */
+#ifndef ERLGATE_SRC_SERVER_H
+#define ERLGATE_SRC_SERVER_H
+
+#include "loop/loop.h"
+#include "src/files.h"
+#include "src/settings.h"
+
+/*
+ *   STARTING --(registered with EPMD, HTTP listens)--> SERVING --(signal)--> DRAINING --(nothing waits, or
+ * time is up,
+ *      `---------------(failure, signal)-----------------------------------------'        or a second
+ * signal)--> STOPPED
+ */
+enum server_state { STARTING, SERVING, DRAINING, STOPPED };
+
+/* What was read in one go: the texts, and what they mean. */
+struct configuration {
+    struct options options;
+    struct settings settings;
+};
+
+struct server {
+    enum server_state state;
+    int status; /* to exit with */
+    int argc;   /* what it was started with, to be read again */
+    char **argv;
+    struct configuration start;    /* what node and listeners were made with, and point into */
+    struct configuration *current; /* start, or, owned, what SIGHUP has read since */
+    struct files files;
+    struct loop *loop;
+    struct node *node;
+    struct gateway *gateway;
+    struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
+    struct loop_timer *limit; /* of DRAINING */
+    struct loop_signal *signals[3];
+};
+
+/* ---- reload.c ---- */
+
+/* SIGHUP: reads everything again, and takes it all, or nothing. */
+void reload(struct server *s);
+void configuration_free(struct configuration *c); /* takes NULL; for those that reload has made */
+
+#endif

@@ -1,0 +1,134 @@
+"""Options, the file, SIGHUP: what is read, what is told, and that a bad file changes nothing."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+
+from peers import BIN, ERL, Gateway, Http, Peer, check, equal, eventually, fresh_cookie, main, problem, temporary_dir
+
+
+def ask(command, *args, env=None):
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "ERLGATE_COOKIE": "secret-cookie", **(env or {})}
+    done = subprocess.run([BIN / "erlgate", command, *args], env=clean, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def written(text):
+    path = temporary_dir() / "erlgate.yaml"
+    path.write_text(text)
+    return path
+
+
+def hup(gate, event):
+    """Sends SIGHUP, and gives what is logged of that event."""
+    before = len(gate.log.read_text())
+    os.kill(gate.proc.pid, signal.SIGHUP)
+
+    def said():
+        new = gate.log.read_text()[before:]
+        return [line for line in new.splitlines() if re.search(rf"\b{event}\b", line)]
+
+    return eventually(said, event)
+
+
+def test_the_check_tells_all_faults_with_their_places():
+    good = written("log: {level: debug}\ntimeout: 100\n")
+    status, out, err = ask("check-config", "--config", good)
+    equal((status, out), (0, "The configuration is good.\n"), err)
+    bad = written("timeout: soon\nlisten: 127.0.0.1\nhots: a\ntls:\n  cert: /nonexistent/c.pem\n")
+    status, out, err = ask("check-config", "--config", bad, "--log-format", "jso")
+    equal(status, 2, err)
+    for fault in (f"{bad}:1:10: timeout: is to be a number", f"{bad}:2:9: listen: is to be ADDRESS:PORT",
+                  f"{bad}:3:1: there is no option 'hots'; did you mean 'host'?", "/nonexistent/c.pem: ",
+                  "--log-format: is to be text or json; did you mean 'json'?", "5 faults"):
+        check(fault in err, fault, "in", err)
+
+
+def test_warnings_count_when_told():
+    cookie = temporary_dir() / "cookie"
+    cookie.write_text("c")
+    cookie.chmod(0o644)
+    status, out, err = ask("check-config", "--cookie-file", cookie)
+    check(status == 0 and "with warnings" in out and f"{cookie}: the cookie can be read by others: chmod 600" in err, out, err)
+    equal(ask("check-config", "--strict", "--cookie-file", cookie)[0], 1, "strict")
+
+
+def test_the_dump_names_origins_hides_secrets_and_can_be_read_again():
+    path = written("host: [a.example, 'b, c']\ntimeout: 100\nlog-level: warn\n")
+    env = {"ERLGATE_TIMEOUT": "200", "ERLGATE_CORS_ORIGIN": "https://a.example,https://b.example"}
+    status, out, err = ask("dump-config", "--config", path, "--log-level", "error", env=env)
+    equal(status, 0, err)
+    for line in (r"^host: \[a.example, 'b, c'\] +# .*yaml:1:8$", r"^timeout: 200 +# ERLGATE_TIMEOUT$",
+                 r"^log-level: error +# --log-level$", r"^max-depth: 512 +# default$", r"^# name:$",
+                 r"^cors-origin: \['?https://a.example'?, '?https://b.example'?\] +# ERLGATE_CORS_ORIGIN$"):
+        check(re.search(line, out, re.M), line, "in", out)
+    check("secret-cookie" not in out, out)
+    again = written(out)
+    status, second, err = ask("dump-config", "--config", again)
+    equal(status, 0, err)
+
+    def strip(text):
+        return [re.sub(r" +#.*", "", line) for line in text.splitlines()]
+
+    equal(strip(second)[1:], strip(out)[1:], "the dump of the dump")
+
+
+class Load:
+    """Calls all the time, one after another on a kept connection; any answer but 200 is kept."""
+
+    def __init__(self, gate, peer):
+        self.count, self.bad, self.is_over = 0, [], False
+        self.thread = threading.Thread(target=self.run, args=(gate, peer))
+        self.thread.start()
+
+    def run(self, gate, peer):
+        while not self.is_over:
+            answer = gate.http.post(gate.process_path(peer.node, "echo", "call"), "ping", ERL)
+            self.count += 1
+            if answer.status != 200:
+                self.bad.append(answer)
+
+    def stop(self):
+        self.is_over = True
+        self.thread.join(20)
+        equal(self.bad, [], "answers that were no 200")
+        check(self.count > 10, "calls:", self.count)
+
+
+def test_limits_change_under_load_and_a_bad_file_changes_nothing():
+    path = written("max-body: 1000\n")
+    cookie = fresh_cookie()
+    gate = Gateway(cookie=cookie, args=["--config", path])
+    peer = Peer("27", "kv@localhost", gate.epmd_port, cookie).ready()
+    peer.eval(
+        "P = spawn(fun F() -> receive {'$gen_call', {Pid, Tag}, R} -> Pid ! {Tag, R}, F() end end), register(echo, P), ok")
+    at = gate.process_path(peer.node, "echo", "call")
+    other = Http(gate.port)
+    load = Load(gate, peer)
+    big = '"' + "x" * 2000 + '"'
+    problem(other.post(at, big), 413, "body-too-large")
+    for size in (5000, 1000, 6000):
+        path.write_text(f"max-body: {size}\n")
+        said = hup(gate, "reload-changed")
+        check("option=max-body" in said[0] and f"to={size}" in said[0], said)
+        equal(other.post(at, big).status, 200 if size > 2002 else 413, f"with max-body {size}")
+    path.write_text("max-body: 1000\ntimeout: soon\n")
+    said = hup(gate, "reload-failed")
+    check(f"{path}:2:10: timeout" in said[0], said)
+    equal(other.post(at, big).status, 200, "after a bad file")
+    path.write_text("max-body: [\n")
+    check(f"{path}:" in hup(gate, "reload-failed")[0], "place of a fault of YAML")
+    equal(other.post(at, big).status, 200, "after a file that is no YAML")
+    path.write_text("max-body: 6000\nnet-ticktime: 30\nlog-level: debug\n")
+    hup(gate, "reloaded")
+    check("reload-wants-restart" in gate.log.read_text(), "net-ticktime wants a restart")
+    load.stop()
+    eventually(lambda: " debug request " in gate.log.read_text(), "debug lines")
+    gate.stop()
+    peer.stop()
+
+
+if __name__ == "__main__":
+    main(globals())
