@@ -50,8 +50,16 @@ static const struct row {
     {"ca-file", "FILE",
      "the CAs that its certificate may be of, for https:// [$ERLGATE_CA_FILE, else the system's]", KIND_TEXT,
      ALL, offsetof(struct cli_args, ca_file)},
-    {"token-file", "FILE", "a file with the token that the gateway wants to see [$ERLGATE_TOKEN_FILE]",
+    {"cert-file", "FILE", "a certificate to show, for https:// [$ERLGATE_CERT_FILE]", KIND_TEXT, ALL,
+     offsetof(struct cli_args, cert_file)},
+    {"key-file", "FILE", "its key; if not given: in the certificate's file [$ERLGATE_KEY_FILE]", KIND_TEXT,
+     ALL, offsetof(struct cli_args, key_file)},
+    {"token-file", "FILE",
+     "a file with the token that the gateway wants to see [$ERLGATE_TOKEN holds one, or "
+     "$ERLGATE_TOKEN_FILE names it]",
      KIND_TEXT, ALL, offsetof(struct cli_args, token_file)},
+    {"socket", "PATH", "the unix-domain socket on which the gateway listens [$ERLGATE_SOCKET]", KIND_TEXT,
+     ALL, offsetof(struct cli_args, socket)},
     {"help", NULL, "this", KIND_SWITCH, ALL, offsetof(struct cli_args, wants_help)},
 };
 
@@ -195,7 +203,9 @@ bool cli_args_read(struct cli_args *a, enum cli_command command, const char *nam
                            .reconnect_ms = DEFAULT_RECONNECT_MS,
                            .url = from_environment("ERLGATE_URL"),
                            .ca_file = from_environment("ERLGATE_CA_FILE"),
-                           .token_file = from_environment("ERLGATE_TOKEN_FILE")};
+                           .cert_file = from_environment("ERLGATE_CERT_FILE"),
+                           .key_file = from_environment("ERLGATE_KEY_FILE"),
+                           .socket = from_environment("ERLGATE_SOCKET")};
     for (int i = 0; i < argc; i++) {
         if (!are_options_over && strcmp(argv[i], "--") == 0) {
             are_options_over = true;
@@ -210,6 +220,8 @@ bool cli_args_read(struct cli_args *a, enum cli_command command, const char *nam
             a->words[a->word_count++] = argv[i];
         }
     }
+    if (!a->token_file && !(a->token = getenv("ERLGATE_TOKEN")))
+        a->token_file = from_environment("ERLGATE_TOKEN_FILE");
     if (a->is_json && a->is_typed)
         return cli_args_refuse(a, "--json and --typed exclude each other");
     a->is_erlang_in = a->in ? strcmp(a->in, "erl") == 0 : !a->is_json && !a->is_typed;

@@ -29,7 +29,8 @@ enum { CLI_WORDS_MAX = 4 };
 struct cli_args {
     enum cli_command command;
     const char *name; /* of the command */
-    const char *url, *ca_file, *token_file, *to, *in;
+    const char *url, *ca_file, *cert_file, *key_file, *token_file, *socket, *to, *in;
+    char *token; /* in the environment: wiped once it has been read; NULL: none */
     uint64_t timeout_ms, reconnect_ms;
     bool is_json, is_typed, unwraps, is_cast, watches_nodes, wants_help;
     enum cli_format format;           /* of what comes out */

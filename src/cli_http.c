@@ -13,23 +13,25 @@
 
 #include "base/mem.h"
 #include "src/cli_stop.h"
+#include "src/cli_token.h"
 
 enum {
     CONNECT_MS = 5000,
     KEPT_MAX = 64 << 20, /* of a body that no sink takes */
     OTHER_MAX = 1 << 20, /* of what was not asked for: a problem, or another server's page */
-    TOKEN_MAX = 8192,
-    TURN_MS = 1000, /* at least so often it is seen whether standard output is still read */
+    TURN_MS = 1000,      /* at least so often it is seen whether standard output is still read */
 };
 
 #define DEFAULT_URL "http://127.0.0.1:4370"
+#define SOCKET_URL  "http://localhost"
 
 struct cli_http {
     CURL *easy;
     CURLM *multi;
-    char *url;           /* owned: without a slash at its end */
-    const char *ca_file; /* borrowed from the arguments; NULL: the system's */
-    char *authorization; /* owned: a whole header line, secret; NULL: none */
+    char *url;                                 /* owned: without a slash at its end */
+    const char *ca_file;                       /* borrowed from the arguments; NULL: the system's */
+    const char *cert_file, *key_file, *socket; /* likewise; NULL: none */
+    char *authorization;                       /* owned: a whole header line, secret; NULL: none */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -116,53 +118,6 @@ static enum cli_status read_url(struct cli_http *h, const char *given)
     return status;
 }
 
-/* A token is one word; what stands around it in its file are blanks. */
-static enum cli_status take_token(struct cli_http *h, const char *path, char *text, size_t len)
-{
-    static const char prefix[] = "Authorization: Bearer ";
-    size_t size;
-
-    while (len && strchr(" \t\r\n", text[len - 1]))
-        len--;
-    while (len && strchr(" \t\r\n", *text)) {
-        text++;
-        len--;
-    }
-    for (size_t i = 0; i < len; i++)
-        if (text[i] <= ' ' || text[i] == 0x7F)
-            return cli_say(CLI_USAGE, "%s holds no token: a token is one word of ASCII", path);
-    if (len == 0)
-        return cli_say(CLI_USAGE, "%s is empty, and is to hold a token", path);
-    size = sizeof prefix + len;
-    h->authorization = mem_alloc(size);
-    if (!h->authorization)
-        return cli_say(CLI_FAILED, "out of memory");
-    snprintf(h->authorization, size, "%s%.*s", prefix, (int)len, text);
-    return CLI_OK;
-}
-
-static enum cli_status read_token(struct cli_http *h, const char *path)
-{
-    char text[TOKEN_MAX + 1];
-    FILE *in = fopen(path, "rb");
-    enum cli_status status;
-    size_t len;
-
-    if (!in)
-        return cli_say(CLI_USAGE, "the token file %s: %s", path, strerror(errno));
-    setvbuf(in, NULL, _IONBF, 0); /* no copy of it is left in a buffer */
-    len = fread(text, 1, sizeof text, in);
-    if (ferror(in))
-        status = cli_say(CLI_USAGE, "the token file %s: %s", path, strerror(errno));
-    else if (len > TOKEN_MAX)
-        status = cli_say(CLI_USAGE, "%s is too large to be a token", path);
-    else
-        status = take_token(h, path, text, len);
-    fclose(in);
-    mem_wipe(text, sizeof text);
-    return status;
-}
-
 /* ---- life ---- */
 
 static bool is_https(const struct cli_http *h)
@@ -172,11 +127,14 @@ static bool is_https(const struct cli_http *h)
 
 static enum cli_status set_up(struct cli_http *h, const struct cli_args *a)
 {
-    enum cli_status status = read_url(h, a->url ? a->url : DEFAULT_URL);
+    enum cli_status status = read_url(h, a->url ? a->url : a->socket ? SOCKET_URL : DEFAULT_URL);
 
     h->ca_file = a->ca_file;
-    if (status == CLI_OK && a->token_file)
-        status = read_token(h, a->token_file);
+    h->cert_file = a->cert_file;
+    h->key_file = a->key_file;
+    h->socket = a->socket;
+    if (status == CLI_OK)
+        status = cli_token_read(a, &h->authorization);
     if (status != CLI_OK)
         return status;
     /* TLS takes its time to set up: only where it is spoken. */
@@ -418,6 +376,12 @@ static bool prepare(struct turn *t)
     curl_easy_setopt(c, CURLOPT_PROXY, "");
     if (t->http->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, t->http->ca_file);
+    if (t->http->cert_file)
+        curl_easy_setopt(c, CURLOPT_SSLCERT, t->http->cert_file);
+    if (t->http->cert_file)
+        curl_easy_setopt(c, CURLOPT_SSLKEY, t->http->key_file ? t->http->key_file : t->http->cert_file);
+    if (t->http->socket)
+        curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, t->http->socket);
     curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
@@ -469,6 +433,7 @@ static enum cli_http_end end_of(struct turn *t, CURLcode code)
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
     case CURLE_PEER_FAILED_VERIFICATION: return CLI_HTTP_NOT_REACHED;
     default: return CLI_HTTP_NO_ANSWER;
     }

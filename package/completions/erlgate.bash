@@ -35,7 +35,7 @@ _erlgate() {
     words=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            --url | --timeout | --to | --in | --token-file | --ca-file | --reconnect) i=$((i + 1)) ;;
+            --url | --timeout | --to | --in | --token-file | --ca-file | --cert-file | --key-file | --socket | --reconnect) i=$((i + 1)) ;;
             -*) ;;
             *) words+=("${COMP_WORDS[i]}") ;;
         esac

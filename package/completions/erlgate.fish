@@ -7,7 +7,7 @@ function __erlgate_words --description 'What stands before the cursor and is no 
     for word in (commandline -opc)[2..-1]
         if test $skip = yes
             set skip no
-        else if contains -- $word --url --timeout --to --in --token-file --ca-file --reconnect
+        else if contains -- $word --url --timeout --to --in --token-file --ca-file --cert-file --key-file --socket --reconnect
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word

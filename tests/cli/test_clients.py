@@ -159,7 +159,14 @@ class Asked(unittest.TestCase):
             self.assertEqual(request.headers["authorization"], "Bearer s3cret-Token_1")
             request, _ = self.asked("cast", "a@b", "c", "d", env={"ERLGATE_TOKEN_FILE": f.name})
             self.assertEqual(request.headers["authorization"], "Bearer s3cret-Token_1")
+            request, _ = self.asked("cast", "a@b", "c", "d", env={"ERLGATE_TOKEN": "another"})
+            self.assertEqual(request.headers["authorization"], "Bearer another")
+            request, _ = self.asked("cast", "a@b", "c", "d", env={"ERLGATE_TOKEN": "another", "ERLGATE_TOKEN_FILE": f.name})
+            self.assertEqual(request.headers["authorization"], "Bearer another")
+            request, _ = self.asked("cast", "a@b", "c", "d", "--token-file", f.name, env={"ERLGATE_TOKEN": "another"})
+            self.assertEqual(request.headers["authorization"], "Bearer s3cret-Token_1")
         self.assertNotIn("authorization", self.asked("cast", "a@b", "c", "d")[0].headers)
+        self.assertNotIn("authorization", self.asked("cast", "a@b", "c", "d", env={"ERLGATE_TOKEN": ""})[0].headers)
 
 
 class Refused(unittest.TestCase):
@@ -222,6 +229,7 @@ class Refused(unittest.TestCase):
 
     def test_a_file_that_is_no_token_is_refused_and_not_shown(self):
         self.refused("cast", "a@b", "c", "d", "--token-file", "/nonexistent/x", says="No such file")
+        self.assertNotIn("s3cret", self.refused("cast", "a@b", "c", "d", env={"ERLGATE_TOKEN": "two s3crets"}, says="$ERLGATE_TOKEN"))
         for text, why in (("", "empty"), ("two s3crets", "one word"), ("a\x01b", "one word"), ("x" * 9000, "too large")):
             with tempfile.NamedTemporaryFile("w") as f:
                 f.write(text)

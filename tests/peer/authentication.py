@@ -385,6 +385,45 @@ def test_an_identity_has_one_principal():
     check("second principal" in gate.log.read_text(), gate.stderr())
 
 
+# ---- The command line --------------------------------------------------------------------------------------------------------
+
+
+def erlgate(*args, env=None):
+    """Exit status, standard output, standard error."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("ERLGATE_")}
+    done = subprocess.run([BIN / "erlgate", *map(str, args)], capture_output=True, text=True, env={**clean, **(env or {})}, timeout=60,
+                          check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_line():
+    ca = certs.Ca()
+    leaf = ca.issue("DNS:localhost,IP:127.0.0.1")
+    alice = ca.issue(subject="/CN=alice", more="extendedKeyUsage=clientAuth\n")
+    there = temporary_dir() / "gate.sock"
+    token, file = token_for("alice")
+    token_file = file.parent / "token"
+    token_file.write_text(token)
+    gate = Gateway(epmd="none", wait=False, args=[
+        "--tls-cert", leaf[0], "--tls-key", leaf[1], "--tls-ca", ca.file, "--tls-client-cert", "optional", "--token-file", file,
+        "--principal", "alice=cert:CN=alice", "--principal", f"alice=uid:{os.getuid()}", "--socket", there])
+    eventually(lambda: " ready " in gate.log.read_text(), "the gateway is ready")
+    url = ["--url", f"https://localhost:{gate.port}", "--ca-file", ca.file]
+    for more, env in ((["--token-file", token_file], {}), ([], {"ERLGATE_TOKEN": token}), ([], {"ERLGATE_TOKEN_FILE": str(token_file)}),
+                      (["--cert-file", alice[0], "--key-file", alice[1]], {})):
+        equal(erlgate("nodes", *url, *more, env=env)[0], 0, f"{more} {env}")
+    equal(erlgate("nodes", "--socket", there)[0], 0, "--socket")
+    equal(erlgate("nodes", env={"ERLGATE_SOCKET": str(there)})[0], 0, "$ERLGATE_SOCKET")
+    status, out, err = erlgate("nodes", *url)
+    equal((status, out), (6, ""), err)
+    check("unauthenticated" in err, err)
+    status, _, err = erlgate("nodes", *url, "--token-file", file)
+    equal(status, 2, err)
+    check("no file of hashes" in err, err)
+    equal(erlgate("nodes", *url, "--cert-file", "/nonexistent")[0], 3, "a certificate that is not there")
+    gate.stop()
+
+
 # ---- Rates -------------------------------------------------------------------------------------------------------------------
 
 
