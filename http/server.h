@@ -24,8 +24,9 @@
  *
  * What libmicrohttpd 0.9.7x answers by itself, as text without a problem body, before anything of ours is
  * asked: a request line or header line that is none (400), HTTP/0.x and 2 (505), a head that does not fit
- * into its memory, which is some KiB above max_headers (414, 431), and broken chunks (400). What it lets
- * through and we cannot see: bare LF instead of CRLF between chunks, chunk extensions and trailers (ignored).
+ * into its memory, which is some KiB above max_headers (414, 431, or no answer at all), a Content-Length that
+ * is no number, and broken chunks (400); the head of some of these it writes twice. What it lets through and
+ * we cannot see: bare LF instead of CRLF between chunks, chunk extensions and trailers (ignored).
  */
 #ifndef ERLGATE_HTTP_SERVER_H
 #define ERLGATE_HTTP_SERVER_H

@@ -5,11 +5,13 @@ A group of rows is a test_… function, which notes them by `refused` (an answer
 
 import base64
 import json
+import os
 import re
 import socket
 import subprocess
 import time
 
+import https
 import jose
 import peers
 from peers import BIN, Failed, Gateway, check, equal
@@ -215,6 +217,221 @@ def test_listening_to_everybody_without_asking_who():
     equal(done.returncode, 2, done.stderr)
     check("nobody is asked who they are" in done.stderr and "--token-file" in done.stderr and "--insecure" in done.stderr, done.stderr)
     note("an open gateway", "--listen 0.0.0.0:0 without authentication", "refused at start")
+
+
+# ---- The transport -----------------------------------------------------------------------------------------------------------
+
+
+def test_certificates():
+    """Each refused in the handshake: a request is not even read."""
+    gate = https.Secure("--tls-client-cert", "required", "--tls-ca", https.CA.file)
+    ca, url = https.CA, f"https://localhost:{gate.port}/v1/self"
+    shown = {
+        "of another CA, of the same name": https.OTHER_CA.issue(subject="/O=Example/CN=alice"),
+        "of nobody but itself": self_signed(),
+        "issued with a good client certificate's key": issued_by_leaf(),
+        "expired": ca.issue(subject="/O=Example/CN=alice", days=-1),
+        "a server's": ca.issue(subject="/O=Example/CN=alice", more="extendedKeyUsage=serverAuth\n"),
+        "none": None,
+    }
+    for version in ("1.2", "1.3"):
+        only = ["--cacert", ca.file, f"--tlsv{version}", "--tls-max", version]
+        good = https.curl(*only, *https.shows(https.ALICE), url)
+        equal(good.status, 200, f"a good one, TLS {version}: {good}")
+        for what, leaf in shown.items():
+            before = len(gate.lines("tls-handshake-failed"))
+            answer = https.curl(*only, *(https.shows(leaf) if leaf else []), url)
+            equal(answer.status, 0, f"{what}, TLS {version}: {answer}")
+            line = peers.eventually(lambda: gate.lines("tls-handshake-failed")[before:], what)[0]  # pylint: disable=W0640
+            note("a certificate that is not good", f"{what}, TLS {version}", "no handshake: " + re.search(r'why="(.*?)"', line).group(1))
+    old = https.curl("--cacert", ca.file, "--tls-max", "1.1", "--ciphers", "DEFAULT:@SECLEVEL=0", *https.shows(https.ALICE), url)
+    equal((old.status, old.exit), (0, 35), f"TLS 1.1: {old}")
+    note("an old TLS", "at most 1.1", "no handshake")
+    plain = https.curl(url.replace("https:", "http:"))
+    equal(plain.status, 400, f"{plain}")
+    note("plain HTTP to the port for HTTPS", "GET /v1/self", "400, without TLS")
+    gate.stop()
+
+
+def self_signed():
+    ca = https.certs.Ca("alice")
+    return ca.file, ca.dir / "ca.key"
+
+
+def issued_by_leaf():
+    """By one who has a certificate, but is no CA: with its chain."""
+    forger = https.certs.Ca("forger")
+    forger.file, key = https.ALICE
+    (forger.dir / "ca.key").write_bytes(key.read_bytes())
+    cert, key = forger.issue(subject="/O=Example/CN=root")
+    cert.write_bytes(cert.read_bytes() + forger.file.read_bytes())
+    return cert, key
+
+
+NEXT = "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
+SMUGGLED = {
+    "Content-Length and Transfer-Encoding": ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+    "the same, the other way round": ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "0\r\n\r\n"),
+    "two Content-Lengths": ("Content-Length: 0\r\nContent-Length: 4\r\n", "1234"),
+    "two that are the same": ("Content-Length: 4\r\nContent-Length: 4\r\n", "1234"),
+    "a list of them": ("Content-Length: 4, 4\r\n", "1234"),
+    "one with a sign": ("Content-Length: +4\r\n", "1234"),
+    "one in hexadecimal": ("Content-Length: 0x4\r\n", "1234"),
+    "one that is negative": ("Content-Length: -4\r\n", "1234"),
+    "one beyond 64 bits": ("Content-Length: 18446744073709551620\r\n", "1234"),
+    "an empty one": ("Content-Length:\r\n", "1234"),
+    "a space before the colon": ("Content-Length : 4\r\n", "1234"),
+    "Transfer-Encoding with a space before the colon": ("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"),
+    "an unknown coding": ("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"),
+    "identity": ("Transfer-Encoding: identity\r\n", "0\r\n\r\n"),
+    "two codings": ("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
+    "chunked twice": ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+    "chunked with a vertical tab": ("Transfer-Encoding: \x0bchunked\r\n", "0\r\n\r\n"),
+    "chunked in quotes": ('Transfer-Encoding: "chunked"\r\n', "0\r\n\r\n"),
+    "a folded line": ("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n"),
+    "a folded header before it": ("X-A: b\r\n Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+    "a line that ends in LF": ("X-A: b\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+    "a NUL in a value": ("X-A: b\0c\r\nContent-Length: 4\r\n", "1234"),
+    "a name with a NUL": ("Content-Length\0: 4\r\n", "1234"),
+    "a line without a colon": ("Content-Length 4\r\n", "1234"),
+    "a name that is empty": (": 4\r\n", "1234"),
+}
+
+
+def test_request_smuggling():
+    """Of what two implementations might divide differently no byte is believed: 400, and the connection ends."""
+    for how, (fields, body) in SMUGGLED.items():
+        request = f"POST /v1/call HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n{fields}\r\n{body}{NEXT}"
+        got = peers.raw(GATE.port, request.encode("latin-1"))
+        # libmicrohttpd writes the head of some errors of its own twice.
+        statuses = set(re.findall(rb"HTTP/1\.1 (\d+)", got))
+        check(statuses in ({b"400"}, {b"413"}), how, got[:300])
+        check(b"smuggled" not in got, how, got)
+        note("request smuggling", how, f"{got[9:12].decode()}, closed")
+    old = f"POST /v1/call HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{NEXT}"
+    got = peers.raw(GATE.port, old.encode())
+    check(got.startswith(b"HTTP/1.1 400 ") or got.startswith(b"HTTP/1.0 400 "), got[:300])
+    check(b"smuggled" not in got, got)
+    note("request smuggling", "HTTP/1.0 with chunks", "400, closed")
+    for how, chunks in {"a chunk size with a sign": "-1\r\n", "one beyond 64 bits": "1ffffffffffffffff\r\n", "one that is no number": "zz\r\n",
+                        "a chunk longer than it says": "1\r\nabcdef\r\n0\r\n\r\n"}.items():
+        request = (f"POST /v1/call HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   f"{chunks}{NEXT}")
+        got = peers.raw(GATE.port, request.encode())
+        check(b"smuggled" not in got and not got.startswith(b"HTTP/1.1 2"), how, got[:300])
+        note("request smuggling", how, got[9:12].decode() + ", closed" if got else "closed")
+
+
+def test_header_floods():
+    floods = {
+        "10,000 headers": "".join(f"X-{n}: a\r\n" for n in range(10000)),
+        "one name 10,000 times": "X-A: a\r\n" * 10000,
+        "one of 1 MiB": "X-A: " + "a" * (1 << 20) + "\r\n",
+        "a name of 1 MiB": "a" * (1 << 20) + ": a\r\n",
+        "a cookie of 20 KiB": "Cookie: erlgate=" + "a" * 20000 + "\r\n",
+    }
+    for how, fields in floods.items():
+        got = peers.raw(GATE.port, f"GET /v1/self HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n".encode())
+        check(got == b"" or got.startswith(b"HTTP/1.1 431 "), how, got[:200])
+        note("a flood of headers", how, "431" if got else "closed")
+    for how, target in {"a path of 1 MiB": "/" + "a" * (1 << 20), "10,000 segments": "/a" * 10000}.items():
+        got = peers.raw(GATE.port, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        check(got == b"" or got[9:12] in (b"414", b"431", b"400", b"404"), how, got[:200])
+        note("a flood of the first line", how, got[9:12].decode() or "closed")
+    query = "&".join(["a=1"] * 200)
+    got = peers.raw(GATE.port, f"GET /livez?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    equal(got[9:12], b"400", "200 parameters")
+    note("a flood of the first line", "200 query parameters", "400")
+    equal(GATE.http.get("/livez").status, 200, "after all that")
+
+
+def test_slow_clients():
+    """http_limits.py has slowhttptest do the same at length."""
+    gate = https.Secure("--idle-timeout", "500")
+    plain = Gateway("slow@localhost", epmd="none", args=["--idle-timeout", "500"])
+    drips = {
+        "heads": (plain, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", b"X-A: b\r\n"),
+        "bodies": (plain, b"POST /v1/call HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n", b"a"),
+        "handshakes of TLS": (gate, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"a"),
+    }
+    for how, (target, begin, drip) in drips.items():
+        slow = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(50)]
+        for s in slow:
+            s.sendall(begin)
+            s.setblocking(False)
+        began, left = time.monotonic(), len(slow)
+        while left and time.monotonic() - began < 30 * peers.SLOWER:
+            left = sum(still_open(s, drip) for s in slow)
+            equal(plain.http.get("/livez").status, 200, "others meanwhile")
+            time.sleep(0.05)
+        equal(left, 0, f"slow {how} that are open still")
+        for s in slow:
+            s.close()
+        note("slow clients", f"{how}, a byte now and then", "ended; others are answered")
+    gate.stop()
+    plain.stop()
+
+
+def still_open(s, drip):
+    try:
+        s.sendall(drip)
+        return s.recv(1) not in (b"", None)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def test_pages_of_other_sites():
+    """With a good token too: a browser would add the cookie by itself."""
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Bearer {TOKEN}"}
+    pages = {
+        "Origin": {"Origin": "https://evil.example"},
+        "Origin, of the same host by another port": {"Origin": "http://localhost:1"},
+        "Origin: null, a sandboxed frame": {"Origin": "null"},
+        "Sec-Fetch-Site alone": {"Sec-Fetch-Site": "cross-site"},
+        "Sec-Fetch-Site: same-site": {"Sec-Fetch-Site": "same-site"},
+        "Origin with credentials in it": {"Origin": f"http://localhost:{GATE.port}@evil.example"},
+    }
+    for how, headers in pages.items():
+        for method, path in (("POST", "/v1/call"), ("GET", "/v1/self")):
+            body = b'{"to": {"node": "a@b", "name": "c"}, "request": 1}' if method == "POST" else None
+            refused("a page of another site", f"{method}, {how}", GATE.http.request(method, path, body, {**form, **headers}, fresh=True), 403,
+                    "cross-site")
+    asked = GATE.http.request("OPTIONS", "/v1/call", None, {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}, fresh=True)
+    refused("a page of another site", "asks first (CORS)", asked, 403, "cross-site")
+    equal([n for n in asked.headers if n.startswith("access-control")], [], "headers of CORS")
+
+
+def test_names_that_point_here():
+    """DNS rebinding: a page's own name is made to point at a loopback port, so that the browser takes both for one origin."""
+    for host in ("evil.example", f"evil.example:{GATE.port}", "localhost.evil.example", "127.0.0.1.evil.example", "evil-localhost", "10.0.0.1",
+                 "[2001:db8::1]", "0.0.0.0"):
+        headers = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin", "Authorization": f"Bearer {TOKEN}"}
+        refused("DNS rebinding", f"Host: {host}", GATE.http.request("GET", "/v1/self", None, headers, fresh=True, host_header=host), 421,
+                "misdirected-host")
+    for how, head, status in (("two Hosts", "GET /v1/self HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n", b"400"),
+                              ("no Host", "GET /v1/self HTTP/1.1\r\n", b"400"),
+                              ("a list of hosts", "GET /v1/self HTTP/1.1\r\nHost: localhost, evil.example\r\n", b"400"),
+                              ("a URL as the target", "GET http://evil.example/v1/self HTTP/1.1\r\nHost: localhost\r\n", b"421"),
+                              ("the other way round", "GET http://localhost/v1/self HTTP/1.1\r\nHost: evil.example\r\n", b"421"),
+                              ("with a user", "GET /v1/self HTTP/1.1\r\nHost: localhost@evil.example\r\n", b"400")):
+        got = peers.raw(GATE.port, f"{head}Authorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode())
+        equal(got[9:12], status, f"{how}: {got[:300]}")
+        note("DNS rebinding", how, status.decode())
+
+
+def test_the_socket_of_another_user():
+    path = peers.temporary_dir() / "erlgate.sock"
+    path.parent.chmod(0o755)
+    # As root another user is tried; else the owner himself is shut out by the mode.
+    mode, argv = ("0600", ["setpriv", "--reuid=65534", "--clear-groups"]) if os.geteuid() == 0 else ("0066", [])
+    gate = Gateway("owned@localhost", epmd="none", args=["--socket", path, "--socket-mode", mode])
+    done = subprocess.run([*argv, "curl", "-sS", "--max-time", "10", "--unix-socket", path, "http://localhost/livez"], capture_output=True,
+                          check=False)
+    equal(done.returncode, 7, done.stderr)
+    note("another user at the unix-domain socket", f"mode {mode}", "connect: permission denied")
+    gate.stop()
 
 
 def test_nothing_that_was_shown_is_found_again():
