@@ -438,11 +438,14 @@ def test_nothing_that_was_shown_is_found_again():
     """In the log at debug, in what the process shows of itself, and in its dump of the configuration."""
     said = GATE.log.read_text() + (GATE.dir / "stdout").read_text()
     said += open(f"/proc/{GATE.proc.pid}/cmdline").read() + open(f"/proc/{GATE.proc.pid}/environ").read()
+    done = subprocess.run([BIN / "erlgate", "dump-config", *GATE.argv[2:]], capture_output=True, text=True, timeout=20, check=False)
+    check(done.returncode == 0 and "jwks-file" in done.stdout, done.stderr)
+    said += done.stdout + done.stderr
     check(len(SHOWN) > 40 and "unauthenticated" in said, "nothing was shown")
     for secret in SHOWN + [TOKEN, SECRET.jwk["k"]]:
         if len(secret) > 8:
             check(secret not in said, "found again:", secret[:8])
-    note("a secret in the log", f"{len(SHOWN)} credentials searched for in log, command line, environment", "not found")
+    note("a secret in the log", f"{len(SHOWN)} credentials searched for in log, command line, environment, dump", "not found")
 
 
 def at_end():
