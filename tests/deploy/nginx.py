@@ -30,7 +30,7 @@ def test_nginx_serves_as_the_page_says():
         + "".join(f"{kind}_temp_path {home}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")) + f"{shown}\n}}\n")
 
     epmd, cookie = Epmd(), fresh_cookie()
-    kv = node("29", epmd, cookie)
+    kv = node("27", epmd, cookie)
     gate = Gateway(epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port, cookie=cookie,
                    args=["--socket", home / "http.sock", "--socket-mode", "0666", "--host", HOST])
     proxy = peers.spawn(["nginx", "-p", home, "-e", "stderr", "-c", home / "nginx.conf"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
