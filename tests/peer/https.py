@@ -251,6 +251,44 @@ def test_reload_under_load():
     gate.stop()
 
 
+def test_limits_change_under_load():
+    """By SIGHUP, those too for which libmicrohttpd has to be started anew: the connections that are kept stay, and no request
+    fails."""
+    config = temporary_dir() / "erlgate.yaml"
+
+    def put(**limits):
+        config.write_text("".join(f"{name.replace('_', '-')}: {value}\n" for name, value in limits.items()))
+
+    def reload(n):
+        os.kill(gate.proc.pid, signal.SIGHUP)
+        eventually(lambda: len(gate.lines("reloaded")) == n, "reload")
+        load.some_more()
+
+    put(max_headers=16384)
+    gate = Secure("--config", config)
+    load = Load(gate)
+    load.some_more()
+    fds = gate.fds()
+    for n in range(1, 11):
+        put(max_headers=16384 + 1024 * n, idle_timeout=60000 + 1000 * n, max_connections=500 + n, max_body=1000000 + n,
+            max_in_flight=1000 + n, max_connections_per_address=100 + n)
+        reload(n)
+    longer = curl("--cacert", CA.file, "-H", "X-A: " + "a" * 24000, f"{gate.url}/livez")
+    equal(longer.status, 200, f"a head that was too large at first: {longer}")
+    put(max_headers="many")
+    os.kill(gate.proc.pid, signal.SIGHUP)
+    line = eventually(lambda: gate.lines("reload-failed"), "a bad file")[0]
+    check(f"{config}:1:" in line and "max-headers" in line, line)
+    put(max_headers=2048)
+    reload(11)
+    refused = curl("--cacert", CA.file, "-H", "X-A: " + "a" * 4000, f"{gate.url}/livez")
+    equal((refused.status, "max_headers" in refused.body), (431, True), f"{refused}")
+    load.stop()
+    eventually(lambda: gate.fds() <= fds, "what the old limits were of has gone")
+    print(f"        {load.asked} requests")
+    gate.stop()
+
+
 # ---- The socket -------------------------------------------------------------------------------------------------------
 
 
