@@ -22,19 +22,10 @@ static void what_is_no_bearer_token(void **state)
 {
     static const char *const other[] = {"",          "Basic abc",   "Bearerx abc",
                                         "Beare abc", " Bearer abc", "\"Bearer\" abc"};
-    static const char *const malformed[] = {"Bearer",
-                                            "Bearer ",
-                                            "Bearer\tabc",
-                                            "Bearer abc def",
-                                            "Bearer a,b",
-                                            "Bearer a=b",
-                                            "Bearer =",
-                                            "Bearer abc ",
-                                            "Bearer \"abc\"",
-                                            "Bearer a\x01"
-                                            "b",
-                                            "Bearer a\xff",
-                                            "Bearer abc, Bearer def"};
+    static const char *const malformed[] = {"Bearer",         "Bearer ",      "Bearer\tabc",
+                                            "Bearer abc def", "Bearer a,b",   "Bearer a=b",
+                                            "Bearer =",       "Bearer abc ",  "Bearer \"abc\"",
+                                            "Bearer a\001b",  "Bearer a\xff", "Bearer abc, Bearer def"};
     struct slice got;
 
     (void)state;
