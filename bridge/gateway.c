@@ -239,10 +239,21 @@ uint16_t gateway_port(const struct gateway *g)
     return http_server_port(g->http);
 }
 
-void gateway_quiesce(struct gateway *g)
+void gateway_leave(struct gateway *g)
 {
     g->is_quiet = true;
+    http_server_leave(g->http);
+}
+
+void gateway_quiesce(struct gateway *g)
+{
+    gateway_leave(g);
     http_server_quiesce(g->http);
+}
+
+bool gateway_is_busy(struct gateway *g)
+{
+    return http_server_is_busy(g->http);
 }
 
 size_t gateway_in_flight(const struct gateway *g)

@@ -67,8 +67,13 @@ const struct gateway_admission_stats *gateway_admission_stats(const struct gatew
 size_t gateway_sessions(const struct gateway *g); /* that there are now, some of them perhaps expired */
 /* New timeouts, limits and atom budget, of those of config alone; from now on. */
 void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
-/* Not ready, and no new requests; what waits goes on to its deadline. */
+/*
+ * The way down (see http/server.h). leave: not ready, all else goes on. quiesce: nobody can connect; what has
+ * begun goes on to its deadline, and may still ask the node for something.
+ */
+void gateway_leave(struct gateway *g);
 void gateway_quiesce(struct gateway *g);
+bool gateway_is_busy(struct gateway *g); /* after quiesce: is there something to wait for? */
 /* Requests not yet answered. */
 size_t gateway_in_flight(const struct gateway *g);
 void gateway_stop(struct gateway *g); /* takes NULL */

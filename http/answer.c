@@ -70,7 +70,7 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
     add_rate(out, &r->admission.rate);
     if (r->conn->listener->guard.origins)
         add_origin(out, r);
-    if (r->server->is_quiescing)
+    if (r->server->is_leaving)
         add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

@@ -123,6 +123,7 @@ struct http_request {
     struct wr body;       /* until its handler has returned */
     bool is_body_too_large;
     bool is_head, is_1_0;
+    bool is_late; /* it began when the server takes no more */
     struct http_reader reader;     /* if it reads a stream */
     struct MHD_Response *response; /* ours until it is queued */
     unsigned status;
@@ -158,7 +159,10 @@ struct http_server {
     struct loop_hook *hook;
     struct loop_timer *sweep_timer;
     bool is_sweep_armed;
-    bool is_quiescing;
+    bool is_leaving;               /* answers say that their connection closes */
+    bool is_quiescing;             /* nobody can connect */
+    bool is_refusing;              /* and whatever begins is refused */
+    struct loop_timer *late_timer; /* owned: between the last two; NULL: not yet quiescing */
     bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
     struct http_streams streams;
     struct http_gzip *gzip; /* owned; NULL until the first body is packed */

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 
 enum {
     POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
+    MAX_ACCEPTS = 1000,    /* runs, in each of which at least one connection is accepted, or none can be */
     MAX_RUNS_A_TURN = 4,   /* of libmicrohttpd, when it says that it is not done */
     LIBRARY_LINE_MAX = 256,
     IDLE_MAX_S = 3600,
@@ -319,10 +321,22 @@ enum err http_listener_add(struct http_server *s, const struct http_listen *conf
     return attach(l);
 }
 
+/* Who waits in the socket's queue has connected, and would be told of an error. */
+static void accept_all(struct http_listener *l)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct pollfd listening = {.fd = info ? info->listen_fd : -1, .events = POLLIN};
+
+    for (int n = 0; n < MAX_ACCEPTS && poll(&listening, 1, 0) > 0 && (listening.revents & POLLIN); n++)
+        http_listener_run(l);
+}
+
 void http_listener_close(struct http_listener *l)
 {
-    int fd = MHD_quiesce_daemon(l->daemon);
+    int fd;
 
+    accept_all(l);
+    fd = MHD_quiesce_daemon(l->daemon);
     if (fd != MHD_INVALID_SOCKET)
         close(fd); /* ours from here on */
 }

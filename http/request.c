@@ -102,6 +102,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->match = (struct http_match){0};
     r->admission = (struct http_admission){0};
     r->is_body_too_large = r->is_head = r->is_1_0 = false;
+    r->is_late = s->is_refusing && !c->listener->config.is_admin;
     r->reader = (struct http_reader){0};
     r->response = NULL;
     r->status = 0;

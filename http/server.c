@@ -13,6 +13,7 @@ enum {
     DRAIN_MS = 500,         /* for answers under way when stopping */
     DRAIN_READERS_A_MS = 5, /* and for so many readers of streams another */
     DRAIN_STEP_MS = 10,
+    LATE_MS = 250, /* that a request may be on its way when nobody can connect any more */
 };
 
 static const char default_host[] = "127.0.0.1";
@@ -33,6 +34,7 @@ static void server_free(struct http_server *s)
 {
     loop_hook_free(s->hook);
     loop_timer_free(s->sweep_timer);
+    loop_timer_free(s->late_timer);
     for (size_t i = 0; i < s->listener_count; i++)
         http_listener_free(s->listeners[i]);
     while (!ring_is_empty(&s->retired))
@@ -200,31 +202,72 @@ size_t http_server_in_flight(const struct http_server *s)
     return s->requests.count;
 }
 
-/* Connections that are between two requests end; what has arrived on one already is read before the end is.
- */
-static void end_idle(struct http_link *ring)
+void http_server_leave(struct http_server *s)
 {
+    s->is_leaving = true;
+}
+
+/* Connections that have been between two requests for so long end; what has arrived on one already is read
+ * before the end is. */
+static void end_idle(struct http_server *s, struct http_link *ring, uint64_t idle_ms)
+{
+    uint64_t now_ms = loop_now_ms(s->loop);
+
     for (struct http_link *l = ring->next; l != ring; l = l->next) {
         struct http_conn *c = LINK_OWNER(l, struct http_conn, arriving);
 
-        if (!c->request && !c->listener->config.is_admin)
+        if (!c->request && !c->listener->config.is_admin && now_ms - c->since_ms >= idle_ms)
             shutdown(c->fd, SHUT_RD);
     }
+}
+
+static void refuse(void *ctx, uint64_t id)
+{
+    struct http_server *s = ctx;
+
+    (void)id;
+    s->is_refusing = true;
+    end_idle(s, &s->fresh, 0);
+    end_idle(s, &s->arriving, 0);
 }
 
 void http_server_quiesce(struct http_server *s)
 {
     if (s->is_quiescing)
         return;
-    s->is_quiescing = true;
+    s->is_leaving = s->is_quiescing = true;
     for (size_t i = 0; i < s->listener_count; i++) {
         if (s->listeners[i]->config.is_admin)
             continue;
         http_listener_close(s->listeners[i]);
         http_unbind(s->listeners[i]);
     }
-    end_idle(&s->fresh);
-    end_idle(&s->arriving);
+    s->late_timer = loop_timer_new(s->loop, refuse, s, 0);
+    if (!s->late_timer) {
+        refuse(s, 0);
+        return;
+    }
+    loop_timer_start(s->late_timer, LATE_MS);
+    end_idle(s, &s->fresh, LATE_MS);
+    end_idle(s, &s->arriving, LATE_MS);
+}
+
+/* Of the connections of a ring, does one bring a request? */
+static bool is_arriving(const struct http_server *s, struct http_link *ring)
+{
+    for (struct http_link *l = ring->next; l != ring; l = l->next) {
+        const struct http_conn *c = LINK_OWNER(l, struct http_conn, arriving);
+
+        if (!c->listener->config.is_admin && (c->request || !s->is_refusing))
+            return true;
+    }
+    return false;
+}
+
+bool http_server_is_busy(struct http_server *s)
+{
+    return s->requests.count > 0 || s->sending > s->streams.readers || is_arriving(s, &s->fresh) ||
+           is_arriving(s, &s->arriving);
 }
 
 static void answer_all(struct http_server *s)

@@ -232,9 +232,20 @@ struct http_server_stats {
 };
 const struct http_server_stats *http_server_stats(const struct http_server *s); /* borrowed */
 unsigned http_server_connections(const struct http_server *s);                  /* open now */
-/* No new connections and requests; what is being answered goes on. A listener for health and metrics goes on
- * to the end, so that it can be asked how far things are. */
+/*
+ * The way down, so that no request is lost. A listener for health and metrics goes on to the end, so that it
+ * can be asked how far things are.
+ *
+ * leave: each answer says that its connection closes; all else goes on.
+ * quiesce: no new connections, but for those that wait to be accepted already. What has begun goes on. A
+ * connection on which something moved within the last 250 ms may still bring a request, for it may be on its
+ * way; those that have been silent for longer end.
+ */
+void http_server_leave(struct http_server *s);
 void http_server_quiesce(struct http_server *s);
+/* After quiesce: has some request begun, or may one, that is not yet answered and sent? Event streams do not
+ * count: they end with http_server_stop. */
+bool http_server_is_busy(struct http_server *s);
 size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
 /* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a
  * second to leave (and a fifth of a millisecond more for each reader), stops libmicrohttpd, frees. Takes

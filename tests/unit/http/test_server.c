@@ -119,19 +119,61 @@ static void a_quiet_server_takes_nothing_new_and_finishes_the_old(void **state)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), -1);
     close(fd);
-    assert_true(ends(&idle));
     say(&half, "\r\n" HOST "\r\n");
     r = hear(&half);
-    assert_problem(r, 503, "overloaded");
+    assert_int_equal(r->status, 200);
     assert_string_equal(header(r, "Connection"), "close");
+    assert_true(ends(&idle));
+    assert_true(http_server_is_busy(h.server));
     answer_text(h.held[0], 200, "done", 4);
     r = hear(&waiting);
     assert_string_equal(r->body, "done");
     assert_string_equal(header(r, "Connection"), "close");
     assert_true(ends(&waiting));
+    TURN_UNTIL(!http_server_is_busy(h.server));
     hang_up(&waiting);
     hang_up(&idle);
     hang_up(&half);
+}
+
+static void a_request_that_is_on_its_way_when_the_server_closes_is_served(void **state)
+{
+    struct client fresh = dial(), kept = dial(), unaccepted;
+
+    (void)state;
+    say(&kept, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(hear(&kept)->status, 200);
+    unaccepted = dial();
+    http_server_quiesce(h.server);
+    assert_true(http_server_is_busy(h.server));
+    say(&fresh, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
+    say(&kept, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
+    say(&unaccepted, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(hear(&fresh)->status, 200);
+    assert_int_equal(hear(&kept)->status, 200);
+    assert_int_equal(hear(&unaccepted)->status, 200);
+    TURN_UNTIL(!http_server_is_busy(h.server));
+    hang_up(&fresh);
+    hang_up(&kept);
+    hang_up(&unaccepted);
+}
+
+static void who_has_been_told_to_leave_is_served_all_the_same(void **state)
+{
+    struct client kept = dial();
+    struct reply *r;
+
+    (void)state;
+    say(&kept, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
+    assert_null(header(hear(&kept), "Connection"));
+    http_server_leave(h.server);
+    say(&kept, "GET /echo/x HTTP/1.1\r\n" HOST "\r\n");
+    r = hear(&kept);
+    assert_int_equal(r->status, 200);
+    assert_string_equal(header(r, "Connection"), "close");
+    assert_true(ends(&kept));
+    assert_int_equal(ask("GET /echo/x HTTP/1.1\r\n" HOST "\r\n")->status, 200);
+    hang_up(&kept);
 }
 
 static void stopping_answers_what_is_pending(void **state)
@@ -214,6 +256,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_port_may_be_shared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_beyond_the_limit_are_told_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(connections_beyond_the_limit_are_told_and_closed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_request_that_is_on_its_way_when_the_server_closes_is_served, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_has_been_told_to_leave_is_served_all_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_quiet_server_takes_nothing_new_and_finishes_the_old, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(stopping_answers_what_is_pending, set_up, tear_down),
