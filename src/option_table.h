@@ -126,6 +126,9 @@
     X(OPT_ATOM_BUDGET, OPTION_GROUP_LIMITS, "atom-budget", "COUNT", "10000", 0, NULL, \
       "how many atoms HTTP may introduce into the cluster; `infinity` for no limit") \
     /* how it runs */ \
+    X(OPT_DRAIN_DELAY, OPTION_GROUP_RUN, "drain-delay", "MS", "0", 0, NULL, \
+      "how long requests are still taken after SIGTERM, while /readyz says 503 already: so that a load " \
+      "balancer notices first") \
     X(OPT_STOP_TIMEOUT, OPTION_GROUP_RUN, "stop-timeout", "MS", "30000", 0, NULL, \
       "how long the calls that wait may go on after SIGTERM") \
     X(OPT_LOG_LEVEL, OPTION_GROUP_RUN, "log-level", "LEVEL", "info", 0, NULL, \

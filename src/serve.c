@@ -11,79 +11,23 @@
 #include "openapi/document.h"
 #include "src/server.h"
 
-/* ---- down, in the order of the house: not ready, no more requests, calls to their deadline, links, loop
- * empty ---- */
-
-/* Our handlers go: a signal that comes now comes too late, and must not end us where we stand. */
-static void hold_signals(void)
-{
-    sigset_t ours;
-
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGHUP);
-    sigprocmask(SIG_BLOCK, &ours, NULL);
-}
-
-static void stop(struct server *s)
-{
-    if (s->state == STOPPED)
-        return;
-    s->state = STOPPED;
-    gateway_stop(s->gateway);
-    s->gateway = NULL;
-    node_stop(s->node);
-    loop_hook_free(s->hook);
-    loop_timer_free(s->limit);
-    hold_signals();
-    for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
-        loop_signal_free(s->signals[i]);
-    loop_stop(s->loop);
-}
-
-static void look_if_drained(void *ctx)
-{
-    struct server *s = ctx;
-
-    if (s->state == DRAINING && gateway_in_flight(s->gateway) == 0)
-        loop_timer_start(s->limit, 0);
-}
-
-static void limit_due(void *ctx, uint64_t id)
-{
-    (void)id;
-    stop(ctx);
-}
-
-static void drain(struct server *s)
-{
-    s->state = DRAINING;
-    gateway_quiesce(s->gateway);
-    node_quiesce(s->node);
-    LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
-    s->limit = loop_timer_new(s->loop, limit_due, s, 0);
-    s->hook = loop_hook_new(s->loop, look_if_drained, s);
-    if (!s->limit || !s->hook) {
-        stop(s);
-        return;
-    }
-    loop_timer_start(s->limit, s->current->settings.stop_timeout_ms);
-}
-
 static void signalled(void *ctx, int signo)
 {
     struct server *s = ctx;
 
-    if (signo == SIGHUP) {
+    switch (signo) {
+    case SIGHUP:
+        notify_reloading(&s->notify);
         reload(s);
-        return;
+        notify_ready(&s->notify, s->status_text);
+        break;
+    case SIGUSR1: log_setup(LOG_DEBUG, s->current->settings.log_format); break;
+    case SIGUSR2: log_setup(s->current->settings.log_level, s->current->settings.log_format); break;
+    default:
+        LOG(LOG_INFO, "signal", LOG_STR("name", signo == SIGINT ? "SIGINT" : "SIGTERM"));
+        server_drain(s);
+        break;
     }
-    LOG(LOG_INFO, "signal", LOG_STR("name", signo == SIGINT ? "SIGINT" : "SIGTERM"));
-    if (s->state == SERVING)
-        drain(s);
-    else
-        stop(s);
 }
 
 /* ---- up ---- */
@@ -93,7 +37,7 @@ static void failed(struct server *s, const char *what, enum err e, const char *t
     LOG(LOG_ERROR, what, LOG_STR("error", err_name(e)), LOG_STR("why", text ? text : err_text(e)),
         LOG_STR("hint", hint));
     s->status = 1;
-    stop(s);
+    server_stop(s);
 }
 
 static const char *start_hint(enum err e, const char *text)
@@ -182,11 +126,14 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     LOG(LOG_INFO, "ready", LOG_STR("url", urls.main[0] ? urls.main : urls.socket), LOG_SLICE("node", name),
         LOG_UINT("dist_port", node_dist_port(s->node)), LOG_STR("epmd", epmd_in_words(s)),
         LOG_UINT("creation", node_creation(s->node)));
+    snprintf(s->status_text, sizeof s->status_text, "%.*s, at %s", (int)name.len, (const char *)name.ptr,
+             urls.main[0] ? urls.main : urls.socket);
+    notify_ready(&s->notify, s->status_text);
 }
 
 static bool bring_up(struct server *s)
 {
-    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     enum err e;
 
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
@@ -224,17 +171,19 @@ static int run(struct server *s)
         fprintf(stderr, "erlgate: cannot make an event loop\n");
         return 1;
     }
+    notify_init(&s->notify, s->loop);
     files_log(&s->files, &s->start.settings, NULL);
     s->start.settings.node.tls = s->files.tls;
     if (!bring_up(s)) {
         LOG(LOG_ERROR, "start-failed", LOG_STR("error", err_name(ERR_NOMEM)));
         s->status = 1;
         if (s->node)
-            stop(s);
+            server_stop(s);
     }
     if (s->state != STOPPED)
         loop_run(s->loop);
     node_free(s->node);
+    notify_fini(&s->notify);
     loop_free(s->loop);
     LOG(LOG_INFO, "stopped", LOG_INT("status", s->status));
     return s->status;
@@ -254,7 +203,9 @@ static void print_help(void)
     options_print_help();
     printf("\nERL_EPMD_PORT and ERL_EPMD_ADDRESS mean what they mean to Erlang. SIGTERM ends it once the "
            "calls that\n"
-           "wait have been answered; a second one at once. SIGHUP reads all of this again.\n");
+           "wait have been answered; a second one at once. SIGHUP reads all of this again. SIGUSR1 logs as "
+           "with\n"
+           "--log-level debug, until SIGUSR2.\n");
 }
 
 static bool has_flag(int argc, char **argv, const char *flag)

@@ -4,15 +4,16 @@
 
 #include "loop/loop.h"
 #include "src/files.h"
+#include "src/notify.h"
 #include "src/settings.h"
 
 /*
- *   STARTING --(registered with EPMD, HTTP listens)--> SERVING --(signal)--> DRAINING --(nothing waits, or
- * time is up,
- *      `---------------(failure, signal)-----------------------------------------'        or a second
- * signal)--> STOPPED
+ *   STARTING --(registered with EPMD, HTTP listens)--> SERVING --(signal)--> LEAVING --(--drain-delay)-->
+ * DRAINING |                                                                        | |
+ *      `------(failure, signal)------> STOPPED <------(a second signal)---------+--(nothing waits, or ------'
+ *                                                                                   --stop-timeout is up)
  */
-enum server_state { STARTING, SERVING, DRAINING, STOPPED };
+enum server_state { STARTING, SERVING, LEAVING, DRAINING, STOPPED };
 
 /* What was read in one go: the texts, and what they mean. */
 struct configuration {
@@ -32,9 +33,18 @@ struct server {
     struct node *node;
     struct gateway *gateway;
     struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
-    struct loop_timer *limit; /* of DRAINING */
-    struct loop_signal *signals[3];
+    struct loop_timer *limit; /* of LEAVING, then of DRAINING */
+    struct loop_signal *signals[5];
+    struct notify notify;
+    uint64_t left_ms;      /* when LEAVING began */
+    char status_text[640]; /* for the service manager */
 };
+
+/* ---- drain.c ---- */
+
+/* Ends it in order; when it is ending already, or has not begun to serve, at once. */
+void server_drain(struct server *s);
+void server_stop(struct server *s); /* at once */
 
 /* ---- reload.c ---- */
 

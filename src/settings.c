@@ -114,6 +114,7 @@ static void read_running(struct settings *s, struct options *o)
 
     s->log_level = (enum log_level)settings_word(o, OPT_LOG_LEVEL, levels);
     s->log_format = settings_word(o, OPT_LOG_FORMAT, formats) ? LOG_JSON : LOG_TEXT;
+    s->drain_delay_ms = settings_number(o, OPT_DRAIN_DELAY, 0, 3600000);
     s->stop_timeout_ms = settings_number(o, OPT_STOP_TIMEOUT, 0, 3600000);
 }
 

@@ -1,0 +1,99 @@
+/*
+ * The way down. Not ready, and each answer says that its connection closes; after --drain-delay nobody can
+ * connect; what has begun is finished, to its deadline or --stop-timeout; event streams say `bye`; links are
+ * flushed; the loop is empty.
+ */
+#include <signal.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "src/server.h"
+
+/* Our handlers go: a signal that comes now comes too late, and must not end us where we stand. */
+static void hold_signals(void)
+{
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+}
+
+void server_stop(struct server *s)
+{
+    if (s->state == STOPPED)
+        return;
+    s->state = STOPPED;
+    gateway_stop(s->gateway);
+    s->gateway = NULL;
+    node_stop(s->node);
+    loop_hook_free(s->hook);
+    loop_timer_free(s->limit);
+    hold_signals();
+    for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
+        loop_signal_free(s->signals[i]);
+    loop_stop(s->loop);
+}
+
+static void look_if_drained(void *ctx)
+{
+    struct server *s = ctx;
+
+    if (s->state == DRAINING && !gateway_is_busy(s->gateway))
+        loop_timer_start(s->limit, 0); /* not from within a hook */
+}
+
+static void quiesce(struct server *s)
+{
+    s->state = DRAINING;
+    gateway_quiesce(s->gateway);
+    LOG(LOG_INFO, "draining", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
+    s->hook = loop_hook_new(s->loop, look_if_drained, s);
+    if (s->hook)
+        loop_timer_start(s->limit, s->current->settings.stop_timeout_ms);
+    else
+        server_stop(s);
+}
+
+static void limit_due(void *ctx, uint64_t id)
+{
+    struct server *s = ctx;
+
+    (void)id;
+    if (s->state == LEAVING) {
+        quiesce(s);
+        return;
+    }
+    if (gateway_is_busy(s->gateway))
+        LOG(LOG_WARN, "drain-cut", LOG_UINT("in_flight", gateway_in_flight(s->gateway)),
+            LOG_STR("hint", "see --stop-timeout"));
+    else
+        LOG(LOG_INFO, "drained", LOG_UINT("ms", loop_now_ms(s->loop) - s->left_ms));
+    server_stop(s);
+}
+
+void server_drain(struct server *s)
+{
+    const struct settings *settings = &s->current->settings;
+
+    if (s->state == SERVING)
+        s->limit = loop_timer_new(s->loop, limit_due, s, 0);
+    if (s->state != SERVING || !s->limit) {
+        server_stop(s);
+        return;
+    }
+    s->state = LEAVING;
+    s->left_ms = loop_now_ms(s->loop);
+    notify_stopping(&s->notify, "Finishing what has begun",
+                    settings->drain_delay_ms + settings->stop_timeout_ms);
+    LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
+    gateway_leave(s->gateway);
+    if (settings->drain_delay_ms)
+        loop_timer_start(s->limit, settings->drain_delay_ms);
+    else
+        quiesce(s);
+}
