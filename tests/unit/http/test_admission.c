@@ -13,6 +13,7 @@ static struct {
     unsigned authorization_count, cookie_count;
     char authorization[100], cookie[100], pattern[100], trace[100];
     int64_t uid;
+    uint64_t expires_in_ms, taken_back; /* what admit gives, and a credential that is good no more */
 } seen;
 
 static void keep(char out[100], struct slice s)
@@ -37,6 +38,7 @@ static bool admit(void *ctx, struct http_request *req, const struct http_caller 
     keep(seen.cookie, caller->cookie);
     keep(seen.pattern, slice_of_str(caller->route->pattern));
     keep(seen.trace, http_request_trace(req));
+    ret->expires_ms = seen.expires_in_ms ? loop_now_ms(h.loop) + seen.expires_in_ms : 0;
     ret->rate = (struct http_rate){.limit = 2, .window_s = 10, .remaining = 1, .reset_s = 5};
     if (caller->authorization.len > 3) {
         ret->principal_len = caller->authorization.len - 3;
@@ -50,6 +52,12 @@ static bool admit(void *ctx, struct http_request *req, const struct http_caller 
         ret_problem->header_count = 1;
     }
     return false;
+}
+
+static bool is_admitted(void *ctx, const struct http_admission *admission)
+{
+    assert_ptr_equal(ctx, &h);
+    return admission->credential != seen.taken_back;
 }
 
 static void handle_who(void *ctx, struct http_request *req)
@@ -69,7 +77,7 @@ static int start_admitting(void **state)
     (void)state;
     fds_before = open_fds();
     memset(&seen, 0, sizeof seen);
-    start(&(struct http_config){.admit = admit});
+    start(&(struct http_config){.admit = admit, .is_admitted = is_admitted});
     return 0;
 }
 
@@ -172,6 +180,66 @@ static void each_answer_tells_the_rate(void **state)
     assert_null(header(ask("GET /open HTTP/1.1\r\n" HOST "\r\n"), "RateLimit"));
 }
 
+/* Reads a stream of its own. */
+static struct client watch(void)
+{
+    struct client c = dial();
+
+    say(&c, "GET /monitor HTTP/1.1\r\n" HOST "Authorization: as kv\r\nAccept: text/event-stream\r\n\r\n");
+    TURN_UNTIL((poll_client(&c), find_bytes(&c, ":ok\n")));
+    return c;
+}
+
+static bool has_ended(struct client *c)
+{
+    poll_client(c);
+    return find_bytes(c, "event: bye\n") && find_bytes(c, "\r\n0\r\n\r\n");
+}
+
+static void a_stream_ends_when_its_credential_expires(void **state)
+{
+    struct client lasting = watch(), c;
+
+    (void)state;
+    seen.expires_in_ms = 60;
+    c = watch();
+    TURN_UNTIL(has_ended(&c));
+    assert_false(has_ended(&lasting));
+    hang_up(&c);
+    hang_up(&lasting);
+}
+
+static void a_stream_ends_when_its_credential_is_taken_back(void **state)
+{
+    struct client c = watch();
+
+    (void)state;
+    http_server_recheck(h.server);
+    turn_for(20);
+    assert_false(has_ended(&c));
+    seen.taken_back = 42;
+    http_server_recheck(h.server);
+    TURN_UNTIL(has_ended(&c));
+    http_server_recheck(h.server); /* once is enough */
+    hang_up(&c);
+}
+
+/* It was admitted, and then waited for its stream while the credential was taken back. */
+static void a_stream_that_comes_late_is_looked_at_again(void **state)
+{
+    struct client c = dial();
+
+    (void)state;
+    h.stream = http_stream_new(h.server, &(struct http_stream_config){.key = SLICE("later")});
+    say(&c, "GET /later HTTP/1.1\r\n" HOST "Authorization: as kv\r\nAccept: text/event-stream\r\n\r\n");
+    TURN_UNTIL(h.held_count == 1);
+    seen.taken_back = 42;
+    http_server_recheck(h.server);
+    assert_true(http_stream_attach(h.server, h.held[0], h.stream, &h.reading));
+    TURN_UNTIL(has_ended(&c));
+    hang_up(&c);
+}
+
 static void without_admission_everybody_is_anonymous(void **state)
 {
     (void)state;
@@ -192,6 +260,9 @@ int main(void)
         TEST(repeated_fields_are_counted),
         TEST(what_is_public_or_nowhere_is_not_asked_about),
         TEST(each_answer_tells_the_rate),
+        TEST(a_stream_ends_when_its_credential_expires),
+        TEST(a_stream_ends_when_its_credential_is_taken_back),
+        TEST(a_stream_that_comes_late_is_looked_at_again),
         TEST(without_admission_everybody_is_anonymous),
     };
 
