@@ -7,6 +7,7 @@ and can cut what goes through it.
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import threading
@@ -20,15 +21,30 @@ NPM = pathlib.Path(os.environ.get("ERLGATE_NPM") or SOURCE / "build" / "npm")
 GATE = Gateway()
 SMALL = Gateway("small@localhost", epmd=f"127.0.0.1:{GATE.epmd_port}", epmd_port=GATE.epmd_port, cookie=GATE.cookie,
                 args=["--stream-events", "4"])
+TOKEN, TOKEN_FILE = peers.token_for("alice")
+GUARDED = Gateway("guarded@localhost", epmd=f"127.0.0.1:{GATE.epmd_port}", epmd_port=GATE.epmd_port, cookie=GATE.cookie,
+                  args=["--token-file", TOKEN_FILE])
 PEER = Peer("27", "a27@localhost", GATE.epmd_port, GATE.cookie).ready()
 
 PAGE = b"""<!doctype html><meta charset=utf-8><title>events</title><script>
 const seen = window.seen = [];
-const source = new EventSource(new URLSearchParams(location.search).get("url"));
+const query = new URLSearchParams(location.search), hash = new URLSearchParams(location.hash.slice(1));
+const ask = (method, path, headers) => fetch(path, {method, headers}).then((r) => r.status);
+const listen = () => {
+const source = new EventSource(query.get("url"));
 for (const name of ["monitor", "down", "gap", "bye"])
     source.addEventListener(name, (e) => seen.push({event: name, id: e.lastEventId, data: JSON.parse(e.data)}));
 source.onopen = () => seen.push({event: "open"});
 source.onerror = () => seen.push({event: "error", state: source.readyState});
+};
+// What stands behind # never leaves the browser.
+if (hash.get("token"))
+    ask("POST", "/v1/session", {Authorization: `Bearer ${hash.get("token")}`}).then((status) => {
+        seen.push({event: "session", status, cookie: document.cookie});
+        listen();
+    });
+else
+    listen();
 </script>"""
 
 
@@ -208,6 +224,31 @@ def test_Chromium_is_told_of_a_gap():
 
 def test_npm_eventsource_is_told_of_a_gap():
     is_told_of_a_gap(Node)
+
+
+def test_a_session_in_Chromium():
+    """A token becomes a cookie that no script sees, which EventSource sends, and which is good for GET alone."""
+    proxy = Proxy(GUARDED)
+    name, lasting = spawned("session_test"), spawned("session_lasting")
+    page = Chromium(f"http://127.0.0.1:{proxy.port}/page?url={urllib.parse.quote(monitors([name, lasting]), safe='')}#token={TOKEN}")
+    eventually(lambda: named(page.seen(), "monitor"), "the stream is read", 30)
+    equal(named(page.seen(), "session"), [{"event": "session", "status": 201, "cookie": ""}], "the session; no script sees its cookie")
+    cookie = page.cookies()[0]
+    equal((cookie["name"], cookie["httpOnly"], cookie["sameSite"], cookie["path"]), ("erlgate", True, "Strict", "/"), "the cookie")
+    equal(page.script('return ask("GET", "/v1/self")'), 200, "GET with the cookie")
+    equal(page.script('return ask("POST", "/v1/call")'), 401, "POST with the cookie")
+    end_process(name)
+    eventually(lambda: named(page.seen(), "down"), "down")
+    # A reload that takes the token away ends the stream, and what EventSource asks then is refused for good.
+    equal((named(page.seen(), "bye"), named(page.seen(), "error")), ([], []), "it goes on")
+    TOKEN_FILE.write_text("")
+    GUARDED.proc.send_signal(signal.SIGHUP)
+    eventually(lambda: named(page.seen(), "bye"), "bye")
+    eventually(lambda: named(page.seen(), "error")[-1:] == [{"event": "error", "state": 2}], "EventSource has given up", 30)
+    eventually(lambda: page.script('return ask("GET", "/v1/self")') == 401, "the cookie is good no more")
+    equal(page.script('return ask("DELETE", "/v1/session")'), 204, "DELETE")
+    equal(page.cookies(), [], "the cookie is gone")
+    page.close()
 
 
 peers.main(globals())

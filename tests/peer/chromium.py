@@ -46,6 +46,10 @@ class Chromium:
             "script": f"const done = arguments[arguments.length - 1]; (async (...a) => {{{text}}})(...arguments)"
                       ".then(done, (e) => done({failed: String(e)}));", "args": list(args)})
 
+    def cookies(self):
+        """All, those too that no script sees."""
+        return self._ask("GET", f"/session/{self.session}/cookie")
+
     def close(self):
         self._ask("DELETE", f"/session/{self.session}")
         peers.end(self.driver)
