@@ -2,8 +2,6 @@
  * flt_exact.c. */
 #include "base/flt.h"
 
-#include <float.h>
-
 #include "base/check.h"
 #include "base/flt_parts.h"
 #include "base/pow10.h"
@@ -73,23 +71,12 @@ static bool finish(uint64_t bits, bool negative, double *ret)
     return true;
 }
 
-#if FLT_EVAL_METHOD == 0
-/* Clinger: both are exact doubles, so the one operation rounds once. */
-static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-#endif
+const double flt_exact_powers[FLT_EXACT_POWERS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-bool flt_of_decimal(uint64_t digits, int64_t exponent, bool negative, double *ret)
+bool flt_of_any_decimal(uint64_t digits, int64_t exponent, bool negative, double *ret)
 {
-#if FLT_EVAL_METHOD == 0
-    if (digits <= (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22) {
-        double v = (double)digits;
-
-        v = exponent < 0 ? v / exact_powers[-exponent] : v * exact_powers[exponent];
-        *ret = negative ? -v : v;
-        return true;
-    }
-#endif
     return finish(nearest_bits(digits, exponent), negative, ret);
 }
 

@@ -5,6 +5,8 @@
 #ifndef ERLGATE_BASE_FLT_H
 #define ERLGATE_BASE_FLT_H
 
+#include <float.h>
+
 #include "base/slice.h"
 
 enum { FLT_TEXT_MAX = 40 };
@@ -24,7 +26,26 @@ size_t flt_print(double v, char out[FLT_TEXT_MAX]);
  */
 bool flt_parse(struct slice text, double *ret);
 
+/* As flt_of_decimal, whatever the numbers are. */
+bool flt_of_any_decimal(uint64_t digits, int64_t exponent, bool negative, double *ret);
+
+/* 10^0 to 10^22: those that are doubles. */
+enum { FLT_EXACT_POWERS = 23 };
+extern const double flt_exact_powers[FLT_EXACT_POWERS];
+
 /* digits * 10^exponent for a caller that has taken the text apart: rounded, signed and refused as above. */
-bool flt_of_decimal(uint64_t digits, int64_t exponent, bool negative, double *ret);
+static inline bool flt_of_decimal(uint64_t digits, int64_t exponent, bool negative, double *ret)
+{
+    /* Clinger: digits and power are doubles, so the one operation rounds once. Digits behind a point are what
+     * numbers mostly have. */
+    if (FLT_EVAL_METHOD == 0 && digits <= (uint64_t)1 << 53 && exponent <= 0 &&
+        exponent > -FLT_EXACT_POWERS) {
+        double v = (double)(int64_t)digits / flt_exact_powers[-exponent];
+
+        *ret = negative ? -v : v;
+        return true;
+    }
+    return flt_of_any_decimal(digits, exponent, negative, ret);
+}
 
 #endif

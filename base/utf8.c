@@ -47,8 +47,15 @@ size_t utf8_valid_prefix(struct slice s)
         /* Eight bytes of ASCII at a time: most text is. */
         while (end - p >= 8 && (memcpy(&word, p, 8), (word & 0x8080808080808080u) == 0))
             p += 8;
-        if (p < end && utf8_next(&p, end) == UTF8_INVALID)
+        if (end - p >= 4 && *p >= 0x80) {
+            unsigned n = utf8_char_length(p);
+
+            if (n == 0)
+                break;
+            p += n;
+        } else if (p < end && utf8_next(&p, end) == UTF8_INVALID) {
             break;
+        }
     }
     return s.len ? (size_t)(p - s.ptr) : 0;
 }

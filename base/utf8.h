@@ -17,8 +17,34 @@ static inline bool utf8_is_valid(struct slice s)
 /* Number of code points of a valid text. */
 size_t utf8_count(struct slice s);
 
-/* The code point at *pos, which moves behind it; UTF8_INVALID (and *pos unmoved) when there is none. end > *pos. */
+/* The code point at *pos, which moves behind it; UTF8_INVALID (and *pos unmoved) when there is none. end >
+ * *pos. */
 int32_t utf8_next(const uint8_t **pos, const uint8_t *end);
+
+/* The length, 2 to 4, of the character at p that begins with a byte from 0x80 on; 0 when it is none. Four
+ * bytes are readable. */
+static inline unsigned utf8_char_length(const uint8_t *p)
+{
+    uint32_t w;
+
+    memcpy(&w, p, 4);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap32(w);
+#endif
+    if ((w & 0xC0C0F0) == 0x8080E0) {
+        uint32_t high = w & 0x200F; /* what tells longer forms than needed, and surrogates */
+
+        return high != 0 && high != 0x200D ? 3 : 0;
+    }
+    if ((w & 0xC0E0) == 0x80C0)
+        return (w & 0x1E) != 0 ? 2 : 0;
+    if ((w & 0xC0C0C0F8) == 0x808080F0) {
+        uint32_t plane = (w & 7) << 2 | (w >> 12 & 3);
+
+        return plane >= 1 && plane <= 0x10 ? 4 : 0;
+    }
+    return 0;
+}
 
 /* Writes 1 to 4 bytes to out and gives their number; 0 for what is no Unicode scalar value. */
 size_t utf8_encode(uint32_t cp, uint8_t out[4]);
@@ -27,7 +53,8 @@ void utf8_write(struct wr *w, uint32_t cp);
 /* Latin-1 text as UTF-8. */
 void utf8_write_latin1(struct wr *w, struct slice latin1);
 
-/* Is it a character that the Erlang shell prints as such inside a string (io_lib:printable_unicode_list/1)? */
+/* Is it a character that the Erlang shell prints as such inside a string (io_lib:printable_unicode_list/1)?
+ */
 bool utf8_is_printable(uint32_t cp);
 
 #endif

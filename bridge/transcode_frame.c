@@ -17,7 +17,7 @@ bool in_grow_room(struct in *s)
     return wr_room(s->w, IN_ROOM) != NULL;
 }
 
-static enum err grow_frames(struct in *s, const uint8_t *at)
+enum err in_grow_frames(struct in *s, const uint8_t *at)
 {
     uint32_t cap = s->frame_cap * 2;
     struct in_frame *frames =
@@ -43,19 +43,6 @@ enum err in_grow_keys(struct in *s, const uint8_t *at)
         memcpy(keys, s->first_keys, sizeof s->first_keys);
     s->keys = keys;
     s->key_cap = cap;
-    return ERR_NONE;
-}
-
-enum err in_push(struct in *s, enum in_kind kind, uint32_t at, const uint8_t *json)
-{
-    enum err e;
-
-    if (s->depth == s->max_depth)
-        return in_fail(s, ERR_DEPTH, json, "the term is nested deeper than allowed");
-    if (s->depth == s->frame_cap && (e = grow_frames(s, json)) != ERR_NONE)
-        return e;
-    s->frames[s->depth++] = (struct in_frame){
-        .kind = kind, .at = at, .keys = s->key_count, .key = IN_NO_KEY, .json = (uint32_t)(json - s->start)};
     return ERR_NONE;
 }
 

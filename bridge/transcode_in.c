@@ -55,6 +55,19 @@
     } while (0)
 #define IS(c) (LIKELY(p < end) && *p == (c))
 
+/* The key at f->key, up to `behind` in out, was read from text and differs from the `count` before it. */
+static uint32_t learn_key(struct in *s, const struct in_frame *f, uint32_t count, struct slice text,
+                          uint32_t behind)
+{
+    struct habit_node key = {.source = (uint32_t)(text.ptr - s->start), .written = f->key};
+
+    if (count >= IN_HABIT_KEYS || text.len > HABIT_BLOCK || behind - f->key > HABIT_BLOCK)
+        return HABIT_NONE;
+    key.len = (uint8_t)text.len;
+    key.written_len = (uint8_t)(behind - f->key);
+    return habit_learn(&s->habit, f->habit, count == 0, key, s->start, &(bool){false});
+}
+
 static enum err run(struct in *s)
 {
     const uint8_t *p = s->start, *const end = s->end, *name;
@@ -65,7 +78,7 @@ static enum err run(struct in *s)
     struct slice text;
     bool is_verbatim;
     enum tag tag;
-    uint32_t at;
+    uint32_t at, guess, count;
     enum err e;
 
 value:
@@ -142,6 +155,7 @@ value:
             s->depth--;
             goto after_value;
         }
+        guess = s->habit.nodes[f->habit].inside;
         goto key;
     case '[':
         LEAVE();
@@ -190,12 +204,27 @@ value:
     }
 
 key:
+    MAKE_ROOM();
+    at = (uint32_t)(o - base);
+    if (guess != HABIT_NONE && LIKELY(end - p >= HABIT_BLOCK)) {
+        const struct habit_node *n = &s->habit.nodes[guess];
+
+        if (LIKELY(habit_is(n, p, s->start + n->source))) {
+            memcpy(o, base + n->written, HABIT_BLOCK);
+            o += n->written_len;
+            p += n->len;
+            f->key = at;
+            f->habit = guess;
+            if (UNLIKELY(s->key_count == s->key_cap))
+                CALL(in_grow_keys(s, p));
+            s->keys[s->key_count++] = at;
+            goto value;
+        }
+    }
     f->key = IN_NO_KEY;
     if (UNLIKELY(!IS('"')))
         FAIL(in_expected(s, p, "a key, in quotes, must stand here"));
-    at = (uint32_t)(o - base);
     name = p++;
-    MAKE_ROOM();
     o += IN_BINARY_HEAD;
     while (UNLIKELY((done = json_copy_string(&p, end, &o, o_end)) != JSON_COPIED)) {
         if (done == JSON_COPY_BAD)
@@ -211,7 +240,8 @@ key:
     f->key = at;
     if (has_atom_keys)
         CALL(in_key_to_atom(s, at, name));
-    if (s->key_count - f->keys < IN_FEW_KEYS &&
+    count = s->key_count - f->keys;
+    if (count < (f->habit == HABIT_NONE ? IN_FEW_KEYS : IN_HABIT_KEYS) &&
         UNLIKELY(is_repeated(s, f, base, at, (uint32_t)(o - base) - at, !has_atom_keys)))
         FAIL(in_fail(s, ERR_DUPLICATE_KEY, name, "a key stands twice in this map"));
     if (UNLIKELY(s->key_count == s->key_cap))
@@ -221,6 +251,8 @@ key:
     if (UNLIKELY(!IS(':')))
         FAIL(in_expected(s, p, "':' must stand behind a key"));
     p++;
+    if (f->habit != HABIT_NONE)
+        f->habit = learn_key(s, f, count, slice_of(name, (size_t)(p - name)), (uint32_t)(o - base));
     goto value;
 
 after_value:
@@ -236,12 +268,13 @@ after_value:
         if (IS(',')) {
             p++;
             SKIP_SPACE();
+            guess = s->habit.nodes[f->habit].next;
             goto key;
         }
         if (UNLIKELY(!IS('}')))
             FAIL(in_expected(s, p, "',' or '}' must stand here"));
         p++;
-        if (UNLIKELY(s->key_count - f->keys > IN_FEW_KEYS))
+        if (UNLIKELY(s->key_count - f->keys > IN_FEW_KEYS) && f->habit == HABIT_NONE)
             CALL(twin_check(s));
         store_be32(base + f->at + 1, s->key_count - f->keys);
         s->key_count = f->keys;
@@ -446,6 +479,7 @@ static void init(struct in *s, struct slice json, const struct transcode_options
     s->uses = 0;
     s->max_digits = o->max_digits ? o->max_digits : ETF_DEFAULT_MAX_DIGITS;
     s->fault = f;
+    habit_init(&s->habit);
 }
 
 static void fini(struct in *s)

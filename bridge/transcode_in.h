@@ -4,6 +4,8 @@
 #ifndef ERLGATE_BRIDGE_TRANSCODE_IN_H
 #define ERLGATE_BRIDGE_TRANSCODE_IN_H
 
+#include "base/check.h"
+#include "base/habit.h"
 #include "bridge/transcode.h"
 
 /* What a frame is, and so what may follow a value in it. */
@@ -28,6 +30,8 @@ struct in_frame {
     uint32_t
         key; /* IN_OBJECT: the current key's place in out, IN_NO_KEY before it is read; else free for use */
     uint32_t json; /* where its text starts */
+    uint32_t
+        habit; /* a node of in.habit: IN_OBJECT: of the newest key, before it what is around; else that */
 };
 
 enum {
@@ -36,6 +40,7 @@ enum {
     /* Room in out that the loop makes sure of before each value, and again behind each string. */
     IN_ROOM = 64,
     IN_FEW_KEYS = 16,   /* so many are compared each with each */
+    IN_HABIT_KEYS = 64, /* and so many where that can become a habit */
     IN_ATOM_HEAD = 3,   /* bytes before an atom's text */
     IN_BINARY_HEAD = 5, /* and before a binary's */
 };
@@ -83,6 +88,7 @@ struct in {
     uint32_t uses;
     uint32_t max_digits;
     struct transcode_fault *fault;
+    struct habit habit; /* source: in the text, from the quote to behind the colon; written: in out */
     struct in_frame first_frames[IN_FIRST_FRAMES];
     uint32_t first_keys[IN_FIRST_KEYS];
 };
@@ -107,13 +113,34 @@ enum err in_out_of_room(struct in *s, const uint8_t *at);
 /* IN_ROOM more bytes behind w->len. False: w says why not. */
 bool in_grow_room(struct in *s);
 enum err in_grow_keys(struct in *s, const uint8_t *at);
-/* Opens a container whose header will stand at `at` in out, and whose text begins at json. */
-enum err in_push(struct in *s, enum in_kind kind, uint32_t at, const uint8_t *json);
+/* The slow path of in_push. */
+enum err in_grow_frames(struct in *s, const uint8_t *at);
 enum err in_push_key(struct in *s, uint32_t key, const uint8_t *at);
 /* The header of a tuple was made for few elements; now their number is known. */
 enum err in_close_tuple(struct in *s, struct in_frame *f, uint32_t count, const uint8_t *at);
 /* A list whose tail was written first, up to f->key: the two change places. */
 enum err in_swap_tail(struct in *s, struct in_frame *f, const uint8_t *at);
+
+/* Opens a container whose header will stand at `at` in out, and whose text begins at json. */
+static inline enum err in_push(struct in *s, enum in_kind kind, uint32_t at, const uint8_t *json)
+{
+    uint32_t habit = s->depth ? s->frames[s->depth - 1].habit : HABIT_NONE;
+    enum err e;
+
+    if (UNLIKELY(s->depth == s->max_depth))
+        return in_fail(s, ERR_DEPTH, json, "the term is nested deeper than allowed");
+    if (UNLIKELY(s->depth == s->frame_cap) && (e = in_grow_frames(s, json)) != ERR_NONE)
+        return e;
+    if (UNLIKELY(habit == HABIT_NONE) && kind == IN_ARRAY)
+        habit = habit_begin(&s->habit);
+    s->frames[s->depth++] = (struct in_frame){.kind = kind,
+                                              .at = at,
+                                              .keys = s->key_count,
+                                              .key = IN_NO_KEY,
+                                              .json = (uint32_t)(json - s->start),
+                                              .habit = habit};
+    return ERR_NONE;
+}
 
 /* ---- bridge/transcode_take.c ---- */
 

@@ -32,15 +32,15 @@ static inline uint8_t *put_integer(uint8_t *o, uint64_t v, bool negative)
 {
     unsigned n;
 
-    if (v <= UINT8_MAX && (!negative || v == 0)) {
-        o[0] = ETF_SMALL_INTEGER_EXT;
-        o[1] = (uint8_t)v;
-        return o + 2;
-    }
-    if (v <= (uint64_t)INT32_MAX + negative) {
-        o[0] = ETF_INTEGER_EXT;
-        store_be32(o + 1, negative ? 0 - (uint32_t)v : (uint32_t)v);
-        return o + 5;
+    if (LIKELY(v <= (uint64_t)INT32_MAX + negative)) {
+        uint32_t value = negative ? 0 - (uint32_t)v : (uint32_t)v;
+        bool is_small = value <= UINT8_MAX;
+
+        /* Both forms are written, the one that is right last: which one that is cannot be foreseen. */
+        store_be32(o + 1, value);
+        o[0] = is_small ? ETF_SMALL_INTEGER_EXT : ETF_INTEGER_EXT;
+        o[1] = is_small ? (uint8_t)value : o[1];
+        return o + (is_small ? 2 : 5);
     }
     n = 8 - (unsigned)__builtin_clzll(v) / 8;
     o[0] = ETF_SMALL_BIG_EXT;

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "json/number.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -85,13 +86,17 @@ static inline bool json_copy_char(const uint8_t **p, const uint8_t *end, uint8_t
     const uint8_t *q = *p;
     size_t n;
 
+    if (LIKELY(end - q >= 4)) {
+        n = utf8_char_length(q);
+        memcpy(*o, q, 4);
+        *p += n;
+        *o += n;
+        return n != 0;
+    }
     if (UNLIKELY(utf8_next(p, end) == UTF8_INVALID))
         return false;
     n = (size_t)(*p - q);
-    if (LIKELY(end - q >= 4))
-        memcpy(*o, q, 4);
-    else
-        memcpy(*o, q, n);
+    memcpy(*o, q, n);
     *o += n;
     return true;
 }
@@ -100,8 +105,8 @@ static inline bool json_copy_char(const uint8_t **p, const uint8_t *end, uint8_t
  * Copies the rest of a string, *p being behind its opening quote or wherever the last call stopped for want
  * of room, to *o, unescaped. On JSON_COPIED *p is behind the closing quote.
  */
-static inline enum json_copied json_copy_string(const uint8_t **pp, const uint8_t *end, uint8_t **oo,
-                                                const uint8_t *o_end)
+static ALWAYS_INLINE enum json_copied json_copy_string(const uint8_t **pp, const uint8_t *end, uint8_t **oo,
+                                                       const uint8_t *o_end)
 {
     const uint8_t *p = *pp;
     uint8_t *o = *oo;
@@ -153,124 +158,6 @@ static inline enum json_copied json_copy_string(const uint8_t **pp, const uint8_
     *pp = p;
     *oo = o;
     return result;
-}
-
-/* A number, taken apart on the way. */
-struct json_number {
-    const uint8_t *start;
-    uint64_t digits;  /* all its digits as one integer, when is_exact */
-    int64_t exponent; /* of ten, for digits */
-    bool is_negative;
-    bool is_float; /* has a fraction or an exponent */
-    bool
-        is_exact; /* digits and exponent say all; else there were too many digits, or too large an exponent */
-};
-
-static inline bool json_is_digit(uint8_t c)
-{
-    return (uint8_t)(c - '0') <= 9;
-}
-
-/* Are eight bytes all digits? Then their value. (The word is read as little-endian.) */
-static inline bool json_eight_digits(const uint8_t *p, uint64_t *ret)
-{
-    uint64_t x;
-
-    memcpy(&x, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    if (((x & 0xF0F0F0F0F0F0F0F0u) | ((x + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4) !=
-        0x3333333333333333u)
-        return false;
-    x = (x & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
-    x = (x & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
-    *ret = (x & 0x0000FFFF0000FFFFu) * 42949672960001 >> 32;
-    return true;
-}
-
-static inline const uint8_t *json_take_digits(const uint8_t *p, const uint8_t *end, uint64_t *digits)
-{
-    uint64_t v = *digits, eight;
-
-    if (end - p >= 8 && json_eight_digits(p, &eight)) {
-        v = v * 100000000 + eight;
-        p += 8;
-    }
-    while (p < end && json_is_digit(*p))
-        v = v * 10 + (uint64_t)(*p++ - '0');
-    *digits = v;
-    return p;
-}
-
-/* Reads the exponent behind 'e'; NULL when there is none. */
-static inline const uint8_t *json_take_exponent(const uint8_t *p, const uint8_t *end, int64_t *ret)
-{
-    bool negative = p < end && *p == '-';
-    int64_t v = 0;
-
-    if (p < end && (*p == '-' || *p == '+'))
-        p++;
-    if (p == end || !json_is_digit(*p))
-        return NULL;
-    for (; p < end && json_is_digit(*p); p++) {
-        if (v < INT32_MAX)
-            v = v * 10 + (*p - '0');
-    }
-    *ret = negative ? -v : v;
-    return p;
-}
-
-/* The number at p, which starts with '-' or a digit. Gives the position behind it. A failure is NULL with
- * *ret_bad at the first byte that may not stand there (or the end). */
-static inline const uint8_t *json_scan_number(const uint8_t *p, const uint8_t *end, struct json_number *n,
-                                              const uint8_t **ret_bad)
-{
-    const uint8_t *first;
-    size_t count;
-
-    n->start = p;
-    n->is_negative = *p == '-';
-    n->is_float = false;
-    n->digits = 0;
-    n->exponent = 0;
-    p += n->is_negative;
-    *ret_bad = p;
-    if (UNLIKELY(p == end || !json_is_digit(*p)))
-        return NULL;
-    first = p;
-    if (*p == '0')
-        p++;
-    else
-        p = json_take_digits(p, end, &n->digits);
-    count = (size_t)(p - first);
-    if (p < end && *p == '.') {
-        const uint8_t *fraction = ++p;
-
-        p = json_take_digits(p, end, &n->digits);
-        *ret_bad = p;
-        if (UNLIKELY(p == fraction))
-            return NULL;
-        n->is_float = true;
-        n->exponent = -(int64_t)(p - fraction);
-        count += (size_t)(p - fraction);
-    }
-    n->is_exact = count <= 19;
-    if (p < end && (*p | 0x20) == 'e') {
-        const uint8_t *behind;
-        int64_t e;
-
-        behind = json_take_exponent(p + 1, end, &e);
-        *ret_bad = p + 1;
-        if (UNLIKELY(!behind)) {
-            *ret_bad += p + 1 < end && (p[1] == '-' || p[1] == '+');
-            return NULL;
-        }
-        p = behind;
-        n->is_float = true;
-        n->exponent += e;
-    }
-    return p;
 }
 
 #endif
