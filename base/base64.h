@@ -7,8 +7,9 @@
 
 void base64_write(struct wr *w, struct slice bytes);
 
-/* Appends the bytes that text stands for. ERR_MALFORMED with *ret_offset (may be NULL) at the wrong character:
- * a stranger to the alphabet, a lone last character, or bits set that no byte uses. w's own failure is returned too. */
+/* Appends the bytes that text stands for. ERR_MALFORMED with *ret_offset (may be NULL) at the wrong
+ * character: a stranger to the alphabet, a lone last character, or bits set that no byte uses. w's own
+ * failure is returned too. */
 MUST_USE enum err base64_read(struct wr *w, struct slice text, size_t *ret_offset);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/flt.h"
 
 #include "base/check.h"
+#include "base/digits.h"
 #include "base/flt_parts.h"
 #include "base/pow10.h"
 
@@ -211,10 +212,36 @@ static char *put_notation(char *p, const char *digits, int n, int place, bool is
     return p;
 }
 
+/*
+ * What people write: from 0.001 to 10^8, at most six digits behind the point. If v * 10^6 is near an integer
+ * that, divided by 10^6, gives v again, then that decimal is the shortest: no two decimals of up to 15 digits
+ * are the same double. NULL: not so, or perhaps not in plain notation.
+ */
+static char *print_plain(double v, char *p)
+{
+    uint64_t n, high;
+    uint32_t whole, fraction;
+
+    if (FLT_EVAL_METHOD != 0 || !(v >= 1e-3 && v < 1e8))
+        return NULL;
+    n = (uint64_t)(int64_t)(v * 1e6 + 0.5);
+    if ((double)(int64_t)n / 1e6 != v)
+        return NULL;
+    whole = (uint32_t)(n / 1000000);
+    fraction = (uint32_t)(n % 1000000);
+    if (UNLIKELY(fraction == 0 && whole % 10 == 0))
+        return NULL;
+    p = (char *)digits_put_eight((uint8_t *)p, whole);
+    *p++ = '.';
+    high = digits_of_eight(fraction * 100);
+    digits_store((uint8_t *)p, high);
+    return p + 8 - __builtin_clzll(high | 1) / 8;
+}
+
 size_t flt_print(double v, char out[FLT_TEXT_MAX])
 {
     char digits[FLT_DIGITS_ROOM];
-    char *p = out;
+    char *p = out, *behind;
     uint64_t bits;
     int n, place;
 
@@ -222,6 +249,10 @@ size_t flt_print(double v, char out[FLT_TEXT_MAX])
     *p = '-';
     p += bits >> 63;
     bits &= ~((uint64_t)1 << 63);
+    memcpy(&v, &bits, 8);
+    behind = print_plain(v, p);
+    if (LIKELY(behind))
+        return (size_t)(behind - out);
     CHECK(bits < FLT_INFINITY);
     if (bits == 0) {
         memcpy(p, "0.0", 3);

@@ -1,8 +1,8 @@
 /* The shortest digits of a double: Schubfach (Giulietti, The Schubfach way to render doubles, 2020). */
-#include <float.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "base/flt_parts.h"
 #include "base/pow10.h"
 
@@ -73,49 +73,17 @@ static struct decimal decimal_of(uint64_t bits)
     return shortest(c, q, fraction == 0 && biased > 1);
 }
 
-/* Eight digits of v < 10^8 as eight bytes, all at once. */
-static inline uint64_t eight_digits(uint32_t v)
-{
-    uint64_t x = v / 10000 | (uint64_t)(v % 10000) << 32;
-    uint64_t q = ((x * 10486) >> 20) & 0x0000007F0000007Fu; /* by 100 */
-
-    x = q | (x - 100 * q) << 16;
-    q = ((x * 103) >> 10) & 0x000F000F000F000Fu; /* by 10 */
-    return q | (x - 10 * q) << 8;
-}
-
-/*
- * Most doubles that people write have few digits. If v * 10^6 is near an integer below 10^15 that, divided by
- * 10^6, gives v again, then that decimal is the shortest: no two decimals of up to 15 digits are the same
- * double, so no shorter one can be v.
- */
-static inline bool is_plain(uint64_t bits, struct decimal *ret)
-{
-    double v, scaled;
-    int64_t n;
-
-    memcpy(&v, &bits, 8);
-    if (!(v < 1e9))
-        return false;
-    scaled = v * 1e6 + 0.5;
-    n = (int64_t)scaled;
-    *ret = (struct decimal){(uint64_t)n, -6};
-    return n > 0 && (double)n / 1e6 == v;
-}
-
 int flt_shortest(uint64_t bits, char digits[FLT_DIGITS_ROOM], int *ret_place)
 {
-    struct decimal d;
+    struct decimal d = decimal_of(bits);
     uint64_t rest, low, high;
     char all[8 + 16 + FLT_DIGITS_MAX];
     int first, last;
 
-    if (FLT_EVAL_METHOD != 0 || !is_plain(bits, &d))
-        d = decimal_of(bits);
     /* Twenty-four places: 8, of which the last one is used, and 16. */
     rest = d.digits % 10000000000000000u;
-    high = eight_digits((uint32_t)(rest / 100000000));
-    low = eight_digits((uint32_t)(rest % 100000000));
+    high = digits_of_eight((uint32_t)(rest / 100000000));
+    low = digits_of_eight((uint32_t)(rest % 100000000));
     all[7] = (char)(d.digits / 10000000000000000u);
     if (all[7])
         first = 7;

@@ -41,7 +41,9 @@ struct habit_node {
     uint8_t written_len;
     uint8_t next; /* guesses: nodes */
     uint8_t inside;
-    uint8_t other; /* the node that is guessed less than this one, in the same place */
+    uint8_t other;  /* the node that is guessed less than this one, in the same place */
+    uint8_t before; /* of a map's first key: the node around it */
+    bool is_first;
 };
 
 struct habit {
@@ -85,12 +87,11 @@ static inline unsigned habit_begin(struct habit *h)
 }
 
 /*
- * Behind node `before` (is_first: in its value) this key was found, and not as guessed. Gives its node, which
- * is the guess from now on; HABIT_NONE when it cannot have one. ret_is_known: it was there already, so that
- * the map's keys are known to differ; else the caller must compare them, and give up when two are equal.
- * source: the bytes of the key, and of the others by their offsets from base.
+ * Behind node `before` (is_first: inside its value) this key was found, and not as guessed; its mask and its
+ * places in the tree need not be filled in. Gives its node, which is the guess from now on. HABIT_NONE: it
+ * cannot have one, or its bytes are those of a key before it in the map. base: what source counts from.
  */
 unsigned habit_learn(struct habit *h, unsigned before, bool is_first, struct habit_node key,
-                     const uint8_t *base, bool *ret_is_known);
+                     const uint8_t *base);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * idtab: things by an id that is never used twice: a slot and a generation.
  *
- * What crosses a layer as a callback's context crosses as such an id: after the thing is gone, the id finds nothing.
- * Made by idtab_init, ended by idtab_fini; the pointers in it are borrowed.
+ * What crosses a layer as a callback's context crosses as such an id: after the thing is gone, the id finds
+ * nothing. Made by idtab_init, ended by idtab_fini; the pointers in it are borrowed.
  */
 #ifndef ERLGATE_BASE_IDTAB_H
 #define ERLGATE_BASE_IDTAB_H

@@ -1,8 +1,9 @@
 /*
  * log: one line an event, as text (logfmt) or JSON, to standard error.
  *
- * Only loop's users and above log (epmd's I/O, node, http, bridge, src); the pure layers return errors. A value that
- * came from outside is escaped, so that it can never make a second line. Secrets are never passed here.
+ * Only loop's users and above log (epmd's I/O, node, http, bridge, src); the pure layers return errors. A
+ * value that came from outside is escaped, so that it can never make a second line. Secrets are never passed
+ * here.
  */
 #ifndef ERLGATE_BASE_LOG_H
 #define ERLGATE_BASE_LOG_H
@@ -26,11 +27,11 @@ struct log_field {
 #define LOG_UINT(k, v)  ((struct log_field){.key = (k), .kind = LOG_FIELD_UINT, .u = (v)})
 
 /* LOG(LOG_INFO, "link-up", LOG_SLICE("node", name), LOG_UINT("creation", c)); event is a kebab-case word. */
-#define LOG(level, event, ...)                                                                               \
-    do {                                                                                                     \
-        if ((level) >= log_threshold)                                                                        \
-            log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                             \
-                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field));           \
+#define LOG(level, event, ...)                                                                     \
+    do {                                                                                           \
+        if ((level) >= log_threshold)                                                              \
+            log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                   \
+                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)); \
     } while (0)
 
 extern enum log_level log_threshold; /* set by log_setup */

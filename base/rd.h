@@ -1,8 +1,8 @@
 /*
  * rd: a cursor over bytes from outside, that knows its end and keeps its first failure.
  *
- * A read past the end gives zeroes, sets err to ERR_MORE and moves the cursor to its end, so a parser may read
- * a whole header and ask once. Made on the stack over borrowed bytes; nothing to free.
+ * A read past the end gives zeroes, sets err to ERR_MORE and moves the cursor to its end, so a parser may
+ * read a whole header and ask once. Made on the stack over borrowed bytes; nothing to free.
  */
 #ifndef ERLGATE_BASE_RD_H
 #define ERLGATE_BASE_RD_H

@@ -18,8 +18,11 @@ struct slice {
 };
 
 /* A slice over a string literal, without its NUL. Usable in static initialisers. */
-#define SLICE_LIT(s) {(const uint8_t *)("" s), sizeof(s) - 1}
-#define SLICE(s)     ((struct slice)SLICE_LIT(s))
+#define SLICE_LIT(s)                           \
+    {                                          \
+        (const uint8_t *)("" s), sizeof(s) - 1 \
+    }
+#define SLICE(s) ((struct slice)SLICE_LIT(s))
 
 static inline struct slice slice_of(const void *ptr, size_t len)
 {

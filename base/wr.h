@@ -25,7 +25,8 @@ void wr_init(struct wr *w, size_t ceiling);
 void wr_fini(struct wr *w);
 /* Empties it, keeps the buffer, forgets a failure. */
 void wr_reset(struct wr *w);
-/* The buffer (free with mem_free) is yours now; the writer is as after wr_init. NULL if nothing was written. */
+/* The buffer (free with mem_free) is yours now; the writer is as after wr_init. NULL if nothing was written.
+ */
 uint8_t *wr_take(struct wr *w, size_t *ret_len);
 
 /* Slow path of wr_room; false and sticky failure when it cannot be had. */

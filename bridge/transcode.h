@@ -29,7 +29,8 @@ struct transcode_options {
     uint32_t refuse;           /* in: enum etf_use bits that are refused, with ERR_PEER_UNSUPPORTED */
     uint64_t seed;             /* of the hashes of keys: random where the input may be hostile */
     /* In: told of each atom that the text introduces (tags, node names, modules and functions, keys with
-     * keys_as_atoms; not of true, false and the null atom). A failure ends the call with that error. */
+     * keys_as_atoms; not of true, false and the null atom), once at least. A failure ends the call with that
+     * error. */
     enum err (*on_atom)(void *ctx, struct etf_atom atom);
     void *ctx;
 };

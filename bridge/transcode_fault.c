@@ -1,4 +1,5 @@
 /* Where in the text was it? Worked out only once something has failed. */
+#include "base/digits.h"
 #include "bridge/transcode_in.h"
 #include "json/write.h"
 
@@ -55,9 +56,9 @@ static void pointer_add(struct pointer *p, struct slice token)
 
 static void pointer_add_index(struct pointer *p, uint32_t index)
 {
-    uint8_t text[JSON_UINT64_MAX_TEXT];
+    uint8_t text[DIGITS_ROOM];
 
-    pointer_add(p, slice_of(text, (size_t)(json_put_uint64(text, index) - text)));
+    pointer_add(p, slice_of(text, (size_t)(digits_put(text, index) - text)));
 }
 
 static void pointer_add_frame(struct pointer *p, const struct in *s, const struct in_frame *f)

@@ -65,7 +65,7 @@ static uint32_t learn_key(struct in *s, const struct in_frame *f, uint32_t count
         return HABIT_NONE;
     key.len = (uint8_t)text.len;
     key.written_len = (uint8_t)(behind - f->key);
-    return habit_learn(&s->habit, f->habit, count == 0, key, s->start, &(bool){false});
+    return habit_learn(&s->habit, f->habit, count == 0, key, s->start);
 }
 
 static enum err run(struct in *s)
@@ -210,7 +210,7 @@ key:
         const struct habit_node *n = &s->habit.nodes[guess];
 
         if (LIKELY(habit_is(n, p, s->start + n->source))) {
-            memcpy(o, base + n->written, HABIT_BLOCK);
+            memmove(o, base + n->written, HABIT_BLOCK); /* what is behind the key may overlap */
             o += n->written_len;
             p += n->len;
             f->key = at;

@@ -4,6 +4,7 @@
  */
 #include "bridge/transcode_out.h"
 #include "base/check.h"
+#include "base/digits.h"
 #include "base/flt.h"
 #include "base/mem.h"
 #include "json/write.h"
@@ -58,12 +59,34 @@ static bool grow_frames(struct out *s)
 
 static inline enum err push(struct out *s, enum out_kind kind, uint32_t left)
 {
+    uint8_t habit = HABIT_NONE;
+
     if (UNLIKELY(s->depth == s->max_depth))
         return ERR_DEPTH;
     if (UNLIKELY(s->depth == s->frame_cap) && !grow_frames(s))
         return ERR_NOMEM;
-    s->frames[s->depth++] = (struct out_frame){.kind = (uint8_t)kind, .left = left};
+    if (s->depth)
+        habit = s->frames[s->depth - 1].habit;
+    if (UNLIKELY(habit == HABIT_NONE) && kind == OUT_LIST)
+        habit = (uint8_t)habit_begin(&s->habit);
+    s->frames[s->depth++] = (struct out_frame){.kind = (uint8_t)kind, .left = left, .habit = habit};
     return ERR_NONE;
+}
+
+/* A binary as a key, with its colon, was written from term at `written`, up to o. is_first: of its map. */
+static void learn_key(struct out *s, struct out_frame *f, bool is_first, const uint8_t *start,
+                      struct slice term, size_t written, size_t len)
+{
+    struct habit_node key = {.source = (uint32_t)(term.ptr - start), .written = (uint32_t)written};
+
+    if (f->habit == HABIT_NONE)
+        return;
+    key.len = (uint8_t)term.len;
+    key.written_len = (uint8_t)len;
+    f->habit = term.len <= HABIT_BLOCK && len <= HABIT_BLOCK && f->kinds == OUT_KEY_BINARY &&
+                       written <= UINT32_MAX && term.ptr - start <= UINT32_MAX
+                   ? (uint8_t)habit_learn(&s->habit, f->habit, is_first, key, start)
+                   : HABIT_NONE;
 }
 
 /* ---- The loop ---- */
@@ -106,13 +129,18 @@ static enum err run(struct out *s)
     const uint8_t *p = s->rd.rd.pos, *const end = s->rd.rd.end, *text_end;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
     const bool is_typed = s->is_typed, quotes_big = s->options->bigints_as_strings;
+    const bool is_null_null = s->options->null_atom.len == 0;
     const bool joins_chars = s->options->charlists_as_strings && !is_typed;
     struct out_frame *f;
     enum json_copied done;
     enum err e;
+    const uint8_t *const start = p;
+    const struct habit_node *guess;
     size_t mark;
     uint32_t n;
-    bool is_odd;
+    bool is_odd, is_first;
+
+    habit_init(&s->habit);
 
 value:
     MAKE_ROOM();
@@ -120,7 +148,7 @@ value:
     switch (*p) {
     case ETF_SMALL_INTEGER_EXT:
         NEED(2);
-        o = json_put_uint64(o, p[1]);
+        o = digits_put(o, p[1]);
         p += 2;
         goto after_value;
     case ETF_INTEGER_EXT:
@@ -128,7 +156,7 @@ value:
         n = load_be32(p + 1);
         *o = '-';
         o += n >> 31;
-        o = json_put_uint64(o, n >> 31 ? 0 - n : n);
+        o = digits_put(o, n >> 31 ? 0 - n : n);
         p += 5;
         goto after_value;
     case ETF_SMALL_BIG_EXT:
@@ -145,7 +173,7 @@ value:
             if (v <= OUT_SAFE_INTEGER_MAX || !quotes_big) {
                 *o = '-';
                 o += p[2] != 0 && v != 0;
-                o = json_put_uint64(o, v);
+                o = digits_put(o, v);
                 p += 3 + n;
                 goto after_value;
             }
@@ -168,19 +196,26 @@ value:
     }
     case ETF_FLOAT_EXT: CALL(out_write_old_float(s)); goto after_value;
     case ETF_SMALL_ATOM_UTF8_EXT:
-        /* The two that are everywhere. */
-        if (end - p >= 6 && memcmp(p + 1, "\x04true", 5) == 0) {
-            PUT("true");
-            p += 6;
-            goto after_value;
-        }
-        if (end - p >= 7 && memcmp(p + 1,
-                                   "\x05"
-                                   "false",
-                                   6) == 0) {
-            PUT("false");
-            p += 7;
-            goto after_value;
+        /* Those that are everywhere. */
+        if (end - p >= 7) {
+            if (memcmp(p + 1, "\x04true", 5) == 0) {
+                PUT("true");
+                p += 6;
+                goto after_value;
+            }
+            if (memcmp(p + 1,
+                       "\x05"
+                       "false",
+                       6) == 0) {
+                PUT("false");
+                p += 7;
+                goto after_value;
+            }
+            if (is_null_null && memcmp(p + 1, "\x04null", 5) == 0) {
+                PUT("null");
+                p += 6;
+                goto after_value;
+            }
         }
         CALL(out_write_atom(s));
         goto after_value;
@@ -226,7 +261,7 @@ value:
         text_end = p + 3 + n;
         for (p += 3; p < text_end; p++) {
             MAKE_ROOM();
-            o = json_put_uint64(o, *p);
+            o = digits_put(o, *p);
             *o++ = ',';
         }
         o[-(n > 0)] = ']';
@@ -251,7 +286,8 @@ value:
         if (is_odd)
             PUT("{\"$list\":");
         *o++ = '[';
-        goto value;
+        f = &s->frames[s->depth - 1];
+        goto elements;
     case ETF_SMALL_TUPLE_EXT:
         NEED(2);
         n = p[1];
@@ -270,15 +306,18 @@ value:
             PUT("{}");
             goto after_value;
         }
-        if (out_is_odd_map(s, p)) {
-            if (UNLIKELY((e = push(s, OUT_PAIR_KEY, n)) != ERR_NONE))
-                FAIL(e);
-            PUT("{\"$map\":[[");
-            goto value;
-        }
         if (UNLIKELY((e = push(s, OUT_OBJECT, n)) != ERR_NONE))
             FAIL(e);
         f = &s->frames[s->depth - 1];
+        guess = &s->habit.nodes[s->habit.nodes[f->habit].inside];
+        /* What was the first key of an object before may be it again. */
+        if (s->has_shapes || end - p < HABIT_BLOCK || !habit_is(guess, p, start + guess->source)) {
+            if (out_is_odd_map(s, p)) {
+                f->kind = OUT_PAIR_KEY;
+                PUT("{\"$map\":[[");
+                goto value;
+            }
+        }
         *o++ = '{';
         goto key;
     case ETF_PID_EXT:
@@ -297,6 +336,19 @@ value:
     default: FAIL(ERR_MALFORMED);
     }
 
+elements: /* of a list f; integers come in rows */
+    while (f->left > 1 && end - p >= 5 && *p == ETF_INTEGER_EXT) {
+        MAKE_ROOM();
+        n = load_be32(p + 1);
+        *o = '-';
+        o += n >> 31;
+        o = digits_put(o, n >> 31 ? 0 - n : n);
+        *o++ = ',';
+        p += 5;
+        f->left--;
+    }
+    goto value;
+
 tuple:
     if (is_typed)
         PUT("{\"$tuple\":");
@@ -311,9 +363,19 @@ tuple:
         FAIL(e);
     goto value;
 
-key:
+key: /* guess: which one it may be */
     MAKE_ROOM();
+    if (LIKELY(end - p >= HABIT_BLOCK) && LIKELY(habit_is(guess, p, start + guess->source))) {
+        memmove(o, base + guess->written, HABIT_BLOCK); /* what is behind the key may overlap */
+        o += guess->written_len;
+        p += guess->len;
+        f->kinds |= OUT_KEY_BINARY;
+        f->habit = (uint8_t)(guess - s->habit.nodes);
+        goto value;
+    }
     NEED(1);
+    mark = (size_t)(o - base);
+    is_first = f->kinds == OUT_KEY_NONE;
     if (LIKELY(*p == ETF_BINARY_EXT)) {
         NEED(5);
         n = load_be32(p + 1);
@@ -333,11 +395,15 @@ key:
         }
         MAKE_ROOM();
         *o++ = '"';
-    } else {
-        CALL(out_write_key(s, f));
-        MAKE_ROOM();
+        *o++ = ':';
+        learn_key(s, f, is_first, start, slice_of(text_end - n - 5, (size_t)n + 5), mark,
+                  (size_t)(o - base) - mark);
+        goto value;
     }
+    CALL(out_write_key(s, f));
+    MAKE_ROOM();
     *o++ = ':';
+    f->habit = HABIT_NONE;
     goto value;
 
 after_value:
@@ -349,6 +415,7 @@ after_value:
     case OUT_OBJECT:
         if (--f->left) {
             *o++ = ',';
+            guess = &s->habit.nodes[s->habit.nodes[f->habit].next];
             goto key;
         }
         *o++ = '}';
@@ -357,7 +424,7 @@ after_value:
     case OUT_LIST_TAILED:
         if (--f->left) {
             *o++ = ',';
-            goto value;
+            goto elements;
         }
         goto tail;
     case OUT_TUPLE:
@@ -416,7 +483,7 @@ tail: /* the elements of f are written; a tail that is a list goes on with them 
         for (p += 3; p < text_end; p++) {
             MAKE_ROOM();
             *o++ = ',';
-            o = json_put_uint64(o, *p);
+            o = digits_put(o, *p);
         }
         MAKE_ROOM();
         *o++ = ']';

@@ -4,6 +4,7 @@
 #ifndef ERLGATE_BRIDGE_TRANSCODE_OUT_H
 #define ERLGATE_BRIDGE_TRANSCODE_OUT_H
 
+#include "base/habit.h"
 #include "bridge/transcode.h"
 
 enum out_kind {
@@ -20,6 +21,8 @@ enum out_kind {
 struct out_frame {
     uint8_t kind;  /* enum out_kind */
     uint8_t kinds; /* OUT_OBJECT: enum out_key bits of the keys so far */
+    uint8_t
+        habit; /* a node of out.habit: OUT_OBJECT: of the newest key, before it what is around; else that */
     uint32_t left; /* elements or pairs that are not complete */
 };
 
@@ -52,6 +55,7 @@ struct out {
     bool has_shapes, wants_shapes;
     uint64_t big_budget; /* work that may still go into the digits of long integers */
     struct wr scratch;   /* owned */
+    struct habit habit;  /* source: the key as a term, from the start of the run's; written: with its colon */
     struct out_frame first_frames[OUT_FIRST_FRAMES];
 };
 

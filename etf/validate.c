@@ -11,26 +11,52 @@ enum {
     FUN_MAX_VARS = 255,
 };
 
-/* What nearly every atom is: short, and ASCII. False: not this, or not so simple; nothing has moved then. */
-static inline bool simple_atom(struct etf_validation *v)
+/* Are n bytes ASCII? */
+static inline bool is_ascii(const uint8_t *p, size_t n)
 {
-    const uint8_t *p = v->r.pos;
     uint64_t word, high = 0;
-    size_t n, i;
+    size_t i;
 
-    if (UNLIKELY(rd_left(&v->r) < 1 || rd_left(&v->r) - 1 < p[0] || v->rules->on_atom))
-        return false;
-    n = *p++;
     for (i = 0; i + 8 <= n; i += 8) {
         memcpy(&word, p + i, 8);
         high |= word;
     }
     for (; i < n; i++)
         high |= p[i];
-    if (UNLIKELY(high & 0x8080808080808080u))
-        return false;
-    v->r.pos = p + n;
-    return true;
+    return (high & 0x8080808080808080u) == 0;
+}
+
+/*
+ * What nearly all terms without parts are, and right: the position behind the one at p. NULL: not this, or
+ * not so simple; `head` knows.
+ */
+static ALWAYS_INLINE const uint8_t *simple_leaf(struct etf_validation *v, const uint8_t *p)
+{
+    enum { LONGEST_HEAD = 9 };
+    size_t left = (size_t)(v->r.end - p), n;
+    uint64_t word;
+    uint32_t half;
+
+    if (UNLIKELY(left < LONGEST_HEAD))
+        return NULL;
+    switch (*p) {
+    case ETF_SMALL_INTEGER_EXT: return p + 2;
+    case ETF_INTEGER_EXT: v->is_odd |= !(p[1] | p[2] | p[3]); return p + 5;
+    case ETF_NEW_FLOAT_EXT:
+        memcpy(&word, p + 1, 8);
+        word = __builtin_bswap64(word);
+        v->is_odd |= word << 1 == 0;
+        return LIKELY((word >> 52 & 0x7FF) != 0x7FF) ? p + 9 : NULL;
+    case ETF_NIL_EXT: return p + 1;
+    case ETF_BINARY_EXT:
+        memcpy(&half, p + 1, 4);
+        n = __builtin_bswap32(half);
+        return LIKELY(left - 5 >= n) ? p + 5 + n : NULL;
+    case ETF_SMALL_ATOM_UTF8_EXT:
+        n = p[1];
+        return LIKELY(left - 2 >= n && !v->rules->on_atom && is_ascii(p + 2, n)) ? p + 2 + n : NULL;
+    default: return NULL;
+    }
 }
 
 static enum err push(struct etf_validation *v, int kind, uint64_t parts, size_t at)
@@ -45,9 +71,11 @@ static enum err push(struct etf_validation *v, int kind, uint64_t parts, size_t 
             return etf_invalid(v, ERR_NOMEM, at, "");
         v->frames = f;
     }
-    f = &v->frames[v->depth++];
+    f = &v->frames[v->depth];
     f->kind = kind;
     f->left = parts;
+    f->habit = v->depth ? f[-1].habit : HABIT_NONE;
+    v->depth++;
     return ERR_NONE;
 }
 
@@ -68,8 +96,30 @@ static enum err container(struct etf_validation *v, uint64_t parts, size_t at)
     return parts ? push(v, ETF_FRAME_PLAIN, parts, at) : ERR_NONE;
 }
 
+/* Is the key at p, the first of f or not, the one that came here before? It was judged then. Gives the
+ * position behind it, or NULL. */
+static ALWAYS_INLINE const uint8_t *usual_key(struct etf_validation *v, struct etf_frame *f, bool is_first,
+                                              const uint8_t *p)
+{
+    const struct habit_node *around = &v->habit.nodes[f->habit];
+    unsigned guess = is_first ? around->inside : around->next;
+    const struct habit_node *n = &v->habit.nodes[guess];
+
+    if (UNLIKELY(v->r.end - p < HABIT_BLOCK) || !habit_is(n, p, v->r.start + n->source))
+        return NULL;
+    f->habit = (uint8_t)guess;
+    return p + n->len;
+}
+
 static void key_begin(struct etf_validation *v, struct etf_frame *f)
 {
+    const uint8_t *behind = usual_key(v, f, f->left == f->parts, v->r.pos);
+
+    if (behind) {
+        v->r.pos = behind;
+        f->left--;
+        return;
+    }
     f->at = rd_offset(&v->r);
     v->in_key = true;
     v->is_odd = false;
@@ -86,6 +136,7 @@ static enum err map(struct etf_validation *v, size_t at)
     TRY(promise(v, parts, at));
     TRY(push(v, ETF_FRAME_MAP, parts, at));
     f = &v->frames[v->depth - 1];
+    f->parts = parts;
     f->keys = v->keys.count;
     f->next_check = FIRST_TWIN_CHECK;
     f->scratch = (uint32_t)v->scratch.len;
@@ -101,7 +152,10 @@ static enum err list(struct etf_validation *v, size_t at)
     TRY(promise(v, (uint64_t)n + 1, at));
     if (n == 0 && *v->r.pos != ETF_NIL_EXT)
         return etf_invalid(v, ERR_MALFORMED, at, "a list without elements has a tail");
-    return push(v, ETF_FRAME_PLAIN, (uint64_t)n + 1, at);
+    TRY(push(v, ETF_FRAME_PLAIN, (uint64_t)n + 1, at));
+    if (v->frames[v->depth - 1].habit == HABIT_NONE && !v->in_key && !v->rules->trusts_keys)
+        v->frames[v->depth - 1].habit = (uint8_t)habit_begin(&v->habit);
+    return ERR_NONE;
 }
 
 static enum err closure(struct etf_validation *v, size_t at)
@@ -231,7 +285,7 @@ static inline enum err head(struct etf_validation *v)
     switch (tag) {
     case ETF_SMALL_INTEGER_EXT: rd_skip(r, 1); return done(v, at);
     case ETF_INTEGER_EXT: v->is_odd |= rd_be32(r) <= UINT8_MAX; return done(v, at);
-    case ETF_SMALL_ATOM_UTF8_EXT: return LIKELY(simple_atom(v)) ? ERR_NONE : etf_check_atom(v, tag, at);
+    case ETF_SMALL_ATOM_UTF8_EXT:
     case ETF_ATOM_UTF8_EXT:
     case ETF_SMALL_ATOM_EXT:
     case ETF_ATOM_EXT:
@@ -289,14 +343,76 @@ static inline enum err head(struct etf_validation *v)
     }
 }
 
+/* Keys that are one term without parts, in canonical form, and of which nobody is told. */
+static bool may_be_habit(const struct etf_validation *v, const struct etf_key *key)
+{
+    switch (v->r.start[key->at]) {
+    case ETF_BINARY_EXT:
+    case ETF_SMALL_INTEGER_EXT:
+    case ETF_INTEGER_EXT: break;
+    case ETF_SMALL_ATOM_UTF8_EXT:
+        if (!v->rules->on_atom)
+            break;
+        return false;
+    default: return false;
+    }
+    return !v->is_odd && key->len <= HABIT_BLOCK;
+}
+
+/* The keys of the map f up to the node `last` are needed one by one after all. */
+static bool gather_habit(struct etf_validation *v, unsigned last)
+{
+    struct etf_key_bases b = bases(v);
+    uint8_t way[HABIT_NODES];
+    unsigned n = 0;
+
+    do
+        way[n++] = (uint8_t)last;
+    while (!v->habit.nodes[last].is_first && (last = v->habit.nodes[last].before, true));
+    while (n) {
+        const struct habit_node *node = &v->habit.nodes[way[--n]];
+        struct etf_key key = {.at = node->source, .source = node->source, .len = node->len};
+
+        if (!etf_keys_push(&v->keys, key, &b))
+            return false;
+    }
+    return true;
+}
+
+/* The key was read. True when the habit has it: then there is no more to do. */
+static bool learn_key(struct etf_validation *v, struct etf_frame *f, const struct etf_key *key,
+                      bool *ret_failed)
+{
+    struct habit_node node = {.source = key->at};
+    bool is_first = f->left == f->parts;
+    unsigned before = f->habit;
+
+    *ret_failed = false;
+    if (before == HABIT_NONE)
+        return false;
+    node.len = (uint8_t)key->len;
+    f->habit = HABIT_NONE;
+    if (may_be_habit(v, key))
+        f->habit = (uint8_t)habit_learn(&v->habit, before, is_first, node, v->r.start);
+    if (f->habit != HABIT_NONE)
+        return true;
+    *ret_failed = !is_first && !gather_habit(v, before);
+    return false;
+}
+
 static enum err key_end(struct etf_validation *v, struct etf_frame *f)
 {
     struct etf_key key = {
         .at = (uint32_t)f->at, .source = (uint32_t)f->at, .len = (uint32_t)(rd_offset(&v->r) - f->at)};
     struct etf_key_bases b;
+    bool has_failed;
     enum err e;
 
     v->in_key = false;
+    if (learn_key(v, f, &key, &has_failed))
+        return ERR_NONE;
+    if (UNLIKELY(has_failed))
+        return etf_invalid(v, ERR_NOMEM, f->at, "");
     if (UNLIKELY(v->is_odd)) {
         struct rd r = {.pos = v->r.start + f->at, .end = v->r.pos, .start = v->r.start};
 
@@ -326,7 +442,7 @@ static enum err frame_end(struct etf_validation *v, const struct etf_frame *f)
     enum err e = ERR_NONE;
 
     if (f->kind == ETF_FRAME_MAP) {
-        if (v->keys.count - f->keys > 1)
+        if (f->habit == HABIT_NONE && v->keys.count - f->keys > 1)
             e = find_twin(v, f->keys);
         v->keys.count = f->keys;
         v->scratch.len = f->scratch;
@@ -355,11 +471,38 @@ static inline enum err term_end(struct etf_validation *v)
     return ERR_NONE;
 }
 
+/* Passes over simple parts of the topmost container, but for its last one. */
+static inline void pass_simple(struct etf_validation *v)
+{
+    struct etf_frame *f = &v->frames[v->depth - 1];
+    const uint8_t *p = v->r.pos, *behind;
+    bool is_map = f->kind == ETF_FRAME_MAP;
+    uint64_t left = f->left;
+
+    while (left > 1 && (!is_map || left % 2)) {
+        behind = simple_leaf(v, p);
+        if (!behind)
+            break;
+        p = behind;
+        left--;
+        if (is_map && (behind = usual_key(v, f, false, p))) {
+            p = behind;
+            left--;
+        }
+    }
+    v->r.pos = p;
+    f->left = left;
+    if (is_map && left % 2 == 0 && !v->in_key)
+        key_begin(v, f);
+}
+
 static enum err run(struct etf_validation *v)
 {
     do {
         size_t depth = v->depth;
 
+        if (depth)
+            pass_simple(v);
         TRY(head(v));
         if (v->depth == depth)
             TRY(term_end(v));
@@ -387,6 +530,7 @@ static enum err validate(struct slice input, bool is_cut, const struct etf_atoms
     v.cap = ETF_INLINE_FRAMES;
     v.max_depth = v.rules->max_depth ? v.rules->max_depth : ETF_DEFAULT_MAX_DEPTH;
     v.frames = v.first;
+    habit_init(&v.habit);
     etf_keys_init(&v.keys);
     wr_init(&v.scratch, SIZE_MAX);
     v.budget = etf_canon_budget(input.len);

@@ -7,6 +7,7 @@
 #define ERLGATE_ETF_VALIDATE_PARTS_H
 
 #include "base/check.h"
+#include "base/habit.h"
 #include "etf/keys.h"
 #include "etf/validate.h"
 
@@ -14,8 +15,12 @@ enum { ETF_INLINE_FRAMES = 32 };
 
 struct etf_frame {
     enum { ETF_FRAME_PLAIN, ETF_FRAME_MAP, ETF_FRAME_FUN } kind;
+    /* A node of the validation's habit. ETF_FRAME_MAP: of the newest key, before it what is around; else
+     * that. While it is one, the map's keys are on the way to it, and nowhere else. */
+    uint8_t habit;
     uint32_t scratch;  /* ETF_FRAME_MAP: scratch's length before its keys */
     uint64_t left;     /* parts that are not complete */
+    uint64_t parts;    /* ETF_FRAME_MAP: of all */
     size_t keys;       /* ETF_FRAME_MAP: the first of its keys on the stack of keys */
     size_t next_check; /* ETF_FRAME_MAP: the number of keys at which they are compared early */
     size_t at;         /* ETF_FRAME_MAP: where the key at hand starts; ETF_FRAME_FUN: where it must end */
@@ -35,8 +40,9 @@ struct etf_validation {
     size_t depth, cap, max_depth;
     struct etf_frame *frames; /* first or owned */
     struct etf_keys keys;
-    struct wr scratch; /* keys in canonical form */
-    uint64_t budget;   /* bytes that may still be spent on making it */
+    struct wr scratch;  /* keys in canonical form */
+    uint64_t budget;    /* bytes that may still be spent on making it */
+    struct habit habit; /* source: in the input */
     struct etf_frame first[ETF_INLINE_FRAMES];
 };
 

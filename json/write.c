@@ -1,10 +1,7 @@
 #include "json/write.h"
 
+#include "base/digits.h"
 #include "base/flt.h"
-
-static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-                            "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-                            "8081828384858687888990919293949596979899";
 
 unsigned json_put_escape(uint8_t *o, uint8_t c)
 {
@@ -52,36 +49,11 @@ void json_write_str(struct wr *w, const char *text)
     json_write_string(w, slice_of_str(text));
 }
 
-static unsigned digit_count(uint64_t v)
-{
-    unsigned n = 1;
-
-    for (; v >= 10000; v /= 10000)
-        n += 4;
-    return n + (v >= 10) + (v >= 100) + (v >= 1000);
-}
-
-uint8_t *json_put_uint64(uint8_t *o, uint64_t v)
-{
-    unsigned n = digit_count(v);
-    uint8_t *p = o + n;
-
-    for (; v >= 100; v /= 100) {
-        p -= 2;
-        memcpy(p, pairs + 2 * (v % 100), 2);
-    }
-    if (v >= 10)
-        memcpy(p - 2, pairs + 2 * v, 2);
-    else
-        p[-1] = (uint8_t)('0' + v);
-    return o + n;
-}
-
 void json_write_uint64(struct wr *w, uint64_t v)
 {
-    uint8_t text[JSON_UINT64_MAX_TEXT];
+    uint8_t text[DIGITS_ROOM];
 
-    wr_bytes(w, text, (size_t)(json_put_uint64(text, v) - text));
+    wr_bytes(w, text, (size_t)(digits_put(text, v) - text));
 }
 
 void json_write_int64(struct wr *w, int64_t v)

@@ -15,10 +15,7 @@ void json_write_uint64(struct wr *w, uint64_t v);
 /* finite; always with a point, as base/flt.h prints */
 void json_write_double(struct wr *w, double v);
 
-enum { JSON_UINT64_MAX_TEXT = 20, JSON_ESCAPE_MAX = 6 };
-
-/* The digits of v at o, of which JSON_UINT64_MAX_TEXT bytes are there. Gives the position behind them. */
-uint8_t *json_put_uint64(uint8_t *o, uint64_t v);
+enum { JSON_ESCAPE_MAX = 6 };
 
 /* How c, a control character, quote or backslash, is written; gives the length. */
 unsigned json_put_escape(uint8_t *o, uint8_t c);
@@ -27,8 +24,9 @@ unsigned json_put_escape(uint8_t *o, uint8_t c);
  * Copies text from *p up to end, escaped and without quotes, to *o. The bytes up to readable_end (>= end) may
  * be looked at. JSON_COPY_BAD: *p is at what is not UTF-8. Calls again go on where the last one stopped.
  */
-static inline enum json_copied json_escape(const uint8_t **pp, const uint8_t *end,
-                                           const uint8_t *readable_end, uint8_t **oo, const uint8_t *o_end)
+static ALWAYS_INLINE enum json_copied json_escape(const uint8_t **pp, const uint8_t *end,
+                                                  const uint8_t *readable_end, uint8_t **oo,
+                                                  const uint8_t *o_end)
 {
     const uint8_t *p = *pp;
     uint8_t *o = *oo;

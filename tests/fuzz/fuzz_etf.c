@@ -70,6 +70,39 @@ static void text_is_equal(struct slice term)
     wr_fini(&back);
 }
 
+/* What validation says of the first term of the input, or of what is wrong there. */
+static void is_the_same_in_a_list(struct slice input)
+{
+    enum { TIMES = 3, HEAD = 5 };
+    size_t atoms = 0, len = input.len, told_len;
+    struct etf_rules rules = {.max_bytes = 8 * MAX_BYTES}, told = rules, deeper = rules;
+    struct fault f = {0}, told_f = {0}, list_f = {0};
+    uint32_t uses = 0, told_uses = 0, list_uses = 0;
+    enum err e, told_e, list_e;
+    struct wr list;
+
+    told.on_atom = count_atom;
+    told.ctx = &atoms;
+    deeper.max_depth = ETF_DEFAULT_MAX_DEPTH + 1;
+    e = etf_validate_prefix(input, NULL, &rules, &len, &uses, &f);
+    told_e = etf_validate_prefix(input, NULL, &told, &told_len, &told_uses, &told_f);
+    CHECK(e == told_e && (e == ERR_NONE ? len == told_len && uses == told_uses : f.offset == told_f.offset));
+    if (e == ERR_MORE || e == ERR_TOO_LARGE || uses & ETF_USES_LOCAL || len > MAX_BYTES)
+        return;
+    wr_init(&list, SIZE_MAX);
+    wr_u8(&list, ETF_LIST_EXT);
+    wr_be32(&list, TIMES);
+    for (int i = 0; i < TIMES; i++)
+        wr_bytes(&list, input.ptr, len);
+    wr_u8(&list, ETF_NIL_EXT);
+    list_e = etf_validate(wr_written(&list), NULL, &deeper, &list_uses, &list_f);
+    if (list_e != ERR_TOO_LARGE || len <= FEW_BYTES) {
+        CHECK(list_e == e);
+        CHECK(e == ERR_NONE ? list_uses == uses : list_f.offset == f.offset + HEAD);
+    }
+    wr_fini(&list);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t atoms = 0;
@@ -80,6 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t uses;
     enum err e;
 
+    if (size > 1)
+        is_the_same_in_a_list(slice_of(data + 1, size - 1));
     wr_init(&scratch, MAX_BYTES);
     e = etf_open(slice_of(data, size), &rules, &scratch, &term, &uses, &f);
     if (e == ERR_NONE) {

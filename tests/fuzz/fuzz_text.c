@@ -74,6 +74,26 @@ static void read_base64(struct slice text)
 
 enum { NUMBER_MAX = 2048 };
 
+/* A number somewhere in a longer text, where it is looked at in words, is what it is digit by digit. */
+static void scan_both_ways(struct slice text)
+{
+    const uint8_t *end = text.ptr + text.len, *bad[2] = {NULL, NULL}, *behind[2];
+    struct json_number n[2];
+
+    for (const uint8_t *p = text.ptr; p < end; p++) {
+        if (*p != '-' && !json_is_digit(*p))
+            continue;
+        behind[0] = json_scan_number(p, end, &n[0], &bad[0]);
+        behind[1] = json_scan_number_plainly(p, end, &n[1], &bad[1]);
+        CHECK(behind[0] == behind[1] && (behind[0] || bad[0] == bad[1]));
+        if (behind[0]) {
+            CHECK(n[0].is_negative == n[1].is_negative && n[0].is_float == n[1].is_float);
+            CHECK(n[0].exponent == n[1].exponent && n[0].is_exact >= n[1].is_exact);
+            CHECK(n[0].digits == n[1].digits || !n[1].is_exact);
+        }
+    }
+}
+
 static void read_float(struct slice text)
 {
     const uint8_t *bad, *end = text.ptr + text.len;
@@ -82,6 +102,7 @@ static void read_float(struct slice text)
     double v, libc, again;
     bool fits;
 
+    scan_both_ways(text);
     if (!text.len || text.len >= sizeof copy || json_scan_number(text.ptr, end, &n, &bad) != end)
         return;
     memcpy(copy, text.ptr, text.len);

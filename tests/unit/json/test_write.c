@@ -1,5 +1,7 @@
 #include "json/write.h"
 
+#include "base/digits.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,11 +101,11 @@ static void integers_come_with_all_their_digits(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(edges) + 1000; i++) {
-        uint8_t text[JSON_UINT64_MAX_TEXT + 1];
+        uint8_t text[DIGITS_ROOM + 1];
         char want[32];
 
         v = i < ARRAY_LEN(edges) ? edges[i] : (v * 6364136223846793005u + 1442695040888963407u);
-        *json_put_uint64(text, i < ARRAY_LEN(edges) ? v : v >> i % 64) = 0;
+        *digits_put(text, i < ARRAY_LEN(edges) ? v : v >> i % 64) = 0;
         snprintf(want, sizeof want, "%llu", (unsigned long long)(i < ARRAY_LEN(edges) ? v : v >> i % 64));
         assert_string_equal((char *)text, want);
     }

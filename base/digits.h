@@ -1,0 +1,65 @@
+/* digits: unsigned integers as decimal digits, without a branch for how many there are. */
+#ifndef ERLGATE_BASE_DIGITS_H
+#define ERLGATE_BASE_DIGITS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/check.h"
+
+enum { DIGITS_MAX = 20, DIGITS_ROOM = 24 };
+
+/* The eight digits of v < 10^8 as eight bytes of 0 to 9, the first one lowest; all at once. */
+static ALWAYS_INLINE uint64_t digits_of_eight(uint32_t v)
+{
+    uint64_t x = v / 10000 | (uint64_t)(v % 10000) << 32;
+    uint64_t q = ((x * 10486) >> 20) & 0x0000007F0000007Fu; /* by 100 */
+
+    x = q | (x - 100 * q) << 16;
+    q = ((x * 103) >> 10) & 0x000F000F000F000Fu; /* by 10 */
+    return q | (x - 10 * q) << 8;
+}
+
+/* Eight bytes as digits_of_eight gives them, as characters. */
+static inline void digits_store(uint8_t *o, uint64_t digits)
+{
+    digits |= 0x3030303030303030u;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    digits = __builtin_bswap64(digits);
+#endif
+    memcpy(o, &digits, 8);
+}
+
+/* As digits_put, for v < 10^8. */
+static ALWAYS_INLINE uint8_t *digits_put_eight(uint8_t *o, uint32_t v)
+{
+    uint64_t x = digits_of_eight(v);
+    unsigned zeros = (unsigned)__builtin_ctzll(x | (uint64_t)1 << 56) / 8;
+
+    digits_store(o, x >> 8 * zeros);
+    return o + 8 - zeros;
+}
+
+/* As digits_put, for the rest. */
+static inline uint8_t *digits_put_long(uint8_t *o, uint64_t v)
+{
+    uint64_t high = v / 100000000;
+
+    if (LIKELY(high < 100000000)) {
+        o = digits_put_eight(o, (uint32_t)high);
+    } else {
+        o = digits_put_eight(o, (uint32_t)(high / 100000000));
+        digits_store(o, digits_of_eight((uint32_t)(high % 100000000)));
+        o += 8;
+    }
+    digits_store(o, digits_of_eight((uint32_t)(v % 100000000)));
+    return o + 8;
+}
+
+/* The digits of v at o, of which DIGITS_ROOM bytes are there. Gives the position behind them. */
+static ALWAYS_INLINE uint8_t *digits_put(uint8_t *o, uint64_t v)
+{
+    return LIKELY(v < 100000000) ? digits_put_eight(o, (uint32_t)v) : digits_put_long(o, v);
+}
+
+#endif
