@@ -1,4 +1,5 @@
-/* digits: unsigned integers as decimal digits, without a branch for how many there are. */
+/* digits: unsigned integers as decimal digits, both ways, eight at a time and without a branch for how many
+ * there are. */
 #ifndef ERLGATE_BASE_DIGITS_H
 #define ERLGATE_BASE_DIGITS_H
 
@@ -7,7 +8,45 @@
 
 #include "base/check.h"
 
-enum { DIGITS_MAX = 20, DIGITS_ROOM = 24 };
+enum { DIGITS_ROOM = 24 };
+
+/* ---- Reading ---- */
+
+/* The first of eight bytes lowest. */
+static inline uint64_t digits_load(const uint8_t *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    x = __builtin_bswap64(x);
+#endif
+    return x;
+}
+
+/* How many of the eight bytes are digits, counted from the first up to one that is none. */
+static inline unsigned digits_count(uint64_t x)
+{
+    uint64_t v = x ^ 0x3030303030303030u;
+    /* A carry may mark bytes above a marked one, never below: the first is right. */
+    uint64_t others = ((v + 0x7676767676767676u) | v) & 0x8080808080808080u;
+
+    return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+}
+
+/* The value of the first n (1 to 8) of the eight bytes, which are digits. */
+static inline uint32_t digits_value(uint64_t x, unsigned n)
+{
+    x <<= 64 - 8 * n; /* as if zeroes stood before them */
+    x = (x & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
+    x = (x & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
+    return (uint32_t)((x & 0x0000FFFF0000FFFFu) * 42949672960001 >> 32);
+}
+
+/* Ten to the n-th, n up to 8. */
+static const uint32_t digits_powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+/* ---- Writing ---- */
 
 /* The eight digits of v < 10^8 as eight bytes of 0 to 9, the first one lowest; all at once. */
 static ALWAYS_INLINE uint64_t digits_of_eight(uint32_t v)

@@ -1,7 +1,7 @@
 #include "etf/lex.h"
 
-#include "base/check.h"
 #include "base/utf8.h"
+#include "etf/quote.h"
 #include "etf/term.h"
 
 enum err etf_lex_fail(struct etf_lex *l, size_t at, const char *expected)
@@ -26,7 +26,7 @@ static size_t space_len(const struct etf_lex *l)
     return c == 0xC2 && next >= 0x80 && next <= 0xA0 ? 2 : 0;
 }
 
-void etf_lex_space(struct etf_lex *l)
+void etf_lex_long_space(struct etf_lex *l)
 {
     for (;;) {
         size_t n = space_len(l);
@@ -40,16 +40,6 @@ void etf_lex_space(struct etf_lex *l)
             return;
         }
     }
-}
-
-bool etf_lex_take(struct etf_lex *l, const char *text)
-{
-    size_t n = strlen(text);
-
-    if (rd_left(&l->r) < n || memcmp(l->r.pos, text, n) != 0)
-        return false;
-    rd_skip(&l->r, n);
-    return true;
 }
 
 /* The letters of Latin-1 beyond ASCII are U+00C0 to U+00FF, all with the lead byte C3; but for the two signs
@@ -237,6 +227,8 @@ enum err etf_lex_quoted(struct etf_lex *l, int close, bool has_escapes)
     for (;;) {
         const uint8_t *run = l->r.pos, *p = run;
 
+        if (close >= 0)
+            p = etf_plain_run(p, l->r.end, (uint8_t)close);
         while (p < l->r.end && *p < 0x80 && *p != close && *p != '\\')
             p++;
         wr_bytes(l->scratch, run, (size_t)(p - run));

@@ -8,6 +8,7 @@
 #ifndef ERLGATE_ETF_LEX_H
 #define ERLGATE_ETF_LEX_H
 
+#include "base/check.h"
 #include "base/rd.h"
 #include "base/wr.h"
 
@@ -53,9 +54,30 @@ static inline bool etf_is_digit(int c)
 enum err etf_lex_fail(struct etf_lex *l, size_t at, const char *expected);
 
 /* White space and comments. */
-void etf_lex_space(struct etf_lex *l);
+void etf_lex_long_space(struct etf_lex *l);
+static inline void etf_lex_space(struct etf_lex *l)
+{
+    int c = etf_lex_peek(l, 0);
+
+    /* One space is what most often stands there, if anything does. */
+    if (c == ' ') {
+        l->r.pos++;
+        c = etf_lex_peek(l, 0);
+    }
+    if (UNLIKELY(c <= ' ' || c == '%' || c == 0xC2))
+        etf_lex_long_space(l);
+}
+
 /* Passes over text if it is next. */
-bool etf_lex_take(struct etf_lex *l, const char *text);
+static inline bool etf_lex_take(struct etf_lex *l, const char *text)
+{
+    size_t n = strlen(text);
+
+    if (rd_left(&l->r) < n || memcmp(l->r.pos, text, n) != 0)
+        return false;
+    l->r.pos += n;
+    return true;
+}
 /* The length of the name character (a letter of Latin-1, a digit, _ or @) that is next; 0 when there is none.
  */
 size_t etf_lex_name_char(const struct etf_lex *l);

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "etf/integer.h"
 #include "etf/parse.h"
+#include "etf/quote.h"
 #include "etf/wire.h"
 
 enum {
@@ -369,9 +370,19 @@ static enum err text_segment(struct etf_lex *l, struct bits *b, const struct val
         return ERR_NONE;
     }
     while (p < end && e == ERR_NONE) {
-        uint32_t cp = (uint32_t)utf8_next(&p, end);
-        struct value one = {.kind = VALUE_INTEGER, .at = v->at, .number = {.fits = true, .small = cp}};
+        struct value one = {.kind = VALUE_INTEGER, .at = v->at};
+        const uint8_t *run = p;
+        uint32_t cp;
 
+        if (s->type == TYPE_NONE && !s->has_size && !s->unit) {
+            while (p < end && *p < 0x80)
+                p++;
+            put_bytes(b, run, (size_t)(p - run));
+            if (p == end)
+                break;
+        }
+        cp = (uint32_t)utf8_next(&p, end);
+        one.number = (struct etf_number){.fits = true, .small = cp};
         if (is_utf(s)) {
             put_char(b, cp, s);
         } else if (s->type == TYPE_FLOAT) {
@@ -444,6 +455,22 @@ static void close_binary(struct wr *w, size_t start, unsigned used)
         memcpy(w->buf + start + 1, &n, sizeof n);
 }
 
+/* `"text">>` of characters that stand for themselves, as most binaries are. False: not that; nothing has
+ * moved. */
+static bool simple_text(struct etf_lex *l, struct wr *w)
+{
+    const uint8_t *text = l->r.pos + 1, *end;
+
+    if (etf_lex_peek(l, 0) != '"')
+        return false;
+    end = etf_plain_run(text, l->r.end, '"');
+    if (l->r.end - end < 3 || memcmp(end, "\">>", 3) != 0)
+        return false;
+    etf_write_binary(w, slice_of(text, (size_t)(end - text)));
+    l->r.pos = end + 3;
+    return true;
+}
+
 enum err etf_parse_binary(struct etf_lex *l, struct wr *w, uint32_t max_digits)
 {
     struct bits b = {.w = w};
@@ -451,6 +478,8 @@ enum err etf_parse_binary(struct etf_lex *l, struct wr *w, uint32_t max_digits)
     enum err e;
 
     rd_skip(&l->r, 2); /* << */
+    if (simple_text(l, w))
+        return wr_ok(w) ? ERR_NONE : fault_set(l->fault, w->err, at, "");
     wr_u8(w, ETF_BINARY_EXT);
     wr_be32(w, 0);
     etf_lex_space(l);

@@ -1,4 +1,6 @@
 /* Terms without parts: atoms, numbers, strings, sigils, external funs, variables. */
+#include "base/digits.h"
+#include "base/flt.h"
 #include "base/utf8.h"
 #include "etf/integer.h"
 #include "etf/parse.h"
@@ -153,12 +155,66 @@ enum err etf_parse_sigil(struct etf_parser *p)
     return ERR_NONE;
 }
 
+/* May a number go on with c, in any way? */
+static bool goes_on(uint8_t c)
+{
+    return etf_is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '@' ||
+           c == '#' || c == '.' || c >= 0x80;
+}
+
+/*
+ * What nearly all numbers are: up to 15 digits, or 8 on each side of a point, with nothing special about
+ * them. False: not that, or too near the end; nothing has moved.
+ */
+static bool parse_simple_number(struct etf_parser *p, bool negative)
+{
+    enum { AHEAD = 24 };
+    const uint8_t *at = p->l.r.pos;
+    uint64_t x, v;
+    unsigned n, more;
+    double f;
+
+    if (rd_left(&p->l.r) < AHEAD || p->max_digits < 2 * 8)
+        return false;
+    x = digits_load(at);
+    n = digits_count(x);
+    v = digits_value(x, n);
+    at += n;
+    if (n == 8) {
+        x = digits_load(at);
+        more = digits_count(x);
+        if (more == 8)
+            return false;
+        if (more)
+            v = v * digits_powers[more] + digits_value(x, more);
+        at += more;
+    } else if (*at == '.' && etf_is_digit(at[1])) {
+        x = digits_load(++at);
+        more = digits_count(x);
+        at += more;
+        if (goes_on(*at))
+            return false;
+        if (!flt_of_decimal(v * digits_powers[more] + digits_value(x, more), -(int64_t)more, negative, &f))
+            return false;
+        p->l.r.pos = at;
+        etf_write_float(p->w, f);
+        return true;
+    }
+    if (goes_on(*at) && !(*at == '.' && !goes_on(at[1])))
+        return false;
+    p->l.r.pos = at;
+    etf_write_int64(p->w, negative ? -(int64_t)v : (int64_t)v);
+    return true;
+}
+
 enum err etf_parse_number(struct etf_parser *p, bool negative)
 {
     size_t at = etf_parse_here(p), scratch = p->l.scratch->len;
     struct etf_number n;
     enum err e;
 
+    if (LIKELY(parse_simple_number(p, negative)))
+        return ERR_NONE;
     TRY(etf_lex_number(&p->l, p->max_digits, &n));
     if (n.is_float) {
         etf_write_float(p->w, negative ? -n.f : n.f);

@@ -1,4 +1,6 @@
 #include "base/base64.h"
+#include "base/check.h"
+#include "base/digits.h"
 #include "base/flt.h"
 #include "base/utf8.h"
 #include "etf/integer.h"
@@ -71,6 +73,42 @@ static void opaque(struct print *p)
     wr_fini(&copy);
 }
 
+/* SMALL_INTEGER_EXT and INTEGER_EXT; the cursor moves behind it. */
+static inline bool take_short_integer(struct rd *r, int32_t *ret)
+{
+    const uint8_t *p = r->pos;
+
+    if (rd_left(r) < 5)
+        return false;
+    switch (p[0]) {
+    case ETF_SMALL_INTEGER_EXT:
+        *ret = p[1];
+        r->pos += 2;
+        return true;
+    case ETF_INTEGER_EXT:
+        *ret = (int32_t)((uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4]);
+        r->pos += 5;
+        return true;
+    default: return false;
+    }
+}
+
+/* False: another form, or little room; nothing has moved. */
+static bool short_integer(struct print *p)
+{
+    struct wr *w = p->w;
+    uint8_t *o;
+    int32_t v;
+
+    if (UNLIKELY(w->cap - w->len < DIGITS_ROOM + 1 || !wr_ok(w)) || !take_short_integer(&p->r->rd, &v))
+        return false;
+    o = w->buf + w->len;
+    *o = '-';
+    o += v < 0;
+    w->len = (size_t)(digits_put(o, v < 0 ? 0 - (uint32_t)v : (uint32_t)v) - w->buf);
+    return true;
+}
+
 static void integer(struct print *p)
 {
     struct etf_rd t = *p->r;
@@ -79,6 +117,8 @@ static void integer(struct print *p)
     int64_t v;
     enum err e;
 
+    if (LIKELY(short_integer(p)))
+        return;
     if (etf_read_int64(&t, &v)) {
         if (v < 0)
             wr_u8(p->w, '-');
@@ -128,7 +168,7 @@ static bool is_printable_utf8(struct slice s, bool *ret_is_ascii)
     const uint8_t *p = s.ptr, *end = slice_end(s);
 
     *ret_is_ascii = true;
-    while (p < end) {
+    while ((p = etf_plain_run(p, end, '"')) < end) {
         int32_t cp = utf8_next(&p, end);
 
         if (cp == UTF8_INVALID || !utf8_is_printable((uint32_t)cp))
@@ -143,12 +183,24 @@ static void binary(struct print *p)
     struct slice s;
     unsigned bits;
     bool is_ascii;
+    uint8_t *o;
 
     if (!etf_read_bitstring(p->r, &s, &bits)) {
         malformed(p);
         return;
     }
-    wr_str(p->w, "<<");
+    /* What most are: text that stands for itself. */
+    if (s.len && bits == 8 && etf_plain_run(s.ptr, slice_end(s), '"') == slice_end(s)) {
+        o = wr_room(p->w, s.len + 6);
+        if (!o)
+            return;
+        memcpy(o, "<<\"", 3);
+        memcpy(o + 3, s.ptr, s.len);
+        memcpy(o + 3 + s.len, "\">>", 3);
+        p->w->len += s.len + 6;
+        return;
+    }
+    wr_bytes(p->w, "<<", 2);
     if (s.len && bits == 8 && is_printable_utf8(s, &is_ascii)) {
         etf_quote_utf8(p->w, s, '"');
         if (!is_ascii)
@@ -156,7 +208,7 @@ static void binary(struct print *p)
     } else {
         integers(p->w, s, bits);
     }
-    wr_str(p->w, ">>");
+    wr_bytes(p->w, ">>", 2);
 }
 
 static bool is_printable_latin1(struct slice s)
@@ -191,10 +243,15 @@ static bool list_is_text(struct etf_rd *t, uint32_t n, struct wr *w)
 {
     struct slice s;
     uint64_t cp;
+    int32_t v;
 
     do {
         for (; n; n--) {
-            if (!etf_read_uint64(t, &cp) || cp > 0x10FFFF || !utf8_is_printable((uint32_t)cp))
+            if (LIKELY(take_short_integer(&t->rd, &v)))
+                cp = v < 0 ? UINT64_MAX : (uint64_t)v;
+            else if (!etf_read_uint64(t, &cp))
+                return false;
+            if (cp > 0x10FFFF || !utf8_is_printable((uint32_t)cp))
                 return false;
             if (w)
                 etf_quote_char(w, (uint32_t)cp, '"');
@@ -304,7 +361,7 @@ static void term(struct print *p)
             malformed(p);
             break;
         }
-        wr_str(p->w, "#{");
+        wr_bytes(p->w, "#{", 2);
         push(p, FRAME_MAP, (uint64_t)n * 2);
         break;
     case ETF_KIND_PID:
@@ -351,7 +408,8 @@ static void step(struct print *p)
         p->depth--;
     } else {
         if (f->has_begun)
-            wr_str(p->w, f->kind == FRAME_MAP && f->left % 2 ? " => " : ",");
+            wr_bytes(p->w, f->kind == FRAME_MAP && f->left % 2 ? " => " : ",",
+                     f->kind == FRAME_MAP && f->left % 2 ? 4 : 1);
         f->has_begun = true;
         f->left--;
         term(p);

@@ -1,9 +1,35 @@
 /* The texts of atoms, pids, references, ports and external funs, both ways. */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "base/digits.h"
 #include "base/utf8.h"
 #include "etf/lex.h"
 #include "etf/quote.h"
 #include "etf/syntax.h"
 #include "etf/wire.h"
+
+const uint8_t *etf_plain_run(const uint8_t *p, const uint8_t *end, uint8_t quote)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* Signed: bytes from 0x80 on are below 0x20, too. */
+        __m128i odd = _mm_or_si128(
+            _mm_or_si128(_mm_cmplt_epi8(x, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7F))),
+            _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8((char)quote)),
+                         _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'))));
+        unsigned mask = (unsigned)_mm_movemask_epi8(odd);
+
+        if (mask)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p < end && *p >= 0x20 && *p < 0x7F && *p != quote && *p != '\\')
+        p++;
+    return p;
+}
 
 /* A character inside quotes as io_lib writes it. */
 void etf_quote_char(struct wr *w, uint32_t cp, uint8_t quote)
@@ -36,8 +62,7 @@ void etf_quote_utf8(struct wr *w, struct slice utf8, uint8_t quote)
         const uint8_t *run = p;
         int32_t cp;
 
-        while (p < end && *p >= 0x20 && *p < 0x7F && *p != quote && *p != '\\')
-            p++;
+        p = etf_plain_run(p, end, quote);
         wr_bytes(w, run, (size_t)(p - run));
         if (p == end)
             break;
@@ -76,6 +101,10 @@ void etf_print_atom(struct wr *w, struct etf_atom atom)
     struct etf_lex l = {.r = rd_of(text)};
     size_t n;
 
+    if (slice_eq(text, SLICE("true")) || slice_eq(text, SLICE("false"))) {
+        wr_slice(w, text);
+        return;
+    }
     if (etf_lex_is_atom_start(&l) && !etf_is_reserved_word(text)) {
         while ((n = etf_lex_name_char(&l)))
             rd_skip(&l.r, n);
@@ -112,13 +141,9 @@ static void print_node(struct wr *w, struct etf_atom node)
 
 void etf_print_decimal(struct wr *w, uint64_t v)
 {
-    uint8_t digits[20], *p = digits + sizeof digits;
+    uint8_t digits[DIGITS_ROOM];
 
-    do {
-        *--p = (uint8_t)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    wr_bytes(w, p, (size_t)(digits + sizeof digits - p));
+    wr_bytes(w, digits, (size_t)(digits_put(digits, v) - digits));
 }
 
 static void print_number(struct wr *w, char before, uint64_t v)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/check.h"
+#include "base/digits.h"
 
 enum {
     JSON_NUMBER_AHEAD = 32, /* bytes behind a number's first that the quick way may look at */
@@ -33,37 +33,6 @@ struct json_number {
 static inline bool json_is_digit(uint8_t c)
 {
     return (uint8_t)(c - '0') <= 9;
-}
-
-/* The first of eight bytes lowest. */
-static inline uint64_t json_load_digits(const uint8_t *p)
-{
-    uint64_t x;
-
-    memcpy(&x, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    return x;
-}
-
-/* How many of the eight bytes are digits, counted from the first up to one that is none. */
-static inline unsigned json_count_digits(uint64_t x)
-{
-    uint64_t v = x ^ 0x3030303030303030u;
-    /* A carry may mark bytes above a marked one, never below: the first is right. */
-    uint64_t others = ((v + 0x7676767676767676u) | v) & 0x8080808080808080u;
-
-    return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
-}
-
-/* The value of the first n (1 to 8) of the eight bytes, which are digits. */
-static inline uint32_t json_value_of_digits(uint64_t x, unsigned n)
-{
-    x <<= 64 - 8 * n; /* as if zeroes stood before them */
-    x = (x & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
-    x = (x & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
-    return (uint32_t)((x & 0x0000FFFF0000FFFFu) * 42949672960001 >> 32);
 }
 
 static inline const uint8_t *json_take_digits(const uint8_t *p, const uint8_t *end, uint64_t *digits)
@@ -152,7 +121,6 @@ static inline const uint8_t *json_scan_number_plainly(const uint8_t *p, const ui
 static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, const uint8_t *end,
                                                              struct json_number *n)
 {
-    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     unsigned count, whole;
     uint64_t x;
 
@@ -161,42 +129,42 @@ static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, c
     n->start = p;
     n->is_negative = *p == '-';
     p += n->is_negative;
-    x = json_load_digits(p);
-    count = json_count_digits(x);
+    x = digits_load(p);
+    count = digits_count(x);
     if (UNLIKELY(count == 0 || ((x & 0xFF) == '0' && count > 1)))
         return NULL;
-    n->digits = json_value_of_digits(x, count);
+    n->digits = digits_value(x, count);
     n->exponent = 0;
     n->is_float = false;
     n->is_exact = true;
     p += count;
     if (count == 8) {
-        x = json_load_digits(p);
-        count = json_count_digits(x);
+        x = digits_load(p);
+        count = digits_count(x);
         if (UNLIKELY(count == 8))
             return NULL;
         if (count) {
-            n->digits = n->digits * powers[count] + json_value_of_digits(x, count);
+            n->digits = n->digits * digits_powers[count] + digits_value(x, count);
             p += count;
         }
     }
     if (*p == '.') {
         whole = (unsigned)(p - n->start);
-        x = json_load_digits(++p);
-        count = json_count_digits(x);
+        x = digits_load(++p);
+        count = digits_count(x);
         if (UNLIKELY(count == 0 || whole + count > JSON_WORD_DIGITS))
             return NULL;
-        n->digits = n->digits * powers[count] + json_value_of_digits(x, count);
+        n->digits = n->digits * digits_powers[count] + digits_value(x, count);
         n->exponent = -(int64_t)count;
         n->is_float = true;
         p += count;
         if (count == 8) {
-            x = json_load_digits(p);
-            count = json_count_digits(x);
+            x = digits_load(p);
+            count = digits_count(x);
             if (UNLIKELY(count == 8 || whole + 8 + count > JSON_WORD_DIGITS))
                 return NULL;
             if (count) {
-                n->digits = n->digits * powers[count] + json_value_of_digits(x, count);
+                n->digits = n->digits * digits_powers[count] + digits_value(x, count);
                 n->exponent -= count;
                 p += count;
             }
