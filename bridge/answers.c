@@ -57,6 +57,8 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
 
     wr_init(&w, g->config.max_reply);
     e = body_write(&w, x->out, term, atoms, &x->options);
+    g->metrics.term_out += term.len;
+    g->metrics.text_out += w.len;
     if (e == ERR_NONE && x->out != HTTP_MEDIA_ETF) {
         wr_u8(&w, '\n'); /* for people at a terminal: JSON and Erlang read past it */
         e = w.err;

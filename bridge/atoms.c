@@ -21,8 +21,10 @@ enum err atoms_use(struct atoms *a, struct slice utf8)
 {
     if (a->budget == SIZE_MAX || map_get(&a->seen, utf8))
         return ERR_NONE;
-    if (a->introduced >= a->budget)
+    if (a->introduced >= a->budget) {
+        a->refused++;
         return ERR_ATOM_BUDGET;
+    }
     if (map_put(&a->seen, utf8, &present) != ERR_NONE)
         return ERR_NOMEM;
     a->introduced++;

@@ -16,6 +16,7 @@ struct atoms {
     struct map seen;
     size_t budget; /* SIZE_MAX: no limit */
     size_t introduced;
+    uint64_t refused; /* for the budget */
 };
 
 void atoms_init(struct atoms *a, size_t budget, uint64_t seed);

@@ -195,8 +195,11 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
     case HTTP_MEDIA_ERLANG: e = body_read_erlang(g, body, options, &g->term, ret_uses, &f); break;
     default: e = read_json(g, body, options, ret_uses, &f); break;
     }
-    if (e == ERR_NONE)
+    g->metrics.text_in += body.len;
+    if (e == ERR_NONE) {
+        g->metrics.term_in += g->term.len;
         return true;
+    }
     f.fault.err = e;
     errors_answer_fault(g, http_request_id(req), &f,
                         media != HTTP_MEDIA_ETF && media != HTTP_MEDIA_ERLANG ? hint_of_json(body, &f)

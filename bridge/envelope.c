@@ -155,12 +155,15 @@ static bool take_term(struct reading *r, struct wr *w, uint32_t *ret_uses)
 {
     struct transcode_fault f = {.fault = {.text = ""}};
     struct slice text = {0};
+    size_t before = w->len;
     enum err e;
 
     if (!json_pass(&r->json, &text))
         return malformed(r);
     e = transcode_json_to_etf(text, &r->x->options, w, ret_uses, &f);
     f.fault.err = e;
+    r->g->metrics.text_in += text.len;
+    r->g->metrics.term_in += w->len - before;
     return e == ERR_NONE || faulty(r, text, &f);
 }
 

@@ -72,6 +72,9 @@ void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
  * begun goes on to its deadline, and may still ask the node for something.
  */
 void gateway_leave(struct gateway *g);
+/* For metrics: the configuration was read, or read again, with that result. */
+void gateway_note_reload(struct gateway *g, bool is_ok, int64_t now_s);
+/* Not ready, and no new requests; what waits goes on to its deadline. */
 void gateway_quiesce(struct gateway *g);
 bool gateway_is_busy(struct gateway *g); /* after quiesce: is there something to wait for? */
 /* Requests not yet answered. */

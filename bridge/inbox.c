@@ -9,9 +9,12 @@
 
 /* ---- life ---- */
 
-static bool has_room(const struct gateway *g, const struct inbox_config *c)
+static bool has_room(struct gateway *g, const struct inbox_config *c)
 {
-    return !c->is_kept || g->kept_inboxes < g->config.max_processes;
+    bool is_there = !c->is_kept || g->kept_inboxes < g->config.max_processes;
+
+    g->metrics.over_max_processes += !is_there;
+    return is_there;
 }
 
 void inbox_free(struct inbox *in)
@@ -263,14 +266,25 @@ void inbox_event_bool(struct inbox_event *e, const char *name, bool value)
     wr_str(&e->w, value ? "true" : "false");
 }
 
+/* g is NULL once it has been detached. */
+static void count_term(struct gateway *g, size_t text, size_t term)
+{
+    if (!g)
+        return;
+    g->metrics.text_out += text;
+    g->metrics.term_out += term;
+}
+
 void inbox_event_term(struct inbox_event *e, const char *name, struct etf_rd term)
 {
-    size_t before = e->w.len;
+    size_t before = e->w.len, left = rd_left(&term.rd);
     const struct inbox_style *style = &e->inbox->style;
 
     inbox_event_member(e, name);
-    if (transcode_etf_to_json(&term, &style->options, style->is_typed, &e->w) == ERR_NONE)
+    if (transcode_etf_to_json(&term, &style->options, style->is_typed, &e->w) == ERR_NONE) {
+        count_term(e->inbox->g, e->w.len - before, left - rd_left(&term.rd));
         return;
+    }
     /* Better an event that says that something is missing than none. */
     e->w.len = before;
     e->w.err = ERR_NONE;

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "bridge/atoms.h"
 #include "bridge/gateway.h"
+#include "bridge/metrics.h"
 #include "bridge/target.h"
 #include "bridge/transcode.h"
 #include "http/document.h"
@@ -37,6 +38,7 @@ struct gateway {
     struct auth_cache *verified;
     struct auth_rates *rates;
     struct gateway_admission_stats admission_stats;
+    struct metrics metrics;
     bool is_quiet;
     struct http_document openapi_json, openapi_yaml;
 };

@@ -451,6 +451,8 @@ enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, st
     if (in->tie_count < in->g->config.max_ties) {
         t = tie_make(in, kind, target, path);
         e = ERR_NOMEM;
+    } else {
+        in->g->metrics.over_max_ties++;
     }
     if (!t) {
         target_fini(target);

@@ -227,6 +227,7 @@ void http_request_cut_off(struct http_request *r)
     struct wr head, body;
 
     r->server->stats.over_max_body++;
+    r->code = "body-too-large";
     snprintf(detail, sizeof detail, HTTP_TOO_LARGE_DETAIL, r->server->limits.max_body);
     wr_init(&head, PROBLEM_MAX);
     wr_init(&body, PROBLEM_MAX);

@@ -149,6 +149,7 @@ struct http_streams_info {
     size_t readers;
     uint64_t bytes;         /* in all rings */
     uint64_t emitted, lost; /* events, ever */
+    uint64_t gaps;          /* that readers were told of, ever */
 };
 
 void http_streams_look(const struct http_server *s, struct http_streams_info *ret);

@@ -30,6 +30,7 @@
 #include "http/query.h"
 #include "http/router.h"
 #include "http/server.h"
+#include "http/stats.h"
 #include "http/streams.h"
 #include "http/target.h"
 
@@ -147,6 +148,7 @@ struct http_server {
     struct map peers;         /* the http_crowd of each http_peer_key, owned */
     struct http_tls *tls;     /* owned: a reference; NULL: no listener is for HTTPS */
     struct http_server_stats stats;
+    struct http_stats *counts; /* owned */
     struct http_router *router, *admin_router; /* owned; the second is of listeners for health and metrics */
     struct idtab requests;                     /* those that have an id */
     struct http_link fresh;    /* connections that no sweep has looked at since they began to wait */

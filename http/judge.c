@@ -389,6 +389,7 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
     /* The guard comes first: who is refused by it learns nothing else. */
     if (!http_guard_judge(guard, head, &refusal)) {
         *ret_must_close = refusal.must_close;
+        r->server->stats.malformed_requests += refusal.must_close;
         if (refusal.must_close)
             LOG(LOG_INFO, "http-malformed", LOG_STR("detail", refusal.detail));
         return refuse(r, refusal.code, refusal.parameter, refusal.detail);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "http/stats.h"
 
 static const struct http_problem_kind kinds[] = {
     {"bad-term", 400, "The body is no term"},
@@ -41,6 +42,18 @@ const struct http_problem_kind *http_problem_kind(const char *code)
             return &kinds[i];
     }
     return NULL;
+}
+
+_Static_assert(ARRAY_LEN(kinds) < HTTP_PROBLEM_KINDS_MAX,
+               "each code has a counter, and unknown ones share one");
+
+size_t http_problem_index(const char *code)
+{
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(kinds) && strcmp(kinds[i].code, code) != 0)
+        i++;
+    return i;
 }
 
 const struct http_problem_kind *http_problem_kind_next(size_t *cursor)

@@ -20,6 +20,8 @@ struct http_problem_kind {
 
 /* NULL for a code that the table does not hold. */
 const struct http_problem_kind *http_problem_kind(const char *code);
+/* Its place in the table; of a code that it does not hold, that behind the last. */
+size_t http_problem_index(const char *code);
 /* Iterates: *cursor starts at 0; NULL at the end. For the OpenAPI document and its test. */
 const struct http_problem_kind *http_problem_kind_next(size_t *cursor);
 

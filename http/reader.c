@@ -56,13 +56,16 @@ static bool begin_next(struct http_server *s, struct http_reader *rd)
     }
     if (rd->has_to_tell_gap) {
         rd->has_to_tell_gap = false;
+        s->streams.gaps++;
         rd->frame.lost = UINT64_MAX;
         rd->frame.seq = rd->stream ? rd->stream->history.taken_seq : 0;
         begin_frame(rd, HTTP_PIECE_GAP);
         return true;
     }
-    if (rd->stream && begin_from_history(rd))
+    if (rd->stream && begin_from_history(rd)) {
+        s->streams.gaps += rd->frame.piece == HTTP_PIECE_GAP;
         return true;
+    }
     if (rd->has_to_say_bye) {
         rd->has_to_say_bye = false;
         rd->frame.retry_ms = rd->bye_retry_ms;

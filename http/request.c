@@ -269,6 +269,8 @@ static void report(const struct http_request *r)
     struct http_done done = {.route = r->route,
                              .method = r->method,
                              .status = r->status,
+                             .code = r->code,
+                             .is_stream = r->reader.is_open,
                              .duration_us = loop_now_us() - r->started_us,
                              .bytes_in = r->bytes_in,
                              .bytes_out = r->bytes_out,
@@ -280,6 +282,7 @@ static void report(const struct http_request *r)
         LOG_STR("client", r->conn->address), LOG_UINT("duration_us", done.duration_us),
         LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
         LOG_STR("traceparent", r->traceparent));
+    http_stats_count(s->counts, s->config.routes, &done);
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
 }

@@ -43,6 +43,7 @@ static void server_free(struct http_server *s)
     CHECK(s->peers.count == 0);
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
+    mem_free(s->counts);
     http_tls_unref(s->tls);
     http_router_free(s->router);
     http_router_free(s->admin_router);
@@ -110,7 +111,7 @@ static enum err start(struct http_server *s)
 
     s->hook = loop_hook_new(s->loop, http_listeners_before_wait, s);
     s->sweep_timer = loop_timer_new(s->loop, http_sweep_due, s, 0);
-    if (e == ERR_NONE && (!s->hook || !s->sweep_timer))
+    if (e == ERR_NONE && (!s->hook || !s->sweep_timer || !s->counts))
         e = ERR_NOMEM;
     if (e == ERR_NONE)
         e = make_routers(s);
@@ -130,6 +131,7 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
     s->limits = http_limits_fill(&config->limits);
     s->loop = l;
     s->tls = config->tls ? http_tls_ref(config->tls) : NULL;
+    s->counts = http_stats_new(config->route_count);
     s->is_head_exact = strncmp(MHD_get_version(), "0.9.7", 5) == 0;
     http_random(s, &seed, sizeof seed);
     map_init(&s->peers, seed);
@@ -192,6 +194,11 @@ const struct http_server_stats *http_server_stats(const struct http_server *s)
     return &s->stats;
 }
 
+const struct http_stats *http_server_counts(const struct http_server *s)
+{
+    return s->counts;
+}
+
 unsigned http_server_connections(const struct http_server *s)
 {
     return s->connections;
@@ -200,6 +207,11 @@ unsigned http_server_connections(const struct http_server *s)
 size_t http_server_in_flight(const struct http_server *s)
 {
     return s->requests.count;
+}
+
+uint64_t http_server_body_bytes(const struct http_server *s)
+{
+    return s->body_bytes;
 }
 
 void http_server_leave(struct http_server *s)

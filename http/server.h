@@ -119,6 +119,8 @@ struct http_done {
     const struct http_route *route; /* NULL: it never got to one */
     const char *method;
     unsigned status;              /* 0: its client left before it was answered */
+    const char *code;             /* static: of the problem that it was answered with; NULL: none */
+    bool is_stream;               /* it has read an event stream */
     uint64_t duration_us;         /* from its first line to the last byte of its answer */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     struct slice trace;
@@ -227,6 +229,7 @@ struct http_server_stats {
     /* What the limits have refused, each by its name. */
     uint64_t over_max_body, over_max_bodies, over_max_headers, over_max_connections,
         over_max_connections_per_address, over_max_in_flight, over_max_streams;
+    uint64_t malformed_requests; /* whose framing cannot be trusted */
     uint64_t slow_requests; /* heads, bodies and handshakes that did not come in time */
     uint64_t idle_requests; /* that were being sent to a client which took nothing (idle_ms) */
 };
@@ -247,6 +250,7 @@ void http_server_quiesce(struct http_server *s);
  * count: they end with http_server_stop. */
 bool http_server_is_busy(struct http_server *s);
 size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
+uint64_t http_server_body_bytes(const struct http_server *s); /* of bodies that are being read */
 /* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a
  * second to leave (and a fifth of a millisecond more for each reader), stops libmicrohttpd, frees. Takes
  * NULL. Never from within a handler, gone or done. */

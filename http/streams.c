@@ -418,6 +418,7 @@ void http_streams_look(const struct http_server *s, struct http_streams_info *re
         .bytes = s->streams.bytes,
         .emitted = s->streams.emitted,
         .lost = s->streams.lost,
+        .gaps = s->streams.gaps,
     };
 }
 

@@ -73,7 +73,7 @@ struct http_streams {
     uint64_t timer_at_ms; /* UINT64_MAX: it is not armed */
     uint64_t seed, mask;  /* of key hashes; of ids in epochs */
     size_t readers;
-    uint64_t bytes, emitted, lost;
+    uint64_t bytes, emitted, lost, gaps;
     uint32_t relief; /* the stream that is looked at next when there are too many bytes */
 };
 

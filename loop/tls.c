@@ -276,12 +276,15 @@ void loop_tls_describe(const struct loop_tls *tls, struct loop_tls_info *ret)
     X509 *cert = SSL_CTX_get0_certificate(tls->ctx);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
+    struct tm tm;
 
     *ret = (struct loop_tls_info){0};
     if (!cert)
         return;
     X509_NAME_oneline(X509_get_subject_name(cert), ret->subject, sizeof ret->subject);
     write_time(X509_get0_notAfter(cert), ret->expires, sizeof ret->expires);
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1)
+        ret->expires_s = (int64_t)timegm(&tm);
     ret->is_expired = X509_cmp_current_time(X509_get0_notAfter(cert)) < 0;
     if (X509_digest(cert, EVP_sha256(), digest, &len) != 1)
         return;

@@ -40,9 +40,10 @@ void loop_tls_free(struct loop_tls *tls); /* takes NULL */
 /* Our own certificate, for logs. */
 struct loop_tls_info {
     char subject[256];
-    char expires[32]; /* 2027-01-31T23:59:59Z */
-    char sha256[65];  /* of the certificate, hex */
-    bool is_expired;  /* now */
+    char expires[32];  /* 2027-01-31T23:59:59Z */
+    char sha256[65];   /* of the certificate, hex */
+    bool is_expired;   /* now */
+    int64_t expires_s; /* since 1970 */
 };
 void loop_tls_describe(const struct loop_tls *tls, struct loop_tls_info *ret);
 

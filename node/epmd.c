@@ -230,6 +230,11 @@ void epmd_register(struct node *n)
         node_start_failed(n, e, text);
 }
 
+bool node_has_epmd(const struct node *n)
+{
+    return n->epmd->mode != NODE_EPMD_NONE;
+}
+
 bool epmd_is_registered(const struct node *n)
 {
     if (n->epmd->client)
@@ -339,6 +344,13 @@ void epmd_forget(struct node *n, struct slice name)
 
 /* What the survey has not found for so long is not there any more: two rounds of it, and some. */
 enum { KNOWN_MS = 75000 };
+
+bool node_is_configured(const struct node *n, struct slice name)
+{
+    const struct place *p = map_get(&n->epmd->places.by_name, name);
+
+    return p && p->is_fixed;
+}
 
 bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret)
 {

@@ -76,6 +76,7 @@ struct node {
     uint64_t deadline_armed; /* UINT64_MAX: not armed */
 
     uint64_t late_replies, unknown_dropped;
+    struct node_totals totals; /* of traffic, without the links that there are */
 };
 
 /* node/route.c */
@@ -152,6 +153,10 @@ void node_start_failed(struct node *n, enum err e, const char *text);
 MUST_USE enum err node_named(struct node *n, struct slice name, uint32_t creation);
 /* Does it still wait for its name? */
 bool node_is_nameless(const struct node *n);
+/* node/stats.c */
+/* Adds what has gone over that link. */
+void node_totals_add(struct node_totals *t, const struct link *l);
+
 /* node/link.c */
 /* highest: version of the handshake, 0: not known. is_memory: EPMD, asked, does not know it: it is where it
  * was. */

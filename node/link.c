@@ -120,6 +120,7 @@ void link_close(struct link *l, enum err why, const char *text)
     if (text)
         LOG(was_up ? LOG_INFO : LOG_WARN, was_up ? "link-down" : "link-failed",
             LOG_SLICE("node", shown_name(l)), LOG_STR("error", err_name(why)), LOG_STR("why", text));
+    ++*(was_up ? &l->node->totals.lost[why] : &l->node->totals.failed[why]);
     if (was_up)
         link_flush(l);
     release(l);
@@ -322,6 +323,7 @@ static void dial_older_version(struct link *l)
 {
     loop_stream_close(l->stream);
     l->stream = NULL;
+    node_totals_add(&l->node->totals, l);
     dist_conn_free(l->conn);
     l->conn = NULL;
     dial(l, 5);
@@ -447,6 +449,7 @@ static void link_up(struct link *l)
             return;
         }
     }
+    ++*(l->was_dialled ? &n->totals.dialled : &n->totals.accepted);
     l->state = LINK_UP;
     l->up_since_ms = loop_now_ms(n->loop);
     LOG(LOG_INFO, "link-up", LOG_SLICE("node", shown_name(l)), LOG_STR("by", l->was_dialled ? "us" : "them"),
@@ -549,9 +552,12 @@ enum err link_send(struct link *l, const struct dist_ctl *ctl, const struct slic
     return e;
 }
 
-bool link_is_full(const struct link *l)
+enum err link_check_room(const struct link *l)
 {
-    return l->conn && dist_conn_queued(l->conn) > l->node->max_queue;
+    if (!l->conn || dist_conn_queued(l->conn) <= l->node->max_queue)
+        return ERR_NONE;
+    l->node->totals.over_max_queue++;
+    return ERR_OVERLOADED;
 }
 
 static void write_out(struct link *l)
@@ -581,6 +587,7 @@ static void free_dead(struct node *n)
 
         n->dead = l->next_dead;
         CHECK(!l->requests);
+        node_totals_add(&n->totals, l);
         dist_conn_free(l->conn);
         mem_free(l->at_host);
         mem_free(l->name);

@@ -65,6 +65,7 @@ MUST_USE enum err link_send(struct link *l, const struct dist_ctl *ctl, const st
 void link_flush_all(struct node *n);
 /* Writes what it can of the output now: at the very end. */
 void link_flush(struct link *l);
-bool link_is_full(const struct link *l);
+/* Is there as much in its queue as there may be? Counted as a refusal then. */
+MUST_USE enum err link_check_room(const struct link *l);
 
 #endif

@@ -323,6 +323,8 @@ static void describe(const struct link *l, struct node_peer *ret)
         ret->bytes_out = stats.bytes_out;
         ret->messages_in = stats.messages_in;
         ret->messages_out = stats.messages_out;
+        ret->ticks_in = stats.ticks_in;
+        ret->ticks_out = stats.ticks_out;
         ret->queued = dist_conn_queued(l->conn);
     }
     if (l->state == LINK_UP) {

@@ -84,6 +84,7 @@ bool node_is_registered(const struct node *n); /* with EPMD, now (always with NO
 bool node_is_visible(const struct node *n);
 uint16_t node_dist_port(const struct node *n);
 bool node_has_embedded_epmd(const struct node *n);
+bool node_has_epmd(const struct node *n); /* any at all: false with NODE_EPMD_NONE */
 
 /* ---- requests to processes ---- */
 
@@ -92,8 +93,8 @@ struct node_target {
     struct etf_pid pid; /* is_pid; its node, UTF-8, says where */
     struct slice node;  /* else: {name, node} */
     struct slice name;  /* UTF-8 */
-    /* The process of this node (node_self's number) in whose name it is asked: the pid that the callee sees. 0: the
-     * request is a process of its own. */
+    /* The process of this node (node_self's number) in whose name it is asked: the pid that the callee sees.
+     * 0: the request is a process of its own. */
     uint32_t from;
 };
 
@@ -145,6 +146,7 @@ struct node_peer {
     uint32_t creation;
     uint64_t flags;
     uint64_t bytes_in, bytes_out, messages_in, messages_out;
+    uint64_t ticks_in, ticks_out;
     size_t queued;    /* bytes not yet written */
     size_t in_flight; /* requests waiting */
     uint64_t up_ms;   /* how long it has been up */
@@ -157,10 +159,13 @@ bool node_find_peer(const struct node *n, struct slice name, struct node_peer *r
 struct node_known {
     struct slice name;  /* borrowed until the loop turns */
     bool is_configured; /* one of node_config.places */
-    bool is_in_epmd;    /* the EPMD of its host had it when it was last asked, not long ago; it is asked now and then */
+    bool is_in_epmd; /* the EPMD of its host had it when it was last asked, not long ago; it is asked now and
+                        then */
 };
 /* Iterates over the nodes that were heard of: *cursor starts at 0; false at the end. */
 bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret);
+
+bool node_is_configured(const struct node *n, struct slice name);
 
 /* A name that the embedded EPMD holds. */
 struct node_epmd_name {
@@ -181,6 +186,29 @@ struct node_counts {
         unknown_dropped;   /* messages to processes that do not exist */
 };
 struct node_counts node_counts(const struct node *n);
+
+/* What has been counted since the start, by links that are gone too. */
+struct node_totals {
+    uint64_t bytes_in, bytes_out, messages_in, messages_out, ticks_in, ticks_out; /* of links */
+    uint64_t dialled, accepted;                                                   /* links that came up */
+    uint64_t lost[ERR_COUNT_];   /* links that were up, by why they ended */
+    uint64_t failed[ERR_COUNT_]; /* links that did not come up */
+    uint64_t over_max_queue;     /* signals and requests that were refused for it */
+    uint64_t signals_lost;       /* of processes, which nobody waits for */
+};
+
+/* How it stands. Takes time for each link. */
+struct node_stats {
+    struct node_totals totals;
+    size_t resolving, dialling, handshakes, up; /* links */
+    size_t queued;                              /* bytes not yet written, of all links */
+    size_t max_queue;                           /* bytes, of one */
+    size_t epmd_names;                          /* that the embedded EPMD holds */
+    size_t known;                               /* nodes that were heard of */
+};
+void node_stats(const struct node *n, struct node_stats *ret);
+/* What links are made with; NULL: plain TCP. Borrowed. */
+const struct loop_tls *node_tls(const struct node *n);
 
 /* Is it "name@host" that a node can have: printable, 1 to 255 characters, one '@'? */
 bool node_name_is_valid(struct slice name);

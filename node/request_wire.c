@@ -224,8 +224,9 @@ enum err request_send(struct request *r, struct slice term)
 
     if (r->uses & dist_conn_peer_refuses(l->conn))
         return ERR_PEER_UNSUPPORTED;
-    if (link_is_full(l))
-        return ERR_OVERLOADED;
+    e = link_check_room(l);
+    if (e != ERR_NONE)
+        return e;
     if (r->kind == REQUEST_EXIT)
         return send_exit(r, term);
     if (request_is_rpc(r)) {

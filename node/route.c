@@ -262,8 +262,9 @@ void route_deliver_local(struct node *n)
 
 /* ---- out ---- */
 
-static void lost(struct slice node, enum dist_op op, enum err e)
+static void lost(struct node *n, struct slice node, enum dist_op op, enum err e)
 {
+    n->totals.signals_lost++;
     LOG(LOG_WARN, "signal-lost", LOG_SLICE("node", node), LOG_STR("signal", dist_op_name(op)),
         LOG_STR("error", err_name(e)));
 }
@@ -271,11 +272,12 @@ static void lost(struct slice node, enum dist_op op, enum err e)
 static enum err send_over(struct link *l, const struct dist_ctl *ctl, const struct slice *payload,
                           size_t count, uint32_t uses)
 {
+    enum err e;
+
     if (uses & dist_conn_peer_refuses(l->conn))
         return ERR_PEER_UNSUPPORTED;
-    if (count && link_is_full(l))
-        return ERR_OVERLOADED;
-    return link_send(l, ctl, payload, count);
+    e = count ? link_check_room(l) : ERR_NONE;
+    return e != ERR_NONE ? e : link_send(l, ctl, payload, count);
 }
 
 /* What waited for the link cannot be sent over it. Whoever waits for an answer hears that there is nobody. */
@@ -288,9 +290,9 @@ static void not_sent(struct link *l, const struct signal *s, enum err e)
                             .ref = s->ctl.ref,
                             .reason = process_reason_noproc};
 
-    lost(slice_of_str(l->name), s->ctl.op, e);
+    lost(n, slice_of_str(l->name), s->ctl.op, e);
     if (s->ctl.op == DIST_CTL_MONITOR_P && signals_add(&n->local, &down, NULL, 0) != ERR_NONE)
-        lost(n->name_slice, down.op, ERR_NOMEM);
+        lost(n, n->name_slice, down.op, ERR_NOMEM);
     if (s->ctl.op == DIST_CTL_LINK)
         route_exit_local(n, &s->ctl.to.pid, route_number(&s->ctl.from.pid), process_reason_noproc);
 }
@@ -300,8 +302,10 @@ static enum err wait_for(struct link *l, const struct dist_ctl *ctl, const struc
 {
     enum err e;
 
-    if (l->waiting.bytes > l->node->max_queue)
+    if (l->waiting.bytes > l->node->max_queue) {
+        l->node->totals.over_max_queue++;
         return ERR_OVERLOADED;
+    }
     e = signals_add(&l->waiting, ctl, payload, count);
     if (e == ERR_NONE)
         l->waiting.last->uses = uses;
@@ -354,7 +358,7 @@ void route_answer(struct node *n, struct etf_atom where, const struct dist_ctl *
     else if (l)
         e = l->state == LINK_UP ? link_send(l, ctl, NULL, 0) : wait_for(l, ctl, NULL, 0, 0);
     if (e != ERR_NONE)
-        lost(name, ctl->op, e);
+        lost(n, name, ctl->op, e);
     wr_fini(&scratch);
 }
 
@@ -425,5 +429,5 @@ void route_exit_local(struct node *n, const struct etf_pid *from, uint32_t to, s
                            .reason = reason};
 
     if (signals_add(&n->local, &ctl, NULL, 0) != ERR_NONE)
-        lost(n->name_slice, ctl.op, ERR_NOMEM);
+        lost(n, n->name_slice, ctl.op, ERR_NOMEM);
 }
