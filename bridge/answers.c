@@ -55,6 +55,7 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
     struct wr w;
     enum err e;
 
+    http_request_spent(g->http, x->http_id, HTTP_STAGE_NODE);
     wr_init(&w, g->config.max_reply);
     e = body_write(&w, x->out, term, atoms, &x->options);
     g->metrics.term_out += term.len;

@@ -179,10 +179,12 @@ static void handle(struct gateway *g, struct http_request *req, enum verb verb)
         return;
     x->verb = verb;
     body_reuse(&g->term);
-    if (prepare(g, req, x))
-        calls_perform(g, x);
-    else
+    if (!prepare(g, req, x)) {
         exchange_end(g, x->id);
+        return;
+    }
+    http_request_spent(g->http, x->http_id, HTTP_STAGE_DECODE);
+    calls_perform(g, x);
 }
 
 /* ---- handlers ---- */

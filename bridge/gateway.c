@@ -1,5 +1,7 @@
 #include "bridge/gateway.h"
 
+#include <time.h>
+
 #include "base/check.h"
 #include "base/mem.h"
 #include "bridge/inbox.h"
@@ -185,6 +187,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     http.limits.max_body = g->config.max_body;
     documents_init(g);
     g->started_us = loop_now_us();
+    g->metrics.reloaded_s = time(NULL);
     loop_random(&g->seed, sizeof g->seed);
     atoms_init(&g->atoms, config->atom_budget, g->seed);
     idtab_init(&g->exchanges);

@@ -72,11 +72,10 @@ void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
  * begun goes on to its deadline, and may still ask the node for something.
  */
 void gateway_leave(struct gateway *g);
-/* For metrics: the configuration was read, or read again, with that result. */
-void gateway_note_reload(struct gateway *g, bool is_ok, int64_t now_s);
-/* Not ready, and no new requests; what waits goes on to its deadline. */
 void gateway_quiesce(struct gateway *g);
 bool gateway_is_busy(struct gateway *g); /* after quiesce: is there something to wait for? */
+/* For metrics: the configuration was read again, with that result. */
+void gateway_note_reload(struct gateway *g, bool is_ok, int64_t now_s);
 /* Requests not yet answered. */
 size_t gateway_in_flight(const struct gateway *g);
 void gateway_stop(struct gateway *g); /* takes NULL */

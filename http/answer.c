@@ -52,6 +52,7 @@ static void add_origin(struct MHD_Response *out, const struct http_request *r)
 void http_response_dress(struct MHD_Response *out, const struct http_request *r,
                          const struct http_response *in)
 {
+    char timing[HTTP_TIMING_TEXT_MAX];
     bool has_caching = false;
 
     for (size_t i = 0; i < in->header_count; i++) {
@@ -68,6 +69,8 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
     if (r->traceparent_len)
         add_header(out, "traceparent", r->traceparent);
     add_rate(out, &r->admission.rate);
+    if (r->timing.is_on)
+        add_header(out, "Server-Timing", http_timing_write(&r->timing, timing));
     if (r->conn->listener->guard.origins)
         add_origin(out, r);
     if (r->server->is_leaving)
@@ -86,6 +89,12 @@ static struct MHD_Response *make(const struct http_request *r, const struct http
     }
     http_response_dress(out, r, in);
     return out;
+}
+
+/* What is left until the answer's head is written. */
+static void time_last(struct http_request *r)
+{
+    http_request_time(r, http_timing_last(&r->timing, r->phase >= PHASE_HANDLING, r->phase == PHASE_WAITING));
 }
 
 /* ---- gzip ---- */
@@ -130,8 +139,10 @@ static bool pack(struct http_request *r, struct http_response *in)
 static struct MHD_Response *make_packed(struct http_request *r, struct http_response *in)
 {
     bool is_packed = pack(r, in);
-    struct MHD_Response *out = make(r, in);
+    struct MHD_Response *out;
 
+    time_last(r);
+    out = make(r, in);
     if (out && is_packed)
         add_header(out, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
     if (out)
@@ -143,6 +154,7 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 {
     struct http_response in = *response;
 
+    time_last(r);
     if (is_worth_packing(&in)) {
         r->response = make_packed(r, &in);
         r->status = in.status;

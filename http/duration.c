@@ -28,6 +28,16 @@ bool http_grpc_timeout(struct slice value, uint64_t *ret_ms)
     return false;
 }
 
+bool http_prefers(struct slice value, const char *preference)
+{
+    struct slice element;
+
+    while (text_take_element(&value, &element))
+        if (text_eq_nocase(text_take_token(&element), preference))
+            return true;
+    return false;
+}
+
 bool http_prefer_wait(struct slice value, uint64_t *ret_s)
 {
     struct slice element, name, number;

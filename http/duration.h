@@ -37,6 +37,8 @@ MUST_USE enum err http_wait_choose(const struct http_wait_input *in, struct http
 
 /* `Grpc-Timeout`, rounded up to ms. False when malformed; 0 is well-formed. */
 bool http_grpc_timeout(struct slice value, uint64_t *ret_ms);
+/* Does a Prefer header have that preference, whatever its value? */
+bool http_prefers(struct slice value, const char *preference);
 /* N of the first `wait=N` in a Prefer header; false when there is none. */
 bool http_prefer_wait(struct slice value, uint64_t *ret_s);
 

@@ -49,6 +49,8 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
             keep_first(value, &head->expect_count, &head->expect);
         else if (text_eq_nocase(name, "Cookie"))
             keep_first(value, &head->cookie_count, &head->cookie);
+        else if (text_eq_nocase(name, "Prefer") && !head->prefer.len)
+            keep_first(value, &once, &head->prefer);
         break;
     case 11:
         if (text_eq_nocase(name, "traceparent") && !head->traceparent.len)

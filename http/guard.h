@@ -20,7 +20,7 @@ struct http_head {
     unsigned host_count, length_count, encoding_count, expect_count, origin_count, authorization_count,
         cookie_count;
     struct slice host, origin, fetch_site, encoding, expect, request_id, traceparent, content_encoding,
-        authorization, cookie;
+        authorization, cookie, prefer;
     uint64_t length;        /* Content-Length; UINT64_MAX: larger */
     bool is_length_bad;     /* no number */
     struct slice authority; /* of an absolute-form target; counts as the Host */

@@ -120,6 +120,7 @@ struct http_request {
     const struct http_route *route; /* borrowed */
     struct http_match match;
     struct http_admission admission;
+    struct http_timing timing;
     struct wr raw_target; /* what target's slices point into */
     struct wr body;       /* until its handler has returned */
     bool is_body_too_large;
@@ -148,7 +149,7 @@ struct http_server {
     struct map peers;         /* the http_crowd of each http_peer_key, owned */
     struct http_tls *tls;     /* owned: a reference; NULL: no listener is for HTTPS */
     struct http_server_stats stats;
-    struct http_stats *counts; /* owned */
+    struct http_stats *counts;                 /* owned */
     struct http_router *router, *admin_router; /* owned; the second is of listeners for health and metrics */
     struct idtab requests;                     /* those that have an id */
     struct http_link fresh;    /* connections that no sweep has looked at since they began to wait */
@@ -180,6 +181,8 @@ enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const c
 void http_request_completed(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_RequestTerminationCode code);
 void http_requests_free(struct http_server *s); /* the free list */
+/* See http_request_spent. */
+void http_request_time(struct http_request *r, enum http_stage stage);
 
 /* ---- judge.c ---- */
 

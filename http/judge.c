@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "http/duration.h"
 #include "http/internal.h"
 #include "http/text.h"
 
@@ -228,12 +229,16 @@ static bool judge_caller(struct http_request *r, const struct http_head *head)
         .is_secure = http_request_is_secure(r),
     };
     struct http_problem problem = {0};
+    bool is_admitted;
 
     if (!c->admit || r->route->is_public || r->conn->listener->config.is_admin) {
         put_anonymous(&r->admission);
         return true;
     }
-    if (c->admit(c->ctx, r, &caller, &r->admission, &problem))
+    http_request_time(r, HTTP_STAGE_READ);
+    is_admitted = c->admit(c->ctx, r, &caller, &r->admission, &problem);
+    http_request_time(r, HTTP_STAGE_AUTH);
+    if (is_admitted)
         return true;
     http_request_refuse(r, &problem);
     return false;
@@ -384,6 +389,8 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
     r->is_1_0 = head->is_1_0;
     gather(r, method, version, head);
     set_trace(r, head);
+    if (head->prefer.len && http_prefers(head->prefer, "timing"))
+        http_timing_start(&r->timing, r->started_us);
     if (guard->origins)
         snprintf(r->origin, sizeof r->origin, "%s", origin_of(guard, head));
     /* The guard comes first: who is refused by it learns nothing else. */

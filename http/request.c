@@ -101,6 +101,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->route = NULL;
     r->match = (struct http_match){0};
     r->admission = (struct http_admission){0};
+    r->timing.is_on = false;
     r->is_body_too_large = r->is_head = r->is_1_0 = false;
     r->is_late = s->is_refusing && !c->listener->config.is_admin;
     r->reader = (struct http_reader){0};
@@ -209,6 +210,7 @@ static bool handle(struct http_request *r)
     r->id = idtab_add(&s->requests, r);
     if (!r->id)
         return http_request_refuse_overloaded(r, "There is no memory for the request.");
+    http_request_time(r, HTTP_STAGE_READ);
     r->phase = PHASE_HANDLING;
     r->route->handle(s->config.ctx, r);
     forget_body(r);
@@ -263,6 +265,17 @@ static enum log_level report_level(unsigned status)
     return status >= 500 ? LOG_WARN : status >= 400 ? LOG_INFO : LOG_DEBUG;
 }
 
+static void report_timing(const struct http_request *r)
+{
+    const uint64_t *us = r->timing.spent_us;
+
+    if (r->timing.is_on)
+        LOG(LOG_DEBUG, "timing", LOG_UINT("read_us", us[HTTP_STAGE_READ]),
+            LOG_UINT("auth_us", us[HTTP_STAGE_AUTH]), LOG_UINT("decode_us", us[HTTP_STAGE_DECODE]),
+            LOG_UINT("node_us", us[HTTP_STAGE_NODE]), LOG_UINT("encode_us", us[HTTP_STAGE_ENCODE]),
+            LOG_SLICE("request_id", slice_of(r->trace, r->trace_len)));
+}
+
 static void report(const struct http_request *r)
 {
     struct http_server *s = r->server;
@@ -282,6 +295,7 @@ static void report(const struct http_request *r)
         LOG_STR("client", r->conn->address), LOG_UINT("duration_us", done.duration_us),
         LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
         LOG_STR("traceparent", r->traceparent));
+    report_timing(r);
     http_stats_count(s->counts, s->config.routes, &done);
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
@@ -407,6 +421,20 @@ struct slice http_request_trace(const struct http_request *r)
 struct slice http_request_traceparent(const struct http_request *r)
 {
     return slice_of(r->traceparent, r->traceparent_len);
+}
+
+void http_request_time(struct http_request *r, enum http_stage stage)
+{
+    if (r->timing.is_on)
+        http_timing_add(&r->timing, stage, loop_now_us());
+}
+
+void http_request_spent(struct http_server *s, uint64_t id, enum http_stage stage)
+{
+    struct http_request *r = idtab_get(&s->requests, id);
+
+    if (r)
+        http_request_time(r, stage);
 }
 
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag)

@@ -33,6 +33,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "http/timing.h"
 #include "http/tls.h"
 #include "loop/loop.h"
 
@@ -230,8 +231,8 @@ struct http_server_stats {
     uint64_t over_max_body, over_max_bodies, over_max_headers, over_max_connections,
         over_max_connections_per_address, over_max_in_flight, over_max_streams;
     uint64_t malformed_requests; /* whose framing cannot be trusted */
-    uint64_t slow_requests; /* heads, bodies and handshakes that did not come in time */
-    uint64_t idle_requests; /* that were being sent to a client which took nothing (idle_ms) */
+    uint64_t slow_requests;      /* heads, bodies and handshakes that did not come in time */
+    uint64_t idle_requests;      /* that were being sent to a client which took nothing (idle_ms) */
 };
 const struct http_server_stats *http_server_stats(const struct http_server *s); /* borrowed */
 unsigned http_server_connections(const struct http_server *s);                  /* open now */
@@ -281,6 +282,10 @@ bool http_request_is_secure(const struct http_request *r); /* by HTTPS */
 struct slice http_request_trace(const struct http_request *r);
 /* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
 struct slice http_request_traceparent(const struct http_request *r);
+
+/* For Server-Timing: what has passed since the last such call, or since the request's first line, was that
+ * stage's. Looks at the clock only if the client has asked for it. */
+void http_request_spent(struct http_server *s, uint64_t id, enum http_stage stage);
 
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);

@@ -12,8 +12,9 @@
 /* What a request can end with; the last two are a client that left before its answer, and any other. */
 #define HTTP_STATUS_TABLE(X)                                                                                 \
     X(200)                                                                                                   \
-    X(201) X(202) X(204) X(206) X(304) X(400) X(401) X(403) X(404) X(405) X(406) X(409) X(410) X(413) X(415) \
-        X(421) X(422) X(429) X(431) X(500) X(502) X(503) X(504)
+    X(201)                                                                                                   \
+    X(202) X(204) X(206) X(304) X(400) X(401) X(403) X(404) X(405) X(406) X(409) X(410) X(413) X(415) X(421) \
+        X(422) X(429) X(431) X(500) X(502) X(503) X(504)
 
 enum http_status_slot {
 #define X(status) HTTP_STATUS_##status,

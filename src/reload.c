@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -148,26 +149,31 @@ static void take(struct server *s, struct configuration *c, struct files *f)
     LOG(LOG_INFO, "reloaded", LOG_UINT("changed", changed));
 }
 
-void reload(struct server *s)
+/* False: nothing has changed. */
+static bool read_and_take(struct server *s)
 {
-    struct configuration *c;
+    struct configuration *c = read_again(s);
     struct files f;
 
-    if (s->state != SERVING) {
-        LOG(LOG_WARN, "reload-ignored", LOG_STR("why", "the gateway is starting or stopping"));
-        return;
-    }
-    c = read_again(s);
     if (!c)
-        return;
+        return false;
     if (!files_load(&f, &c->settings, &c->options)) {
         configuration_free(c);
-        return;
+        return false;
     }
     if (!fits(s, &f)) {
         files_free(&f);
         configuration_free(c);
-        return;
+        return false;
     }
     take(s, c, &f);
+    return true;
+}
+
+void reload(struct server *s)
+{
+    if (s->state == SERVING)
+        gateway_note_reload(s->gateway, read_and_take(s), time(NULL));
+    else
+        LOG(LOG_WARN, "reload-ignored", LOG_STR("why", "the gateway is starting or stopping"));
 }

@@ -2,6 +2,7 @@
 or nodes can choose makes more series than there is room for. promtool reads all of it."""
 
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -77,7 +78,7 @@ def moved(gate, do, *ignored):
     return changes
 
 
-GATE = Gateway(args=["--atom-budget", "50", "--max-body", "100000"])
+GATE = Gateway(args=["--atom-budget", "100", "--max-body", "100000"])
 PEER = Peer("27", "there@localhost", GATE.epmd_port, GATE.cookie).ready()
 CALL = "/v1/nodes/{node}/processes/{name}/call"
 # What goes over links besides what was asked for, and how large bodies are, is not told to the byte here.
@@ -272,34 +273,6 @@ def test_the_process():
     check(0 < now.of("process_cpu_seconds_total") < 600, "processor time")
 
 
-def test_names_of_strangers_are_no_series():
-    """10,000 different paths, nodes, names, atoms and hosts: as many series as before."""
-    equal(GATE.http.get("/nowhere").status, 404, "each kind is there once")
-    before = None
-    for n in range(10000 // SLOWER):
-        ident = f"stranger{n}"
-        kind = n % 5
-        if kind == 0:
-            GATE.http.get(f"/{ident}/{ident}")
-        elif kind == 1:
-            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/{ident}/call", "x", ERL)
-        elif kind == 2:
-            ask("x", node=f"{ident}@localhost")
-        elif kind == 3:
-            GATE.http.request(f"M{n}", "/v1/nodes", host_header=f"{ident}.example")
-        else:
-            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/echo/cast", ident, ERL)
-        if n == 49:
-            before = Numbers(GATE)
-    after = Numbers(GATE)
-    new = {k for k in after.samples if k not in before.samples}
-    # After the first few the atom budget is used up, which is an outcome of its own.
-    check(all("atom-budget" in str(k) or "422" in str(k) for k in new), "new series", sorted(new)[:20])
-    check("stranger" not in after.text, "a name of a stranger is a label")
-    check(len(after.samples) < 8000, "series", len(after.samples))
-    check(after.of("erlgate_limit_refusals_total", limit="atom_budget") > 1000 // SLOWER, "the budget's refusals")
-
-
 def test_quantiles_can_be_had_of_histograms():
     now = Numbers(GATE)
     families = {n[:-len("_count")] for n, _ in now.samples if n.endswith("_seconds_count")}
@@ -312,6 +285,47 @@ def test_quantiles_can_be_had_of_histograms():
                          if n == family + "_bucket" and set(pairs) <= set(p))
         equal(buckets[-1], (float("inf"), count), "the last bucket")
         check(all(a[1] <= b[1] for a, b in zip(buckets, buckets[1:])), "buckets shrink", buckets)
+
+
+def timing_of(answer):
+    """{stage: ms} of Server-Timing."""
+    stages = [part.strip().split(";dur=") for part in answer.header("server-timing", "").split(",") if part]
+    return {name: float(ms) for name, ms in stages}
+
+
+def test_Server_Timing_says_where_the_time_went():
+    PEER.eval("register(timed, spawn(fun F() -> receive {'$gen_call', From, R} -> gen:reply(From, R), F() end end))")
+    path = f"/v1/nodes/{PEER.node}/processes/{{}}/call"
+    equal(GATE.http.post(path.format("timed"), "ping", ERL).header("server-timing"), None, "not asked for")
+    for prefer in ("timing", "wait=5, timing", "Timing;x=1"):
+        stages = timing_of(GATE.http.post(path.format("timed"), "ping", ERL, Prefer=prefer))
+        equal(list(stages), ["read", "auth", "decode", "node", "encode", "total"], prefer)
+        check(abs(sum(stages.values()) - 2 * stages["total"]) < 0.01, "the stages are the total", stages)
+    stages = timing_of(GATE.http.post(path.format("mute") + "?timeout=100", "ping", ERL, Prefer="timing"))
+    equal(list(stages), ["read", "auth", "decode", "node", "total"], "an error of the node")
+    check(stages["node"] >= 95, "the wait is the node's", stages)
+    equal(list(timing_of(GATE.http.get("/livez", Prefer="timing"))), ["read", "encode", "total"], "/livez")
+    equal(list(timing_of(GATE.http.get("/nowhere", Prefer="timing"))), ["read", "total"], "no route")
+    equal(list(timing_of(GATE.http.get(f"/v1/nodes/{PEER.node}/ping", Prefer="timing"))), ["read", "auth", "node", "total"], "a ping")
+    check("server-timing" not in GATE.http.get("/livez", Prefer="timings, x=timing").headers, "another preference")
+
+
+def test_reloads():
+    there = peers.temporary_dir() / "erlgate.yaml"
+    there.write_text("log-level: info\n")
+    gate = Gateway(node="reloads@localhost", epmd="none", args=["--config", str(there)])
+    now = Numbers(gate)
+    equal((now.sum("erlgate_config_reloads_total"), now.of("erlgate_config_last_reload_successful")), (0, 1), "at the start")
+    check(abs(now.of("erlgate_config_last_reload_success_timestamp_seconds") - time.time()) < 60 * SLOWER, "read at the start")
+    there.write_text("log-level: loud\n")
+    gate.proc.send_signal(signal.SIGHUP)
+    eventually(lambda: Numbers(gate).of("erlgate_config_reloads_total", result="failed") == 1, "a bad file")
+    equal(Numbers(gate).of("erlgate_config_last_reload_successful"), 0, "the last one")
+    there.write_text("log-level: warn\n")
+    gate.proc.send_signal(signal.SIGHUP)
+    eventually(lambda: Numbers(gate).of("erlgate_config_reloads_total", result="ok") == 1, "a good one")
+    equal(Numbers(gate).of("erlgate_config_last_reload_successful"), 1, "the last one")
+    gate.stop()
 
 
 def test_who_may_read_it():
@@ -333,6 +347,34 @@ def test_who_may_read_it():
     equal(gate.http.get("/metrics", Authorization=f"Bearer {token}").status, 404, "where all is served")
     equal(peers.Http(admin).get("/metrics").status, 200, "where health and metrics are")
     gate.stop()
+
+
+def test_names_of_strangers_are_no_series():
+    """10,000 different paths, nodes, names, atoms and hosts: as many series as before."""
+    equal(GATE.http.get("/nowhere").status, 404, "each kind is there once")
+    before = None
+    for n in range(10000 // SLOWER):
+        ident = f"stranger{n}"
+        kind = n % 5
+        if kind == 0:
+            GATE.http.get(f"/{ident}/{ident}")
+        elif kind == 1:
+            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/{ident}/call", "x", ERL)
+        elif kind == 2:
+            ask("x", node=f"{ident}@localhost")
+        elif kind == 3:
+            GATE.http.request(f"M{n}", "/v1/nodes", host_header=f"{ident}.example")
+        else:
+            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/echo/cast", ident, ERL)
+        if n == 199:
+            before = Numbers(GATE)
+    after = Numbers(GATE)
+    new = {k for k in after.samples if k not in before.samples}
+    # After the first few the atom budget is used up, which is an outcome of its own.
+    check(all("atom-budget" in str(k) or "422" in str(k) for k in new), "new series", sorted(new)[:20])
+    check("stranger" not in after.text, "a name of a stranger is a label")
+    check(len(after.samples) < 8000, "series", len(after.samples))
+    check(after.of("erlgate_limit_refusals_total", limit="atom_budget") > 1000 // SLOWER, "the budget's refusals")
 
 
 def at_end():
