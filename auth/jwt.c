@@ -1,6 +1,5 @@
 #include "auth/jwt.h"
 
-#include <math.h>
 #include <rhonabwy.h>
 
 #include "base/base64.h"
@@ -122,7 +121,7 @@ static bool read_date(const json_t *claims, const char *name, int64_t *ret)
         return true;
     if (!json_is_number(date))
         return false;
-    v = floor(json_number_value(date));
+    v = json_number_value(date);
     if (!(v >= 0 && v < 1e15))
         return false;
     *ret = (int64_t)v;

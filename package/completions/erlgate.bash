@@ -42,7 +42,7 @@ _erlgate() {
     done
     command=${words[0]-}
     case $prev in
-        *-file | *-cert | *-key | *-ca | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
+        *-file | *-cert | *-key | *-ca | --config | --append) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
         --to) mapfile -t COMPREPLY < <(compgen -W 'any all' -- "$cur") && return ;;
         --in) mapfile -t COMPREPLY < <(compgen -W "erl json" -- "$cur") && return ;;
     esac
