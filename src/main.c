@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "src/check.h"
 #include "src/cli.h"
+#include "src/health.h"
 #include "src/options.h"
 #include "src/serve.h"
 #include "src/term_cmd.h"
@@ -25,6 +26,7 @@ static const struct {
     {"token", token_command, "make a bearer token for --token-file"},
     {"check-config", check_config_command, "tell what is wrong with a configuration"},
     {"dump-config", dump_config_command, "print the configuration, and where each value comes from"},
+    {"healthcheck", healthcheck_command, "ask the gateway of this configuration how it is"},
     {"term", term_command, "convert terms between ETF, JSON and Erlang syntax"},
 #define X(name, command, ask, help) {#name, cli_##name##_command, help},
     CLI_COMMANDS(X)
