@@ -102,6 +102,7 @@ def stop_timeout():
 
 def test_doors_are_shut():
     gate = COMPOSE["services"]["erlgate"]
+    check("ERLGATE_INSECURE" not in gate["environment"], "whoever asks is let in")
     equal((gate["read_only"], gate["cap_drop"], gate["security_opt"]), (True, ["ALL"], ["no-new-privileges:true"]), "compose")
     check("ERLGATE_COOKIE" not in gate["environment"], "the cookie is no variable")
     equal(POD_SPEC["securityContext"]["runAsUser"], int(image.config["User"].split(":")[0]), "runAsUser, and the image's")
@@ -181,20 +182,27 @@ def succeeds(argv, wanted):
 
 def test_the_composition_is_played_and_its_curl_works():
     services = COMPOSE["services"]
-    cookie = put("/run/secrets/cookie", peers.fresh_cookie())
+    home = peers.temporary_dir()
+    (home / "secrets").mkdir()
+    made = subprocess.run([peers.BIN / "erlgate", "token", "example"], capture_output=True, text=True, check=True)
+    for name, text in (("cookie", peers.fresh_cookie()), ("token", made.stdout), ("tokens", made.stderr)):
+        put(home / "secrets" / name, text)
+    files = {name: home / secret["file"] for name, secret in COMPOSE["secrets"].items()}
+    put("/run/secrets/cookie", files["cookie"].read_text())
     for volume in services["kv"]["volumes"]:
         source, target, mode = volume.split(":")
         equal(mode, "ro", volume)
         put(target, (SOURCE / "docker" / source).read_text())
     kv = application([word.replace("$$", "$") for word in services["kv"]["command"]], {})
     equal(services["erlgate"]["network_mode"], "service:kv", "the gateway's network")
+    equal(services["kv"]["ports"], ["127.0.0.1:4370:4370"], "what is published, and where")
     gate = gate_container(env=services["erlgate"]["environment"],
-                          mounts={f"/run/secrets/{name}": cookie for name in services["erlgate"]["secrets"]})
+                          mounts={f"/run/secrets/{name}": files[name] for name in services["erlgate"]["secrets"]})
     eventually(lambda: gate.proc.poll() is not None or gate.health() == 0, "the gateway is healthy", 20)
     check(gate.proc.poll() is None, "the gateway ended:", gate.said())
-    command = [word.replace("$$", "$") for word in services["curl"]["command"]]
-    equal(command[0], "curl", "the command of curl")
-    succeeds(command, "ok")
+    line = re.search(r"^#   (curl .*)$", (SOURCE / "docker/compose.yaml").read_text(), re.M).group(1)
+    succeeds(["sh", "-c", f"cd {home} && {line} --silent --show-error --fail-with-body"], '"ok"')
+    check(not answers("http://127.0.0.1:4370/v1/nodes"), "without a token it is answered")
     equal(gate.terminate(), 0, f"exit status after SIGTERM: {gate.said()}")
     peers.end(kv)
     eventually(epmd_ends, "the EPMD that erl has started ends")
