@@ -1,14 +1,16 @@
 """GET /metrics beside real nodes: each thing that is done moves its counters by exactly so much, and nothing that clients
 or nodes can choose makes more series than there is room for. promtool reads all of it."""
 
+import json
 import re
 import signal
 import socket
 import subprocess
 import time
 
+import certs
 import peers
-from peers import ERL, RELEASES, SLOWER, Gateway, Peer, check, equal, eventually
+from peers import ERL, SLOWER, SOURCE, Gateway, Peer, check, equal, eventually
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
@@ -375,6 +377,80 @@ def test_names_of_strangers_are_no_series():
     check("stranger" not in after.text, "a name of a stranger is a label")
     check(len(after.samples) < 8000, "series", len(after.samples))
     check(after.of("erlgate_limit_refusals_total", limit="atom_budget") > 1000 // SLOWER, "the budget's refusals")
+
+
+# ---- What is made of it: the board and the alerts
+
+WORDS = {"by", "on", "sum", "rate", "topk", "time", "max", "increase", "changes", "histogram_quantile", "group_left", "or", "label_values",
+         "Inf", "up"}
+
+
+def expressions():
+    """(where, query) of the board and of the alert rules."""
+    board = json.loads((SOURCE / "docker" / "grafana" / "erlgate.json").read_text())
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for annotation in board["annotations"]["list"]:
+        yield annotation["name"], annotation["expr"]
+    rules = (SOURCE / "docker" / "prometheus" / "alerts.yml").read_text()
+    for name, rule in re.findall(r"- alert: (\w+)\n((?:        .*\n)+)", rules):
+        expr = re.search(r"expr:(.*\n(?:          .*\n)*)", rule).group(1)
+        yield name, expr.replace(">-", " ")
+
+
+def names_in(query):
+    """Names of series, and of labels with the series that they are matched on or summed by."""
+    series = set(re.findall(r"(?:erlgate|process)_[a-z_]+", query))
+    bare = re.sub(r'\{[^}]*\}|\[[^]]*\]|"[^"]*"|(?:by|on|group_left) \([^)]*\)', " ", query)
+    strange = {w for w in re.findall(r"[a-zA-Z_]\w*", bare) if not w.startswith(("erlgate_", "process_"))} - WORDS
+    check(not strange, "words that are no series:", strange, query)
+    labels = set(re.findall(r'(\w+)(?:=~|=|!=|!~)"', query))
+    for group in re.findall(r"by \(([^)]*)\)", query):
+        labels |= {w.strip() for w in group.split(",")}
+    return series, labels - {"instance", "job"}
+
+
+def test_each_series_of_the_board_and_the_alerts_exists():
+    """After all that the tests above have done, on a gateway that has it all: HTTPS, links by TLS too."""
+    ca, admin = certs.Ca(), peers.free_port()
+    leaf = ca.issue()
+    gate = Gateway(node="all@localhost", wait=False,
+                   args=["--admin-listen", f"127.0.0.1:{admin}", "--tls-cert", leaf[0], "--tls-key", leaf[1], *certs.gateway_args(ca, leaf)])
+    eventually(lambda: peers.accepts(admin), "it listens")
+    secure = parse(eventually(lambda: peers.Http(admin).get("/metrics"), "metrics").text)
+    gate.stop()
+    samples = {**Numbers(GATE).samples, **secure}
+    labels_of = {}
+    for name, pairs in samples:
+        labels_of.setdefault(name, set()).update(k for k, _ in pairs)
+    used, count = set(), 0
+    for where, query in expressions():
+        series, labels = names_in(query)
+        check(series or "up{" in query, where, "asks for nothing of ours:", query)
+        for name in series:
+            check(name in labels_of, where, "asks for", name, "which does not exist")
+        there_are = set().union(*(labels_of[n] for n in series)) if series else set()
+        check(labels <= there_are, where, "uses labels that do not exist:", labels - there_are, query)
+        used |= series
+        count += 1
+    check(count > 60, "only", count, "queries")
+    print(f"{count} queries of {len(used)} series")
+
+
+def test_promtool_finds_nothing_wrong_with_the_rules():
+    for words in (["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
+        done = subprocess.run(["promtool", *words], cwd=SOURCE / "docker" / "prometheus", capture_output=True, text=True, check=False)
+        equal(done.returncode, 0, f"promtool {' '.join(words)}: {done.stdout} {done.stderr}")
+    tested = re.findall(r"alertname: (\w+)\n        exp_alerts:\n          -", (SOURCE / "docker/prometheus/alerts_test.yml").read_text())
+    alerts = re.findall(r"alert: (\w+)", (SOURCE / "docker/prometheus/alerts.yml").read_text())
+    equal(tested, alerts, "each alert has a test that raises it")
+    # The board's queries are PromQL, too.
+    queries = [q.replace("$__rate_interval", "1m").replace("$instance", ".*") for _, q in expressions()]
+    file = peers.temporary_dir() / "board.yml"
+    file.write_text(json.dumps({"groups": [{"name": "board", "rules": [{"record": f"board:{n}", "expr": q} for n, q in enumerate(queries)]}]}))
+    done = subprocess.run(["promtool", "check", "rules", "--lint=none", file], capture_output=True, text=True, check=False)
+    equal(done.returncode, 0, f"the board's queries: {done.stdout} {done.stderr}")
 
 
 def at_end():
