@@ -45,7 +45,7 @@ static void put_limit(struct exposition *x, enum metric m, uint64_t value)
 /* ---- counting ---- */
 
 /* What each handler does, so that a route added to the table is counted by what serves it. */
-static enum metrics_operation operation_of(const struct http_route *route)
+static enum metrics_operation find_operation(const struct http_route *route)
 {
     static const struct {
         void (*handle)(void *ctx, struct http_request *req);
@@ -87,6 +87,16 @@ static enum metrics_operation operation_of(const struct http_route *route)
     return METRICS_OP_OTHER;
 }
 
+static enum metrics_operation operation_of(struct metrics *m, const struct http_route *route)
+{
+    size_t i = (size_t)(route - gateway_routes);
+
+    CHECK(i < METRICS_ROUTES_MAX);
+    if (!m->operations[i])
+        m->operations[i] = (uint8_t)(find_operation(route) + 1);
+    return (enum metrics_operation)(m->operations[i] - 1);
+}
+
 void metrics_count(void *ctx, const struct http_done *done)
 {
     struct gateway *g = ctx;
@@ -96,7 +106,7 @@ void metrics_count(void *ctx, const struct http_done *done)
 
     if (!done->route)
         return;
-    op = operation_of(done->route);
+    op = operation_of(m, done->route);
     if (done->code)
         outcome = METRICS_FIRST_PROBLEM + http_problem_index(done->code);
     else if (done->status == 0)

@@ -26,10 +26,11 @@ enum metric {
 enum { METRICS_NODES_MAX = 200 }; /* by name; what is of all nodes counts the others too */
 
 /* What is done to others, or asked of the gateway: a label. */
-#define METRICS_OPERATION_TABLE(X)                                                                        \
-    X(CALL, "call")                                                                                       \
-    X(CAST, "cast") X(SEND, "send") X(EXIT, "exit") X(RPC, "rpc") X(RPC_CAST, "rpc-cast") X(LOOK, "info") \
-        X(MONITOR, "monitor") X(PROCESS, "process") X(NAMES, "names") X(NODES, "nodes")                   \
+#define METRICS_OPERATION_TABLE(X)                                                        \
+    X(CALL, "call")                                                                       \
+    X(CAST, "cast")                                                                       \
+    X(SEND, "send") X(EXIT, "exit") X(RPC, "rpc") X(RPC_CAST, "rpc-cast") X(LOOK, "info") \
+        X(MONITOR, "monitor") X(PROCESS, "process") X(NAMES, "names") X(NODES, "nodes")   \
             X(CONNECT, "connect") X(DISCONNECT, "disconnect") X(PING, "ping") X(OTHER, "other")
 
 enum metrics_operation {
@@ -46,6 +47,8 @@ enum {
     METRICS_OUTCOMES = METRICS_FIRST_PROBLEM + HTTP_PROBLEM_KINDS_MAX
 };
 
+enum { METRICS_ROUTES_MAX = 255 };
+
 /* What the gateway itself counts. */
 struct metrics {
     uint64_t outcomes[METRICS_OPERATIONS][METRICS_OUTCOMES];
@@ -56,7 +59,8 @@ struct metrics {
     int64_t reloaded_s; /* since 1970 */
     bool is_reload_bad; /* the last one */
     uint64_t dropped_series;
-    size_t last_len; /* of the last answer: room for the next */
+    uint8_t operations[METRICS_ROUTES_MAX]; /* of each route, one more than that; 0: not looked up yet */
+    size_t last_len;                        /* of the last answer: room for the next */
 };
 
 /* For http_config.done. */

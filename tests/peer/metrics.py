@@ -351,34 +351,6 @@ def test_who_may_read_it():
     gate.stop()
 
 
-def test_names_of_strangers_are_no_series():
-    """10,000 different paths, nodes, names, atoms and hosts: as many series as before."""
-    equal(GATE.http.get("/nowhere").status, 404, "each kind is there once")
-    before = None
-    for n in range(10000 // SLOWER):
-        ident = f"stranger{n}"
-        kind = n % 5
-        if kind == 0:
-            GATE.http.get(f"/{ident}/{ident}")
-        elif kind == 1:
-            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/{ident}/call", "x", ERL)
-        elif kind == 2:
-            ask("x", node=f"{ident}@localhost")
-        elif kind == 3:
-            GATE.http.request(f"M{n}", "/v1/nodes", host_header=f"{ident}.example")
-        else:
-            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/echo/cast", ident, ERL)
-        if n == 199:
-            before = Numbers(GATE)
-    after = Numbers(GATE)
-    new = {k for k in after.samples if k not in before.samples}
-    # After the first few the atom budget is used up, which is an outcome of its own.
-    check(all("atom-budget" in str(k) or "422" in str(k) for k in new), "new series", sorted(new)[:20])
-    check("stranger" not in after.text, "a name of a stranger is a label")
-    check(len(after.samples) < 8000, "series", len(after.samples))
-    check(after.of("erlgate_limit_refusals_total", limit="atom_budget") > 1000 // SLOWER, "the budget's refusals")
-
-
 # ---- What is made of it: the board and the alerts
 
 WORDS = {"by", "on", "sum", "rate", "topk", "time", "max", "increase", "changes", "histogram_quantile", "group_left", "or", "label_values",
@@ -412,7 +384,7 @@ def names_in(query):
 
 
 def test_each_series_of_the_board_and_the_alerts_exists():
-    """After all that the tests above have done, on a gateway that has it all: HTTPS, links by TLS too."""
+    """On a gateway to which all that they ask for has happened, and one that has certificates."""
     ca, admin = certs.Ca(), peers.free_port()
     leaf = ca.issue()
     gate = Gateway(node="all@localhost", wait=False,
@@ -420,6 +392,11 @@ def test_each_series_of_the_board_and_the_alerts_exists():
     eventually(lambda: peers.accepts(admin), "it listens")
     secure = parse(eventually(lambda: peers.Http(admin).get("/metrics"), "metrics").text)
     gate.stop()
+    equal((ask("nobody").status, ask("x", node="nowhere@localhost").status), (404, 503), "a link, and one that failed")
+    other = Peer("29", "fleeting@localhost", GATE.epmd_port, GATE.cookie).ready()
+    equal(GATE.http.put(f"/v1/nodes/{other.node}").status, 200, "a link that is lost")
+    other.kill()
+    eventually(lambda: Numbers(GATE).sum("erlgate_links_down_total") > 0, "it is lost")
     samples = {**Numbers(GATE).samples, **secure}
     labels_of = {}
     for name, pairs in samples:
@@ -451,6 +428,34 @@ def test_promtool_finds_nothing_wrong_with_the_rules():
     file.write_text(json.dumps({"groups": [{"name": "board", "rules": [{"record": f"board:{n}", "expr": q} for n, q in enumerate(queries)]}]}))
     done = subprocess.run(["promtool", "check", "rules", "--lint=none", file], capture_output=True, text=True, check=False)
     equal(done.returncode, 0, f"the board's queries: {done.stdout} {done.stderr}")
+
+
+def test_names_of_strangers_are_no_series():
+    """10,000 different paths, nodes, names, atoms and hosts: as many series as before."""
+    equal(GATE.http.get("/nowhere").status, 404, "each kind is there once")
+    before = None
+    for n in range(10000 // SLOWER):
+        ident = f"stranger{n}"
+        kind = n % 5
+        if kind == 0:
+            GATE.http.get(f"/{ident}/{ident}")
+        elif kind == 1:
+            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/{ident}/call", "x", ERL)
+        elif kind == 2:
+            ask("x", node=f"{ident}@localhost")
+        elif kind == 3:
+            GATE.http.request(f"M{n}", "/v1/nodes", host_header=f"{ident}.example")
+        else:
+            GATE.http.post(f"/v1/nodes/{PEER.node}/processes/echo/cast", ident, ERL)
+        if n == 199:
+            before = Numbers(GATE)
+    after = Numbers(GATE)
+    new = {k for k in after.samples if k not in before.samples}
+    # After the first few the atom budget is used up, which is an outcome of its own.
+    check(all("atom-budget" in str(k) or "422" in str(k) for k in new), "new series", sorted(new)[:20])
+    check("stranger" not in after.text, "a name of a stranger is a label")
+    check(len(after.samples) < 8000, "series", len(after.samples))
+    check(after.of("erlgate_limit_refusals_total", limit="atom_budget") > 1000 // SLOWER, "the budget's refusals")
 
 
 def at_end():
