@@ -73,7 +73,7 @@ def output_of(argv, seconds):
 def post(url, document, connections, seconds, paths=()):
     """As many POSTs as wrk can make on so many connections: requests, and what they took in µs. paths: in turn."""
     done = subprocess.run(
-        ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", HERE / "http" / "post.lua", url],
+        ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "20s", "-s", HERE / "http" / "post.lua", url],
         env={**os.environ, "BENCH_BODY": str(document), **({"BENCH_PATHS": "\n".join(paths)} if paths else {})}, capture_output=True, text=True, timeout=seconds + 60, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("@@")), None)
     peers.check(done.returncode == 0 and line, f"wrk {url}: {done.stdout} {done.stderr}")
@@ -274,15 +274,15 @@ class Table:
             figures = [key for key in row if key not in ("section", "case", "who")]
             if heading != (row["section"], figures):
                 heading = (row["section"], figures)
-                print(f"\n{row['section']:12} {'':24} {'':14}" + "".join(f" {key:>{_width(key)}}" for key in figures))
-            print(f"{'':12} {row['case']:24} {row['who']:14}" + "".join(f" {row[key]:>{_width(key)}}" for key in figures))
+                print(f"\n{row['section']:12} {'':38} {'':18}" + "".join(f" {key:>{_width(key)}}" for key in figures))
+            print(f"{'':12} {row['case']:38} {row['who']:18}" + "".join(f" {row[key]:>{_width(key)}}" for key in figures))
         sys.stdout.flush()
 
     def print_goals(self):
-        print(f"\n{'goal':66} {'measured':>10}  wanted")
+        print(f"\n{'goal':72} {'measured':>10}  wanted")
         for goal in self.goals:
             mark = "" if goal["is_met"] else "   <-- missed" + ("" if goal["is_near"] else ", by far")
-            print(f"{goal['goal']:66} {goal['value']:>10}  {goal['sense']} {goal['bound']:g}{mark}")
+            print(f"{goal['goal']:72} {goal['value']:>10}  {goal['sense']} {goal['bound']:g}{mark}")
 
     def is_good(self):
         return all(goal["is_near"] for goal in self.goals)

@@ -25,6 +25,7 @@ MEASUREMENTS = {  # name: its module
     "call": "http/calls.py",
     "verb": "http/verbs.py",
     "rate": "http/rates.py",
+    "codec": "cost/codec.py",
     "events": "events/streams.py",
     "incoming": "node/incoming.py",
     "growth": "node/growth.py",

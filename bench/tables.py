@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Puts the results of bench/run.py --json into a Markdown file, between its marks.
+
+    bench/tables.py RESULTS.json docs/PERFORMANCE.md
+
+What stands between `<!-- bench SECTION [WHO,WHO] -->` and `<!-- end -->` is replaced by the rows of that section, those of the
+named alone if some are named; `<!-- bench goals -->` by the goals, `<!-- bench machine -->` by what it ran on.
+"""
+import json
+import pathlib
+import re
+import sys
+
+HEADINGS = {
+    "cpu_us": "CPU µs", "rps": "requests/s", "p50_us": "p50 µs", "p99_us": "p99 µs", "p999_us": "p99.9 µs", "p99_to_p50": "p99/p50",
+    "p99_least": "least p99 µs", "p99_most": "greatest p99 µs", "events_a_second": "events/s", "last_told_ms": "last told, ms",
+    "calls_a_second": "calls/s", "round_trip_us": "round trip µs", "a_request": "a request", "percent": "%", "us": "µs", "MB_per_s": "MB/s",
+    "resident_KiB_more": "KiB more", "make_us": "to make, µs", "beside_us": "one beside, µs", "end_us": "to end, µs",
+    "bytes_each": "bytes each", "median_ms": "median ms", "least_ms": "least ms", "most_ms": "most ms", "resident_MiB": "MiB",
+    "KiB_each": "KiB each",
+}
+
+
+def table(rows):
+    """A new one whenever the figures are others; a case is named once."""
+    out, keys, case = [], None, None
+    for row in rows:
+        figures = [key for key in row if key not in ("section", "case", "who")]
+        if figures != keys:
+            keys, case = figures, None
+            out += ["", "| | | " + " | ".join(HEADINGS.get(k, k.replace("_", " ")) for k in keys) + " |", "| --- | --- |" + " ---: |" * len(keys)]
+        name, case = ("" if row["case"] in ("", case) else row["case"]), row["case"] or case
+        out.append(f"| {name} | {row['who']} | " + " | ".join(f"{row[k]:,}" for k in keys) + " |")
+    return "\n".join(out).strip()
+
+
+def goals(rows):
+    out = ["| goal | measured | wanted |", "| --- | ---: | --- |"]
+    for row in rows:
+        missed = "" if row["is_met"] else " (missed)"
+        out.append(f"| {row['goal']} | {row['value']:,} | {row['sense']} {row['bound']:,}{missed} |")
+    return "\n".join(out)
+
+
+def fill(text, results):
+    def replace(match):
+        section, _, who = match[1].partition(" ")
+        rows = [r for r in results["rows"] if r["section"] == section.replace("_", " ") and (not who or r["who"] in who.split(","))]
+        machine = results["machine"]
+        body = {"goals": lambda: goals(results["goals"]),
+                "machine": lambda: f"{machine['cpu']}, {machine['cpus']} processors, Linux {machine['kernel']}; load average at the end "
+                                   f"{machine['load']}."}.get(section, lambda: table(rows))()
+        if not body:
+            sys.exit(f"{sys.argv[1]} has no rows of {match[1]}")
+        return f"<!-- bench {match[1]} -->\n{body}\n<!-- end -->"
+
+    return re.sub(r"<!-- bench ([^>]*?) -->.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    path = pathlib.Path(sys.argv[2])
+    path.write_text(fill(path.read_text(), json.loads(pathlib.Path(sys.argv[1]).read_text())))
+
+
+if __name__ == "__main__":
+    main()
