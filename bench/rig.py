@@ -250,28 +250,32 @@ class World:
 # ---- Results ---------------------------------------------------------------------------------------------------------
 
 
+NOT_FIGURES = ("measurement", "section", "case", "who")
+
+
 class Table:
     """Rows of figures: section, case and who; and goals, each a figure with its bound."""
 
     def __init__(self):
         self.rows, self.goals = [], []
+        self.measurement = None  # which is under way
 
     def add(self, section, case, who, **figures):
-        self.rows.append({"section": section, "case": case, "who": who, **{k: _round(v) for k, v in figures.items()}})
+        self.rows.append({"measurement": self.measurement, "section": section, "case": case, "who": who, **{k: _round(v) for k, v in figures.items()}})
 
     def goal(self, what, value, sense, bound, slack=1.0):
         """slack: by what factor the goal may be missed before --check fails, for the machine has other things to do; infinite
         for what is a time."""
         is_met = value <= bound if sense == "at most" else value >= bound
         is_near = value <= bound * slack if sense == "at most" else value >= bound / slack
-        self.goals.append({"goal": what, "value": _round(value), "sense": sense, "bound": bound, "is_met": is_met,
+        self.goals.append({"measurement": self.measurement, "goal": what, "value": _round(value), "sense": sense, "bound": bound, "is_met": is_met,
                            "is_near": is_near})
 
     def print_rows(self, begin=0):
         """One heading wherever the figures change."""
         heading = None
         for row in self.rows[begin:]:
-            figures = [key for key in row if key not in ("section", "case", "who")]
+            figures = [key for key in row if key not in NOT_FIGURES]
             if heading != (row["section"], figures):
                 heading = (row["section"], figures)
                 print(f"\n{row['section']:12} {'':38} {'':18}" + "".join(f" {key:>{_width(key)}}" for key in figures))
@@ -287,8 +291,17 @@ class Table:
     def is_good(self):
         return all(goal["is_near"] for goal in self.goals)
 
-    def write(self, path):
-        path.write_text(json.dumps({"machine": machine(), "rows": self.rows, "goals": self.goals}, indent=1) + "\n")
+    def write(self, path, measurements):
+        """measurements: all there are, in order; what the file has of those that were not made now stays in it."""
+        old = json.loads(path.read_text()) if path.exists() else {"rows": [], "goals": []}
+        made = {row["measurement"] for row in self.rows}
+
+        def merged(key, new):
+            rows = [row for row in old[key] if row["measurement"] in measurements and row["measurement"] not in made] + new
+            return sorted(rows, key=lambda row: measurements.index(row["measurement"]))
+
+        results = {"machine": machine(), "rows": merged("rows", self.rows), "goals": merged("goals", self.goals)}
+        path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def _width(key):

@@ -25,7 +25,7 @@ def table(rows):
     """A new one whenever the figures are others; a case is named once."""
     out, keys, case = [], None, None
     for row in rows:
-        figures = [key for key in row if key not in ("section", "case", "who")]
+        figures = [key for key in row if key not in ("measurement", "section", "case", "who")]
         if figures != keys:
             keys, case = figures, None
             out += ["", "| | | " + " | ".join(HEADINGS.get(k, k.replace("_", " ")) for k in keys) + " |", "| --- | --- |" + " ---: |" * len(keys)]
