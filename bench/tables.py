@@ -16,7 +16,7 @@ HEADINGS = {
     "p99_least": "least p99 µs", "p99_most": "greatest p99 µs", "events_a_second": "events/s", "last_told_ms": "last told, ms",
     "calls_a_second": "calls/s", "round_trip_us": "round trip µs", "a_request": "a request", "percent": "%", "us": "µs", "MB_per_s": "MB/s",
     "resident_KiB_more": "KiB more", "make_us": "to make, µs", "beside_us": "one beside, µs", "end_us": "to end, µs",
-    "bytes_each": "bytes each", "median_ms": "median ms", "least_ms": "least ms", "most_ms": "most ms", "resident_MiB": "MiB",
+    "bytes_each": "bytes each", "median_ms": "median ms", "cpu_ms": "CPU ms", "least_ms": "least ms", "most_ms": "most ms", "resident_MiB": "MiB",
     "KiB_each": "KiB each",
 }
 

@@ -33,6 +33,8 @@ def record(pid, seconds, data):
 
 def owner_of(dso):
     name = dso.rpartition("/")[2]
+    if name == "[vdso]":
+        return "libc"
     if name.startswith(("[kernel", "[guest.kernel")):
         return "kernel"
     for owner in ("erlgate", "libmicrohttpd", "libuv", "libc"):
@@ -118,11 +120,19 @@ def place_of(stack):
     return f"{last}: {asked} of {stack[at][0]}"
 
 
+def payer_of(stack):
+    """Who owns the innermost function; of the kernel's and the C library's, who asked for it."""
+    last = stack[-1][1]
+    if last not in ("kernel", "libc"):
+        return last
+    return f"{last} for {next((owner for _, owner in reversed(stack) if owner not in ('kernel', 'libc')), 'nobody')}"
+
+
 def shares(counts):
-    """By who owns the innermost function, per cent; and by place."""
+    """By who pays for it, per cent; and by place."""
     owners, places, total = collections.Counter(), collections.Counter(), sum(counts.values())
     for stack, count in counts.items():
-        owners[stack[-1][1]] += 100 * count / total
+        owners[payer_of(stack)] += 100 * count / total
         places[place_of(stack)] += 100 * count / total
     return owners, places
 

@@ -13,13 +13,14 @@ ONE_AFTER_ANOTHER = 500  # connections, within the backlog
 
 
 def ready_ms():
-    """From the start of the program to the first 200 of /readyz."""
+    """From the start of the program to the first 200 of /readyz; and what it has worked for that, whoever else works."""
     gate = rig.Wrapped(wait=False)
     while not says_ready(gate.port):
         peers.check(time.monotonic() - gate.began < 10, "the gateway is not ready within 10 s", gate.stderr())
     took = (time.monotonic() - gate.began) * 1000
+    worked = rig.cpu_us(gate.proc.pid) / 1000
     gate.stop()
-    return took
+    return took, worked
 
 
 def says_ready(port):
@@ -63,8 +64,9 @@ def each_kib(gate, request, mark, count):
 
 
 def measure(_world, table, is_short):
-    times = [ready_ms() for _ in range(5 if is_short else 15)]
-    table.add("rest", "exec to ready", "erlgate", median_ms=statistics.median(times), least_ms=min(times), most_ms=max(times))
+    times, worked = zip(*[ready_ms() for _ in range(5 if is_short else 15)])
+    table.add("rest", "exec to ready", "erlgate", median_ms=statistics.median(times), least_ms=min(times), most_ms=max(times),
+              cpu_ms=statistics.median(worked))
     table.goal("ready after its start, ms (median)", statistics.median(times), "at most", READY_MS, math.inf)
 
     gate = rig.Wrapped()
