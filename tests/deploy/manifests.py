@@ -237,6 +237,8 @@ def test_the_pod_is_played_its_sidecar_first():
     listen = environment(SIDECAR)["ERLGATE_LISTEN"]
     succeeds(["curl", "-sS", "-H", "Content-Type: text/x-erlang", "-H", "Accept: text/x-erlang", "-d", '{put, <<"colour">>, blue}',
               f"http://{listen}/v1/nodes/kv@{ip}/processes/kv/call"], "ok")
+    annotations = KUBERNETES["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+    check(answers(f"http://{ip}:{annotations['prometheus.io/port']}{annotations['prometheus.io/path']}"), "Prometheus is answered")
     check(not answers(f"http://{ip}:{admin}/v1/nodes"), "the admin's port serves the API")
     equal(gate.terminate(), 0, f"exit status after SIGTERM: {gate.said()}")
     peers.end(kv)
