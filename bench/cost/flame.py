@@ -11,7 +11,6 @@ import argparse
 import collections
 import html
 import pathlib
-import subprocess
 import sys
 import threading
 

@@ -4,7 +4,6 @@ libmicrohttpd at half of its own; and while another peer is stalled, beside the 
 h2load asks at a given rate; its log has the time of each request, from which the percentiles are.
 """
 import signal
-import statistics
 import subprocess
 import time
 
