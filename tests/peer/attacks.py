@@ -217,6 +217,9 @@ def test_listening_to_everybody_without_asking_who():
     equal(done.returncode, 2, done.stderr)
     check("nobody is asked who they are" in done.stderr and "--token-file" in done.stderr and "--insecure" in done.stderr, done.stderr)
     note("an open gateway", "--listen 0.0.0.0:0 without authentication", "refused at start")
+    gate = Gateway("open@localhost", epmd="none", wait=False, args=["--listen", "0.0.0.0:0", "--token-file", TOKEN_FILE])
+    peers.eventually(lambda: " ready url=http://0.0.0.0:" in gate.log.read_text(), "with authentication it listens everywhere")
+    gate.stop()
 
 
 # ---- The transport -----------------------------------------------------------------------------------------------------------
