@@ -76,6 +76,21 @@ static inline bool habit_is(const struct habit_node *n, const uint8_t *a, const 
 #endif
 }
 
+/* Copies what was written for a key, HABIT_BLOCK bytes with what is behind it; the two may overlap. (As
+ * memmove would, which gcc calls for so many.) */
+static inline void habit_copy(uint8_t *to, const uint8_t *from)
+{
+#ifdef __SSE2__
+    __m128i low = _mm_loadu_si128((const __m128i *)(const void *)from);
+    __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(from + 16));
+
+    _mm_storeu_si128((__m128i *)(void *)to, low);
+    _mm_storeu_si128((__m128i *)(void *)(to + 16), high);
+#else
+    memmove(to, from, HABIT_BLOCK);
+#endif
+}
+
 /* The node of what is not a key but a place: the elements of the outermost list. HABIT_NONE: no room. */
 static inline unsigned habit_begin(struct habit *h)
 {

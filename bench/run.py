@@ -31,6 +31,7 @@ MEASUREMENTS = {  # name: its module
     "growth": "node/growth.py",
     "rest": "cost/rest.py",
     "instructions": "cost/instructions.py",
+    "codec-instructions": "cost/codec_instructions.py",
     "allocations": "cost/allocations.py",
     "syscalls": "cost/syscalls.py",
 }
@@ -69,7 +70,7 @@ def main():
     try:
         for name in args.measurements or MEASUREMENTS:
             began, row, table.measurement = time.monotonic(), len(table.rows), name
-            options = {"renew": True} if name == "instructions" and args.renew else {}
+            options = {"renew": True} if name.endswith("instructions") and args.renew else {}
             try:
                 load(HERE / MEASUREMENTS[name]).measure(world, table, args.short, **options)
             except peers.Failed as failure:  # the others are worth having

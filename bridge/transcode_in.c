@@ -210,7 +210,7 @@ key:
         const struct habit_node *n = &s->habit.nodes[guess];
 
         if (LIKELY(habit_is(n, p, s->start + n->source))) {
-            memmove(o, base + n->written, HABIT_BLOCK); /* what is behind the key may overlap */
+            habit_copy(o, base + n->written);
             o += n->written_len;
             p += n->len;
             f->key = at;

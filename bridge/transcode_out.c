@@ -366,7 +366,7 @@ tuple:
 key: /* guess: which one it may be */
     MAKE_ROOM();
     if (LIKELY(end - p >= HABIT_BLOCK) && LIKELY(habit_is(guess, p, start + guess->source))) {
-        memmove(o, base + guess->written, HABIT_BLOCK); /* what is behind the key may overlap */
+        habit_copy(o, base + guess->written);
         o += guess->written_len;
         p += guess->len;
         f->kinds |= OUT_KEY_BINARY;

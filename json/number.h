@@ -175,8 +175,8 @@ static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, c
 
 /* The number at p, which starts with '-' or a digit. Gives the position behind it. A failure is NULL with
  * *ret_bad at the first byte that may not stand there (or the end). */
-static inline const uint8_t *json_scan_number(const uint8_t *p, const uint8_t *end, struct json_number *n,
-                                              const uint8_t **ret_bad)
+static ALWAYS_INLINE const uint8_t *json_scan_number(const uint8_t *p, const uint8_t *end,
+                                                     struct json_number *n, const uint8_t **ret_bad)
 {
     const uint8_t *behind = json_scan_number_quickly(p, end, n);
 
