@@ -244,6 +244,11 @@ uint16_t gateway_port(const struct gateway *g)
     return http_server_port(g->http);
 }
 
+void gateway_set_required_nodes(struct gateway *g, const char *const *nodes)
+{
+    g->config.required_nodes = nodes;
+}
+
 void gateway_leave(struct gateway *g)
 {
     g->is_quiet = true;

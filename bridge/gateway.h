@@ -22,6 +22,16 @@ struct gateway_admission {
     struct auth_rate rate;  /* of each principal; rate 0: no limit */
 };
 
+/* One of the named checks of /readyz. */
+enum gateway_health { GATEWAY_OK, GATEWAY_WARNING, GATEWAY_FAILED };
+enum { GATEWAY_CHECKS_MAX = 8, GATEWAY_CHECK_TEXT = 128 };
+
+struct gateway_check {
+    const char *name; /* static */
+    enum gateway_health health;
+    char text[GATEWAY_CHECK_TEXT]; /* more about it, shown to whoever asks; may be "" */
+};
+
 struct gateway_config {
     struct node *node;                 /* borrowed */
     const char *host;                  /* address to listen on */
@@ -42,7 +52,12 @@ struct gateway_config {
     uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
     struct http_limits http;     /* but for max_body, which is the above */
     struct gateway_admission admission;
-    size_t atom_budget;                      /* atoms that HTTP may introduce; SIZE_MAX: no limit */
+    size_t atom_budget;                /* atoms that HTTP may introduce; SIZE_MAX: no limit */
+    const char *const *required_nodes; /* without which it is not ready; NULL-terminated; NULL: none. Each
+                                          is dialled when readiness is asked for. Borrowed */
+    /* Further checks of readiness; gives how many, at most GATEWAY_CHECKS_MAX. NULL: none. */
+    size_t (*checks)(void *ctx, struct gateway_check *ret);
+    void *checks_ctx;
     const char *version;                     /* static */
     struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
@@ -67,6 +82,7 @@ const struct gateway_admission_stats *gateway_admission_stats(const struct gatew
 size_t gateway_sessions(const struct gateway *g); /* that there are now, some of them perhaps expired */
 /* New timeouts, limits and atom budget, of those of config alone; from now on. */
 void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
+void gateway_set_required_nodes(struct gateway *g, const char *const *nodes); /* as in gateway_config */
 /*
  * The way down (see http/server.h). leave: not ready, all else goes on. quiesce: nobody can connect; what has
  * begun goes on to its deadline, and may still ask the node for something.

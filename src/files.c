@@ -6,7 +6,7 @@
 
 #include "loop/loop.h"
 
-enum { PLACE_MAX = 320, WHAT_MAX = 512, DAYS_TO_WARN = 14 };
+enum { PLACE_MAX = 320, WHAT_MAX = 512 };
 
 static bool load_tls(struct files *f, const struct settings *s, struct options *o)
 {
@@ -42,7 +42,7 @@ static bool load_https(struct files *f, const struct settings *s, struct options
     if (http_tls_info(f->https)->is_key_exposed)
         options_warn_at(o, s->https.key_file ? s->https.key_file : s->https.cert_file,
                         "others can read or change the key: chmod 600 it");
-    if (days < DAYS_TO_WARN) {
+    if (days < FILES_DAYS_TO_WARN) {
         snprintf(what, sizeof what, "the certificate expires in %lld days", (long long)days);
         options_warn_at(o, s->https.cert_file, what);
     }
@@ -112,7 +112,7 @@ static void log_https(const struct files *f, const char *before)
     const struct http_tls_info *info = http_tls_info(f->https);
     int64_t days = http_tls_days_left(f->https, (int64_t)time(NULL));
 
-    LOG(days < DAYS_TO_WARN ? LOG_WARN : LOG_INFO, before ? "https-reloaded" : "https",
+    LOG(days < FILES_DAYS_TO_WARN ? LOG_WARN : LOG_INFO, before ? "https-reloaded" : "https",
         LOG_STR("certificate", !before                             ? "read"
                                : strcmp(before, info->sha256) == 0 ? "same"
                                                                    : "new"),

@@ -9,6 +9,8 @@
 
 #include "src/settings.h"
 
+enum { FILES_DAYS_TO_WARN = 14 }; /* that a certificate is still good for */
+
 struct files {
     struct loop_tls *tls;   /* between nodes; owned; NULL: none */
     struct http_tls *https; /* owned; NULL: none */

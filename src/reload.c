@@ -141,6 +141,7 @@ static void take(struct server *s, struct configuration *c, struct files *f)
 
     take_files(s, settings, f);
     gateway_set_limits(s->gateway, &settings->gateway);
+    gateway_set_required_nodes(s->gateway, settings->gateway.required_nodes);
     http_server_set_names(gateway_http(s->gateway), settings->gateway.hosts, settings->gateway.origins);
     log_setup(settings->log_level, settings->log_format);
     s->current = c;

@@ -107,6 +107,8 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     s->start.settings.gateway.node = s->node;
     s->start.settings.gateway.tls = s->files.https;
     s->start.settings.gateway.admission.auth = s->files.auth;
+    s->start.settings.gateway.checks = server_checks;
+    s->start.settings.gateway.checks_ctx = s;
     s->start.settings.gateway.version = ERLGATE_VERSION;
     s->start.settings.gateway.openapi_json = openapi_json;
     s->start.settings.gateway.openapi_yaml = openapi_yaml;

@@ -40,6 +40,11 @@ struct server {
     char status_text[640]; /* for the service manager */
 };
 
+/* ---- ready.c ---- */
+
+/* gateway_config.checks, of a server. */
+size_t server_checks(void *ctx, struct gateway_check *ret);
+
 /* ---- drain.c ---- */
 
 /* Ends it in order; when it is ending already, or has not begun to serve, at once. */

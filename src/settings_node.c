@@ -145,6 +145,16 @@ static void read_peers(struct settings *s, struct options *o)
     s->node.place_count = n;
 }
 
+static void read_required(struct settings *s, struct options *o)
+{
+    const char *const *list = options_list(o, OPT_REQUIRE_NODE);
+
+    for (size_t i = 0; list[i]; i++)
+        if (!node_name_is_valid(slice_of_str(list[i])))
+            options_fault_of(o, OPT_REQUIRE_NODE, i, "is to be a node's name, as in kv@host");
+    s->gateway.required_nodes = list;
+}
+
 static void read_tls(struct settings *s, struct options *o)
 {
     static const char *const words[] = {"none", "peer", NULL};
@@ -166,6 +176,7 @@ void settings_read_node(struct settings *s, struct options *o)
     read_name(s, o);
     read_epmd(s, o);
     read_peers(s, o);
+    read_required(s, o);
     read_tls(s, o);
     if (!parse_ports(options_get(o, OPT_DIST_PORT), &s->node.dist_port_low, &s->node.dist_port_high))
         options_fault(o, OPT_DIST_PORT, "is to be a port or a range, as in 9100 or 9100-9105");
