@@ -10,6 +10,7 @@ import time
 
 import certs
 import peers
+import played
 from peers import ERL, SLOWER, SOURCE, Gateway, Peer, check, equal, eventually
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
@@ -428,6 +429,47 @@ def test_promtool_finds_nothing_wrong_with_the_rules():
     file.write_text(json.dumps({"groups": [{"name": "board", "rules": [{"record": f"board:{n}", "expr": q} for n, q in enumerate(queries)]}]}))
     done = subprocess.run(["promtool", "check", "rules", "--lint=none", file], capture_output=True, text=True, check=False)
     equal(done.returncode, 0, f"the board's queries: {done.stdout} {done.stderr}")
+
+
+def test_nodes_have_series_as_far_as_there_is_room():
+    """1,000 nodes, played: 200 of them have series, and the sums count all of them."""
+    gate = Gateway(node="many@localhost")
+    port = gate.self()["dist_port"]
+    links = [played.dial(port, f"n{n}@localhost", gate.cookie, played.PLAIN) for n in range(1000 // SLOWER)]
+    eventually(lambda: Numbers(gate).of("erlgate_links", state="up") == len(links), "all are up")
+    began = time.monotonic()
+    one = Numbers(gate)
+    print(f"{(time.monotonic() - began) * 1000:.1f} ms with {len(links)} links")
+    two = Numbers(gate)
+    equal(len(one.labels("erlgate_link_up", "node")), 200, "nodes with series")
+    dropped = two.of("erlgate_metrics_dropped_series_total") - one.of("erlgate_metrics_dropped_series_total")
+    equal(dropped, 9 * (len(links) - 200), "what was left out")
+    equal(one.of("erlgate_links_up_total", by="them"), len(links), "the sum")
+    check(one.of("erlgate_dist_bytes_total", direction="in") > one.sum("erlgate_link_bytes_total", direction="in"), "bytes of all")
+    for link in links:
+        link.close()
+    eventually(lambda: not Numbers(gate).labels("erlgate_link_up", "node"), "all are gone")
+    equal(Numbers(gate).sum("erlgate_links_down_total"), len(links), "each is counted")
+    gate.stop()
+
+
+def test_a_scrape_costs_the_same_with_thousands_of_streams():
+    gate = Gateway(node="streams@localhost", epmd="none")
+
+    def scrape():
+        began = time.monotonic()
+        numbers = Numbers(gate)
+        return time.monotonic() - began, len(numbers.samples)
+    gate.http.post("/v1/processes", "{}", "application/json")
+    few = min(scrape() for _ in range(20))
+    for _ in range(5000 // SLOWER):
+        equal(gate.http.post("/v1/processes", "{}", "application/json").status, 201, "a process")
+    many = min(scrape() for _ in range(20))
+    equal(Numbers(gate).of("erlgate_streams"), 5000 // SLOWER + 1, "streams")
+    equal(many[1], few[1], "series")
+    print(f"{few[0] * 1000:.1f} ms with one stream, {many[0] * 1000:.1f} ms with {5000 // SLOWER}; {few[1]} series")
+    check(many[0] < 3 * few[0] + 0.005, "it takes longer", few, many)
+    gate.stop()
 
 
 def test_names_of_strangers_are_no_series():
