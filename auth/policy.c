@@ -46,10 +46,11 @@ static enum take take_target(const struct policy_target *t, const struct policy_
         return TAKES_NOT;
     if (q->is_target_open)
         return is_all_of_kind(t) ? TAKES : TAKES_SOME;
-    return policy_glob_match(&t->outer, q->outer) && policy_glob_match(&t->text, q->text) &&
-                   (t->is_any_arity || t->arity == q->arity)
-               ? TAKES
-               : TAKES_NOT;
+    if (!policy_glob_match(&t->outer, q->outer) || !policy_glob_match(&t->text, q->text))
+        return TAKES_NOT;
+    if (t->is_any_arity || q->is_arity_open)
+        return t->is_any_arity ? TAKES : TAKES_SOME;
+    return t->arity == q->arity ? TAKES : TAKES_NOT;
 }
 
 static enum take take_targets(const struct rule *r, const struct policy_question *q)
@@ -142,57 +143,90 @@ bool policy_connects(const struct policy *p, struct slice node)
 
 /* ---- what gives more than it seems to ---- */
 
-/* With a function of these a caller reaches whatever it likes: any process, any other function, the machine.
+/*
+ * By these functions a caller reaches whatever it likes: any process, any other function, the machine. A
+ * module alone: by each of its functions.
  */
-static const char *const doors[] = {
-    "erlang",
-    "rpc",
-    "erpc",
-    "gen_server",
-    "gen_statem",
-    "gen_event",
-    "gen",
-    "proc_lib",
-    "sys",
-    "os",
-    "file",
-    "code",
-    "erl_eval",
-    "erl_scan",
-    "init",
-    "application",
-    "apply",
-    "timer",
-    "supervisor",
-    "global",
-    "net_kernel",
-    "slave",
-    "peer",
-    "ets",
-    "dets",
-    "io",
-    "c",
-    "erts_debug",
-    "erts_internal",
-    "prim_file",
-    "Elixir.Code",
-    "Elixir.System",
-    "Elixir.Kernel",
-    "Elixir.File",
-    "Elixir.GenServer",
-    "Elixir.Process",
-    "Elixir.Task",
-    "Elixir.Agent",
-    "Elixir.Node",
+static const char *const doors[][2] = {
+    {"erlang", "apply"},
+    {"erlang", "spawn"},
+    {"erlang", "spawn_link"},
+    {"erlang", "spawn_monitor"},
+    {"erlang", "spawn_opt"},
+    {"erlang", "spawn_request"},
+    {"erlang", "send"},
+    {"erlang", "send_nosuspend"},
+    {"erlang", "send_after"},
+    {"erlang", "start_timer"},
+    {"erlang", "!"},
+    {"erlang", "exit"},
+    {"erlang", "halt"},
+    {"erlang", "open_port"},
+    {"erlang", "load_nif"},
+    {"erlang", "load_module"},
+    {"erlang", "delete_module"},
+    {"erlang", "set_cookie"},
+    {"erlang", "get_cookie"},
+    {"erlang", "register"},
+    {"erlang", "unregister"},
+    {"erlang", "process_info"},
+    {"erlang", "system_flag"},
+    {"erlang", "trace"},
+    {"rpc", NULL},
+    {"erpc", NULL},
+    {"gen_server", NULL},
+    {"gen_statem", NULL},
+    {"gen_event", NULL},
+    {"gen", NULL},
+    {"proc_lib", NULL},
+    {"sys", NULL},
+    {"supervisor", NULL},
+    {"timer", NULL},
+    {"global", NULL},
+    {"pg", NULL},
+    {"net_kernel", NULL},
+    {"peer", NULL},
+    {"slave", NULL},
+    {"os", NULL},
+    {"file", NULL},
+    {"prim_file", NULL},
+    {"filelib", NULL},
+    {"code", NULL},
+    {"compile", NULL},
+    {"erl_eval", NULL},
+    {"init", NULL},
+    {"application", NULL},
+    {"c", NULL},
+    {"io", NULL},
+    {"ets", NULL},
+    {"dets", NULL},
+    {"mnesia", NULL},
+    {"dbg", NULL},
+    {"erts_debug", NULL},
+    {"erts_internal", NULL},
+    {"Elixir.Kernel", NULL},
+    {"Elixir.Code", NULL},
+    {"Elixir.System", NULL},
+    {"Elixir.File", NULL},
+    {"Elixir.GenServer", NULL},
+    {"Elixir.Process", NULL},
+    {"Elixir.Task", NULL},
+    {"Elixir.Agent", NULL},
+    {"Elixir.Node", NULL},
 };
+
+static bool is_door(const struct policy_target *t, const char *const door[2])
+{
+    return t->kind == POLICY_NO_TARGET ||
+           (t->kind == POLICY_FUNCTION && policy_glob_match(&t->outer, slice_of_str(door[0])) &&
+            (!door[1] || policy_glob_match(&t->text, slice_of_str(door[1]))));
+}
 
 static const char *door_of(const struct policy_target *t)
 {
-    if (t->kind != POLICY_FUNCTION && t->kind != POLICY_NO_TARGET)
-        return NULL;
     for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++)
-        if (t->kind == POLICY_NO_TARGET || policy_glob_match(&t->outer, slice_of_str(doors[i])))
-            return doors[i];
+        if (is_door(t, doors[i]))
+            return doors[i][0];
     return NULL;
 }
 
@@ -205,10 +239,11 @@ static void warn_of(const struct rule *r, policy_warn_fn *fn, void *ctx)
 
         if (!door)
             continue;
-        snprintf(what, sizeof what,
-                 "it allows rpc to functions of `%s`, by which any process and any other function can be "
-                 "reached: rules about names do not hold for who may do that",
-                 door);
+        snprintf(
+            what, sizeof what,
+            "it allows rpc to functions of `%s` by which other processes, other functions or the machine "
+            "can be reached: rules about names do not hold for who may do that",
+            door);
         fn(ctx, &r->shown, what);
         return;
     }

@@ -111,6 +111,7 @@ struct policy_question {
     struct slice outer;    /* GROUP, GROUP_TERM: the scope; FUNCTION: the module */
     struct slice text;     /* NAME, GLOBAL: the name; GROUP: the group; FUNCTION: its name; OWNER: who */
     uint32_t arity;        /* FUNCTION */
+    bool is_arity_open;
 };
 
 struct policy_rule {

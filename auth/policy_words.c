@@ -175,7 +175,8 @@ void policy_print_target(const struct policy_question *q, char *out, size_t cap)
         return;
     case POLICY_GROUP_TERM: snprintf(out, cap, "%s:%.*s", word, SLICE_FMT(q->outer)); return;
     case POLICY_FUNCTION:
-        snprintf(out, cap, "%s:%.*s:%.*s/%u", word, SLICE_FMT(q->outer), SLICE_FMT(q->text), q->arity);
+        snprintf(out, cap, q->is_arity_open ? "%s:%.*s:%.*s/*" : "%s:%.*s:%.*s/%u", word, SLICE_FMT(q->outer),
+                 SLICE_FMT(q->text), q->arity);
         return;
     case POLICY_NAME:
     case POLICY_GLOBAL:

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
@@ -96,24 +97,37 @@ static void put_value(struct wr *w, const struct log_field *f)
     }
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+static int audit_fd = -1;
+
+bool log_audit_to(const char *path)
+{
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) : -1;
+
+    if (path && fd < 0)
+        return false;
+    if (audit_fd >= 0)
+        close(audit_fd);
+    audit_fd = fd;
+    return true;
+}
+
+static void write_line(int fd, const char *level, const char *event, const struct log_field *fields,
+                       size_t count)
 {
     struct timespec ts;
     struct tm tm;
     struct wr w;
     char stamp[32];
 
-    if (level < log_threshold)
-        return;
     clock_gettime(CLOCK_REALTIME, &ts);
     gmtime_r(&ts.tv_sec, &tm);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     wr_init(&w, LINE_MAX_BYTES);
     if (format_now == LOG_JSON)
-        wr_printf(&w, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\"", stamp, ts.tv_nsec / 1000000,
-                  level_names[level], event);
+        wr_printf(&w, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\"", stamp,
+                  ts.tv_nsec / 1000000, level, event);
     else
-        wr_printf(&w, "%s.%03ldZ %s %s", stamp, ts.tv_nsec / 1000000, level_names[level], event);
+        wr_printf(&w, "%s.%03ldZ %s %s", stamp, ts.tv_nsec / 1000000, level, event);
     for (size_t i = 0; i < count; i++) {
         wr_printf(&w, format_now == LOG_JSON ? ",\"%s\":" : " %s=", fields[i].key);
         put_value(&w, &fields[i]);
@@ -123,8 +137,19 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         struct slice line = wr_written(&w);
 
         /* A log that cannot be written must not stop the gateway. */
-        if (write(STDERR_FILENO, line.ptr, line.len) < 0) {
+        if (write(fd, line.ptr, line.len) < 0) {
         }
     }
     wr_fini(&w);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    if (level >= log_threshold)
+        write_line(STDERR_FILENO, level_names[level], event, fields, count);
+}
+
+void log_audit(const struct log_field *fields, size_t count)
+{
+    write_line(audit_fd >= 0 ? audit_fd : STDERR_FILENO, "info", "audit", fields, count);
 }

@@ -8,6 +8,7 @@
 #ifndef ERLGATE_BASE_LOG_H
 #define ERLGATE_BASE_LOG_H
 
+#include "base/err.h"
 #include "base/slice.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
@@ -40,6 +41,12 @@ void log_setup(enum log_level level, enum log_format format);
 /* "debug", "info", "warn", "error", "off"; false for another word. */
 bool log_level_parse(struct slice name, enum log_level *ret);
 bool log_format_parse(struct slice name, enum log_format *ret);
+/* A line of the audit: event `audit`, in the log's format whatever its level, to a file of its own if there
+ * is one, else to standard error. */
+void log_audit(const struct log_field *fields, size_t count);
+/* The file is opened to be added to, mode 0600; NULL: there is none. False: errno says why, and nothing has
+ * changed. */
+MUST_USE bool log_audit_to(const char *path);
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
 
 #endif

@@ -177,7 +177,8 @@ bool admission_admit(void *ctx, struct http_request *req, const struct http_call
 {
     struct gateway *g = ctx;
 
-    return identify(g, req, caller, ret, ret_problem) && take_rate(g, ret, ret_problem);
+    return identify(g, req, caller, ret, ret_problem) && take_rate(g, ret, ret_problem) &&
+           permission_begin(g, req, caller, slice_of(ret->principal, ret->principal_len), ret_problem);
 }
 
 bool admission_is_good(void *ctx, const struct http_admission *admission)

@@ -86,11 +86,12 @@ static bool read_arity(struct gateway *g, struct exchange *x)
 /* Reads the whole request into x and g->term; false and answered. */
 static bool prepare(struct gateway *g, struct http_request *req, struct exchange *x)
 {
-    bool names_in_body = http_request_route(req)->operation == TARGET_BODY;
+    bool names_in_body = http_request_route(req)->target == TARGET_BODY;
 
     if (!body_options(g, req, &x->options))
         return false;
-    if (!(names_in_body ? envelope_read(g, req, x) : target_of_path(g, req, &x->target)))
+    if (!(names_in_body ? envelope_read(g, req, x)
+                        : target_of_path(g, req, &x->target) && permission_exchange(g, x, false)))
         return false;
     if (!calls_deadline(g, req, x) || !read_from(g, req, x))
         return false;
@@ -98,7 +99,7 @@ static bool prepare(struct gateway *g, struct http_request *req, struct exchange
         return false;
     if (!names_in_body && x->verb != VERB_LOOK && !body_read(g, req, &x->options, &x->uses))
         return false;
-    return x->target.kind != TARGET_FUNCTION || read_arity(g, x);
+    return x->target.kind != TARGET_FUNCTION || (read_arity(g, x) && permission_exchange(g, x, true));
 }
 
 /* ---- asking ---- */
@@ -157,6 +158,10 @@ static void request(struct gateway *g, struct exchange *x)
 void calls_perform(struct gateway *g, struct exchange *x)
 {
     keep_node_name(x);
+    if (!x->is_permitted && !permission_exchange(g, x, false)) {
+        exchange_end(g, x->id);
+        return;
+    }
     if (x->target.kind == TARGET_FUNCTION)
         rpc_perform(g, x);
     else if (x->target.kind == TARGET_GLOBAL)

@@ -41,6 +41,7 @@ struct reading {
     const char *prefix;     /* of JSON Pointers: where we are */
     const char *name;       /* of the member that is being read; NULL: none */
     const uint8_t *name_at; /* in the body */
+    struct slice request;   /* its text, until it is allowed */
 };
 
 typedef bool read_fn(struct reading *r);
@@ -150,21 +151,31 @@ static bool take_text(struct reading *r, enum target_memory m, struct slice *ret
     return wr_ok(memory);
 }
 
-/* Any value as a term, appended to w. */
-static bool take_term(struct reading *r, struct wr *w, uint32_t *ret_uses)
+/* A value's text as a term, appended to w. */
+static bool turn(struct reading *r, struct slice text, const struct transcode_options *options, struct wr *w,
+                 uint32_t *ret_uses)
 {
     struct transcode_fault f = {.fault = {.text = ""}};
-    struct slice text = {0};
     size_t before = w->len;
-    enum err e;
+    enum err e = transcode_json_to_etf(text, options, w, ret_uses, &f);
 
-    if (!json_pass(&r->json, &text))
-        return malformed(r);
-    e = transcode_json_to_etf(text, &r->x->options, w, ret_uses, &f);
     f.fault.err = e;
     r->g->metrics.text_in += text.len;
     r->g->metrics.term_in += w->len - before;
     return e == ERR_NONE || faulty(r, text, &f);
+}
+
+/* A name that is any term. target_use counts its atoms. */
+static bool take_term(struct reading *r, struct wr *w)
+{
+    struct transcode_options options = r->x->options;
+    struct slice text = {0};
+    uint32_t uses;
+
+    options.on_atom = NULL;
+    if (!json_pass(&r->json, &text))
+        return malformed(r);
+    return turn(r, text, &options, w, &uses);
 }
 
 /* ---- members ---- */
@@ -215,7 +226,6 @@ static bool read_term(struct reading *r)
     struct target *t = &r->x->target;
     struct wr *memory = &t->memory[TARGET_MEMORY_TERM];
     struct slice text = {0}, atom;
-    uint32_t uses;
     const uint8_t *at = json_skip_space(r->json.pos, r->json.end);
 
     wr_reset(memory);
@@ -223,7 +233,7 @@ static bool read_term(struct reading *r)
         if (!take_string(r, &text) || !target_set_atom(r->g, r->x->http_id, &atom, text, r->name))
             return false;
         etf_write_atom(memory, atom);
-    } else if (!take_term(r, memory, &uses)) {
+    } else if (!take_term(r, memory)) {
         return false;
     }
     t->term = wr_written(memory);
@@ -234,7 +244,14 @@ static bool read_term(struct reading *r)
 
 static bool read_request(struct reading *r)
 {
-    return take_term(r, &r->g->term, &r->x->uses);
+    return json_pass(&r->json, &r->request) || malformed(r);
+}
+
+/* The target is known and allowed: only now are the request's atoms counted. */
+static bool turn_request(struct reading *r)
+{
+    r->name = "request";
+    return turn(r, r->request, &r->x->options, &r->g->term, &r->x->uses);
 }
 
 static bool read_timeout(struct reading *r)
@@ -404,7 +421,7 @@ bool envelope_read(struct gateway *g, struct http_request *req, struct exchange 
         return false;
     }
     json_rd_init(&r.json, r.body, 0);
-    is_read = read_all(&r);
+    is_read = read_all(&r) && permission_exchange(g, x, false) && turn_request(&r);
     json_rd_fini(&r.json);
     return is_read;
 }

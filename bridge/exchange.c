@@ -9,6 +9,7 @@ struct exchange *exchange_new(struct gateway *g, struct http_request *req)
         x->http_id = http_request_id(req);
         x->started_us = loop_now_us();
         target_init(&x->target, TARGET_BODY);
+        target_init(&x->named, TARGET_BODY);
         x->id = idtab_add(&g->exchanges, x);
     }
     if (!x || !x->id) {
@@ -30,6 +31,7 @@ void exchange_free(struct exchange *x)
     if (!x)
         return;
     target_fini(&x->target);
+    target_fini(&x->named);
     mem_free(x->term);
     mem_free(x);
 }

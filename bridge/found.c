@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "bridge/fan.h"
@@ -43,12 +44,14 @@ static bool is_connected(const struct gateway *g)
 
 #define NO_NODE "no node is connected that could know: PUT /v1/nodes/{node} connects one"
 
-/* The target is that process from now on. The pid is copied. */
+/* The target is that process from now on, whose node the policy is asked about. The pid is copied. */
 static bool become(struct exchange *x, const struct etf_pid *pid)
 {
     struct target *t = &x->target;
 
-    target_fini(t);
+    x->named = *t; /* which had no memory */
+    x->is_found = true;
+    x->is_permitted = false;
     target_init(t, TARGET_PID);
     if (pid->node.is_latin1)
         utf8_write_latin1(&t->memory[TARGET_MEMORY_NODE], pid->node.text);
@@ -200,6 +203,30 @@ static void no_members(struct gateway *g, struct exchange *x)
         fail(g, x, "no-connection", NO_NODE, false);
 }
 
+/* Leaves those that the policy allows; false: there are some, and none of them is, which has been answered.
+ */
+static bool leave_permitted(struct gateway *g, struct exchange *x, struct members *m)
+{
+    struct permission p;
+    size_t left = 0;
+
+    permission_of_exchange(g, x, &p);
+    for (size_t i = 0; i < m->count; i++) {
+        permission_at(&p, m->pids[i].node);
+        if (permission_may(g, &p))
+            m->pids[left++] = m->pids[i];
+    }
+    if (m->count > 0 && left == 0) {
+        bool is_permitted = permission_ask(g, x->http_id, &p);
+
+        CHECK(!is_permitted);
+        exchange_end(g, x->id);
+        return false;
+    }
+    m->count = left;
+    return true;
+}
+
 /* is_last: when there are none, that is so. */
 static void ask_members(struct gateway *g, struct exchange *x, bool is_last)
 {
@@ -209,6 +236,8 @@ static void ask_members(struct gateway *g, struct exchange *x, bool is_last)
     if (m.is_full)
         fail(g, x, "overloaded",
              "the group has more members than one request may go to, or there is no memory", false);
+    else if (!leave_permitted(g, x, &m))
+        ; /* answered */
     else if (m.count == 0 && !is_last)
         sync(g, x, true);
     else if (m.count == 0)

@@ -30,22 +30,29 @@ enum {
 static const char *const timeout_query[] = {"timeout", NULL};
 static const char *const verbose_query[] = {"verbose", NULL};
 
-/* The last is the operation; what few rows have follows by name. */
-#define ROUTE(verb, path, takes, parameters, handler, ...)                                      \
+/* op: what the policy takes it for; the last is what the path's segments are; what few rows have follows by
+ * name. */
+#define ROUTE(verb, path, takes, parameters, handler, op, ...)                                  \
     {                                                                                           \
         .method = verb, .pattern = path, .body = takes, .query = parameters, .handle = handler, \
-        .operation = __VA_ARGS__                                                                \
+        .operation = op, .target = __VA_ARGS__                                                  \
     }
 
 /* What can be done to a process, however it is named. */
-#define PROCESS(path, target, ...)                                                                       \
-    ROUTE("GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, target),   \
-        ROUTE("POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, target), \
-        ROUTE("POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, target), \
-        ROUTE("POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, target), \
-        ROUTE("POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, target)
-#define MONITOR(path, target, ...) \
-    ROUTE("GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, target)
+#define PROCESS(path, target, ...)                                                                           \
+    ROUTE("GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, POLICY_LOOK,   \
+          target),                                                                                           \
+        ROUTE("POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, POLICY_CALL, \
+              target),                                                                                       \
+        ROUTE("POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, POLICY_CAST, \
+              target),                                                                                       \
+        ROUTE("POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, POLICY_SEND, \
+              target),                                                                                       \
+        ROUTE("POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, POLICY_EXIT, \
+              target)
+#define MONITOR(path, target, ...)                                                               \
+    ROUTE("GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, \
+          POLICY_MONITOR, target)
 #define PROCESS_PATH "/v1/processes/{id}"
 #define RPC          "/v1/nodes/{node}/rpc/{module}/{function}"
 
@@ -54,55 +61,63 @@ const struct http_route gateway_routes[] = {
     PROCESS("/v1/pids/{pid}", TARGET_PID, NULL),
     PROCESS("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
     PROCESS("/v1/groups/{scope}/{group}", TARGET_GROUP, GROUP_QUERY),
-    ROUTE("POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, TARGET_BODY),
-    ROUTE("POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, TARGET_BODY),
-    ROUTE("POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, TARGET_BODY),
-    ROUTE("POST", "/v1/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_exit, TARGET_BODY),
-    ROUTE("POST", "/v1/rpc", HTTP_BODY_TERM, QUERY("timeout", "unwrap", BODY_QUERY), calls_rpc, TARGET_BODY),
-    ROUTE("POST", "/v1/rpc/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY), calls_rpc_cast, TARGET_BODY),
-    ROUTE("POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, TARGET_FUNCTION),
+    ROUTE("POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, POLICY_CALL, TARGET_BODY),
+    ROUTE("POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, POLICY_CAST, TARGET_BODY),
+    ROUTE("POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, POLICY_SEND, TARGET_BODY),
+    ROUTE("POST", "/v1/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_exit, POLICY_EXIT, TARGET_BODY),
+    ROUTE("POST", "/v1/rpc", HTTP_BODY_TERM, QUERY("timeout", "unwrap", BODY_QUERY), calls_rpc, POLICY_RPC,
+          TARGET_BODY),
+    ROUTE("POST", "/v1/rpc/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY), calls_rpc_cast, POLICY_RPC,
+          TARGET_BODY),
+    ROUTE("POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, POLICY_RPC, TARGET_FUNCTION),
     ROUTE("POST", RPC "/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY, NAME_QUERY), calls_rpc_cast,
-          TARGET_FUNCTION),
+          POLICY_RPC, TARGET_FUNCTION),
     MONITOR("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
     MONITOR("/v1/pids/{pid}", TARGET_PID, NULL),
     MONITOR("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
     MONITOR("/v1/groups/{scope}/{group}", TARGET_GROUP, NAME_QUERY),
     MONITOR("/v1/nodes/{node}", TARGET_NODE, NULL),
-    ROUTE("GET", "/v1/nodes/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, TARGET_NODES),
-    ROUTE("GET", "/v1/events", HTTP_BODY_NONE, QUERY("monitor*", WATCH_QUERY), monitors_many, 0),
-    ROUTE("POST", "/v1/processes", HTTP_BODY_TERM, QUERY(INBOX_STYLE_QUERY), processes_make, 0),
-    ROUTE("GET", "/v1/processes", HTTP_BODY_NONE, QUERY("limit", "cursor"), processes_list, 0),
-    ROUTE("GET", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_look, 0),
-    ROUTE("DELETE", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_end, 0),
-    ROUTE("GET", PROCESS_PATH "/events", HTTP_BODY_NONE, QUERY(HTTP_READING_QUERY), processes_events, 0),
-    ROUTE("POST", PROCESS_PATH "/monitors", HTTP_BODY_TERM, NULL, holdings_monitor, 0),
-    ROUTE("DELETE", PROCESS_PATH "/monitors/{monitor}", HTTP_BODY_NONE, NULL, holdings_demonitor, 0),
-    ROUTE("POST", PROCESS_PATH "/links", HTTP_BODY_TERM, NULL, holdings_link, 0),
-    ROUTE("DELETE", PROCESS_PATH "/links/{link}", HTTP_BODY_NONE, NULL, holdings_unlink, 0),
-    ROUTE("POST", PROCESS_PATH "/groups", HTTP_BODY_TERM, NULL, holdings_join, 0),
-    ROUTE("DELETE", PROCESS_PATH "/groups/{group}", HTTP_BODY_NONE, NULL, holdings_leave, 0),
-    ROUTE("POST", PROCESS_PATH "/replies/{call}", HTTP_BODY_TERM, QUERY(BODY_QUERY), holdings_reply, 0),
-    ROUTE("GET", "/v1/nodes", HTTP_BODY_NONE, QUERY(HTTP_PAGE_QUERY), nodes_list, 0),
+    ROUTE("GET", "/v1/nodes/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY), monitors_one, POLICY_MONITOR,
+          TARGET_NODES),
+    ROUTE("GET", "/v1/events", HTTP_BODY_NONE, QUERY("monitor*", WATCH_QUERY), monitors_many, POLICY_MONITOR,
+          0),
+    ROUTE("POST", "/v1/processes", HTTP_BODY_TERM, QUERY(INBOX_STYLE_QUERY), processes_make, POLICY_SPAWN, 0),
+    ROUTE("GET", "/v1/processes", HTTP_BODY_NONE, QUERY("limit", "cursor"), processes_list, POLICY_SPAWN, 0),
+    ROUTE("GET", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_look, POLICY_SPAWN, 0),
+    ROUTE("DELETE", PROCESS_PATH, HTTP_BODY_NONE, NULL, processes_end, POLICY_SPAWN, 0),
+    ROUTE("GET", PROCESS_PATH "/events", HTTP_BODY_NONE, QUERY(HTTP_READING_QUERY), processes_events,
+          POLICY_SPAWN, 0),
+    ROUTE("POST", PROCESS_PATH "/monitors", HTTP_BODY_TERM, NULL, holdings_monitor, POLICY_MONITOR, 0),
+    ROUTE("DELETE", PROCESS_PATH "/monitors/{monitor}", HTTP_BODY_NONE, NULL, holdings_demonitor,
+          POLICY_SPAWN, 0),
+    ROUTE("POST", PROCESS_PATH "/links", HTTP_BODY_TERM, NULL, holdings_link, POLICY_LINK, 0),
+    ROUTE("DELETE", PROCESS_PATH "/links/{link}", HTTP_BODY_NONE, NULL, holdings_unlink, POLICY_SPAWN, 0),
+    ROUTE("POST", PROCESS_PATH "/groups", HTTP_BODY_TERM, NULL, holdings_join, POLICY_JOIN, 0),
+    ROUTE("DELETE", PROCESS_PATH "/groups/{group}", HTTP_BODY_NONE, NULL, holdings_leave, POLICY_SPAWN, 0),
+    ROUTE("POST", PROCESS_PATH "/replies/{call}", HTTP_BODY_TERM, QUERY(BODY_QUERY), holdings_reply,
+          POLICY_SPAWN, 0),
+    ROUTE("GET", "/v1/nodes", HTTP_BODY_NONE, QUERY(HTTP_PAGE_QUERY), nodes_list, POLICY_NODES, 0),
     ROUTE("GET", "/v1/nodes/{node}/processes", HTTP_BODY_NONE, QUERY("timeout", HTTP_PAGE_QUERY),
-          names_registered, TARGET_NODE),
-    ROUTE("GET", "/v1/epmd", HTTP_BODY_NONE, NULL, names_epmd, 0),
-    ROUTE("GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, 0),
-    ROUTE("PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, 0),
-    ROUTE("DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, 0),
-    ROUTE("GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, 0),
-    ROUTE("POST", "/v1/session", HTTP_BODY_NONE, NULL, session_open, 0),
-    ROUTE("GET", "/v1/session", HTTP_BODY_NONE, NULL, session_look, 0),
-    ROUTE("DELETE", "/v1/session", HTTP_BODY_NONE, NULL, session_end, 0, .is_public = true),
-    ROUTE("GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, 0),
-    ROUTE("GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, 0),
-    ROUTE("GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, 0),
-    ROUTE("GET", "/metrics", HTTP_BODY_NONE, NULL, metrics_get, 0, .where = HTTP_ON_ADMIN),
-    ROUTE("GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH,
+          names_registered, POLICY_NAMES, TARGET_NODE),
+    ROUTE("GET", "/v1/epmd", HTTP_BODY_NONE, NULL, names_epmd, POLICY_EPMD, 0),
+    ROUTE("GET", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_get, POLICY_NODES, 0),
+    ROUTE("PUT", "/v1/nodes/{node}", HTTP_BODY_NONE, timeout_query, nodes_put, POLICY_CONNECT, 0),
+    ROUTE("DELETE", "/v1/nodes/{node}", HTTP_BODY_NONE, NULL, nodes_delete, POLICY_DISCONNECT, 0),
+    ROUTE("GET", "/v1/nodes/{node}/ping", HTTP_BODY_NONE, timeout_query, nodes_ping, POLICY_PING, 0),
+    ROUTE("POST", "/v1/policy/check", HTTP_BODY_TERM, NULL, policy_check, POLICY_FREE, 0),
+    ROUTE("POST", "/v1/session", HTTP_BODY_NONE, NULL, session_open, POLICY_FREE, 0),
+    ROUTE("GET", "/v1/session", HTTP_BODY_NONE, NULL, session_look, POLICY_FREE, 0),
+    ROUTE("DELETE", "/v1/session", HTTP_BODY_NONE, NULL, session_end, POLICY_FREE, 0, .is_public = true),
+    ROUTE("GET", "/v1/self", HTTP_BODY_NONE, NULL, status_self, POLICY_SELF, 0),
+    ROUTE("GET", "/openapi.json", HTTP_BODY_NONE, NULL, documents_openapi_json, POLICY_FREE, 0),
+    ROUTE("GET", "/openapi.yaml", HTTP_BODY_NONE, NULL, documents_openapi_yaml, POLICY_FREE, 0),
+    ROUTE("GET", "/metrics", HTTP_BODY_NONE, NULL, metrics_get, POLICY_METRICS, 0, .where = HTTP_ON_ADMIN),
+    ROUTE("GET", "/livez", HTTP_BODY_NONE, verbose_query, status_livez, POLICY_FREE, 0, .where = HTTP_ON_BOTH,
           .is_public = true),
-    ROUTE("GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, 0, .where = HTTP_ON_BOTH,
-          .is_public = true),
-    ROUTE("GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, 0, .where = HTTP_ON_BOTH,
-          .is_public = true),
+    ROUTE("GET", "/readyz", HTTP_BODY_NONE, verbose_query, status_readyz, POLICY_FREE, 0,
+          .where = HTTP_ON_BOTH, .is_public = true),
+    ROUTE("GET", "/healthz", HTTP_BODY_NONE, verbose_query, status_livez, POLICY_FREE, 0,
+          .where = HTTP_ON_BOTH, .is_public = true),
 };
 const size_t gateway_route_count = ARRAY_LEN(gateway_routes);
 
@@ -124,6 +139,19 @@ static void gone(void *ctx, uint64_t http_id, uint64_t tag)
     if (x)
         call_off(g, x);
     exchange_free(x);
+}
+
+static bool gate(void *ctx, struct slice node, bool is_incoming)
+{
+    const struct gateway *g = ctx;
+
+    return is_incoming ? policy_admits(g->config.policy, node) : policy_connects(g->config.policy, node);
+}
+
+static void done(void *ctx, const struct http_done *done)
+{
+    metrics_count(ctx, done);
+    permission_done(ctx, done);
 }
 
 static void stream_gone(void *ctx, uint64_t stream, uint64_t tag)
@@ -171,7 +199,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .ctx = g,
         .gone = gone,
         .stream_gone = stream_gone,
-        .done = metrics_count,
+        .done = done,
         .admit = admission_admit,
         .is_admitted = admission_is_good,
         .limits = config->http,
@@ -200,6 +228,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     wr_init(&g->term, TERM_GROWTH * g->config.max_body);
     wr_init(&g->scratch, g->config.max_body);
     node_on_atom(g->node, learn, &g->atoms);
+    node_set_gate(g->node, gate, g);
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
     g->trim_timer = loop_timer_new(l, inboxes_trim, g, 0);
     e = g->inbox_timer && g->trim_timer ? admission_init(g) : ERR_NOMEM;
@@ -216,6 +245,17 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
 struct http_server *gateway_http(struct gateway *g)
 {
     return g->http;
+}
+
+void gateway_set_policy(struct gateway *g, const struct policy *policy)
+{
+    g->config.policy = policy;
+    (void)node_recheck(g->node); /* which logs each link that it ends */
+}
+
+const struct gateway_permission_stats *gateway_permission_stats(const struct gateway *g)
+{
+    return &g->permission_stats;
 }
 
 void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
@@ -286,6 +326,7 @@ void gateway_stop(struct gateway *g)
     loop_timer_free(g->inbox_timer);
     loop_timer_free(g->trim_timer);
     node_on_atom(g->node, NULL, NULL);
+    node_set_gate(g->node, NULL, NULL);
     http_server_stop(g->http);
     CHECK(g->exchanges.count == 0 && g->parts.count == 0);
     CHECK(g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);

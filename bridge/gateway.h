@@ -7,6 +7,7 @@
 #define ERLGATE_BRIDGE_GATEWAY_H
 
 #include "auth/auth.h"
+#include "auth/policy.h"
 #include "auth/rates.h"
 #include "http/server.h"
 #include "loop/loop.h"
@@ -52,6 +53,7 @@ struct gateway_config {
     uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
     struct http_limits http;     /* but for max_body, which is the above */
     struct gateway_admission admission;
+    const struct policy *policy; /* borrowed until the next is set, or gateway_stop; NULL: all is allowed */
     size_t atom_budget;                /* atoms that HTTP may introduce; SIZE_MAX: no limit */
     const char *const *required_nodes; /* without which it is not ready; NULL-terminated; NULL: none. Each
                                           is dialled when readiness is asked for. Borrowed */
@@ -83,6 +85,14 @@ size_t gateway_sessions(const struct gateway *g); /* that there are now, some of
 /* New timeouts, limits and atom budget, of those of config alone; from now on. */
 void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
 void gateway_set_required_nodes(struct gateway *g, const char *const *nodes); /* as in gateway_config */
+/* From now on: whoever waits for a name to be found is asked by this one. Links to nodes that it does not
+ * admit or connect to end. */
+void gateway_set_policy(struct gateway *g, const struct policy *policy);
+
+struct gateway_permission_stats {
+    uint64_t allowed[POLICY_OP_COUNT], denied[POLICY_OP_COUNT]; /* questions with all that is asked known */
+};
+const struct gateway_permission_stats *gateway_permission_stats(const struct gateway *g); /* borrowed */
 /*
  * The way down (see http/server.h). leave: not ready, all else goes on. quiesce: nobody can connect; what has
  * begun goes on to its deadline, and may still ask the node for something.

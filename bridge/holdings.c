@@ -57,6 +57,28 @@ static void answer_tie(struct gateway *g, uint64_t http_id, const struct tie *t)
                        &header, 1);
 }
 
+/* Only what can be tied is asked about: of the rest tie_new says what is wanted. */
+static bool is_tied(enum tie_kind kind, const struct target *t)
+{
+    return kind == TIE_MONITOR || t->kind == (kind == TIE_LINK ? TARGET_PID : TARGET_GROUP);
+}
+
+/* A process joins a group at its own node. Takes the target when it gives false. */
+static bool may_tie(struct gateway *g, uint64_t http_id, enum tie_kind kind, struct target *t)
+{
+    static const enum policy_op ops[] = {
+        [TIE_MONITOR] = POLICY_MONITOR, [TIE_LINK] = POLICY_LINK, [TIE_MEMBERSHIP] = POLICY_JOIN};
+    struct permission p;
+
+    permission_of_target(&p, http_principal(g->http, http_id), ops[kind], t);
+    if (kind == TIE_MEMBERSHIP)
+        permission_at(&p, (struct etf_atom){.text = node_name(g->node)});
+    if (!is_tied(kind, t) || (permission_ask(g, http_id, &p) && target_use(g, http_id, t)))
+        return true;
+    target_fini(t);
+    return false;
+}
+
 static void add(struct gateway *g, struct http_request *req, enum tie_kind kind)
 {
     uint64_t http_id = http_request_id(req);
@@ -68,7 +90,7 @@ static void add(struct gateway *g, struct http_request *req, enum tie_kind kind)
 
     if (!processes_find(g, http_id, http_request_segment(req, 0), NULL, &in))
         return;
-    if (read_target(g, req, &target, &path)) {
+    if (read_target(g, req, &target, &path) && may_tie(g, http_id, kind, &target)) {
         e = tie_new(in, kind, &target, slice_of_str(path), &t);
         if (e == ERR_NONE)
             answer_tie(g, http_id, t);
@@ -113,6 +135,8 @@ static void undo(struct gateway *g, struct http_request *req, enum tie_kind kind
         http_answer_problem(g->http, http_id, &over);
         return;
     }
+    if (!processes_may_change(in, http_id))
+        return;
     tie_undo(t);
     http_answer(g->http, http_id, &done);
 }
@@ -162,6 +186,8 @@ void holdings_reply(void *ctx, struct http_request *req)
         http_answer_problem(g->http, http_id, &over);
         return;
     }
+    if (!processes_may_change(in, http_id))
+        return;
     /* What this peer cannot take has not been sent: the call can still be answered. */
     e = node_reply(in->self, c->from, wr_written(&g->term));
     if (e != ERR_NONE) {

@@ -58,7 +58,7 @@ static bool make_stream(struct inbox *in, struct slice key)
 
     wr_init(&own, SIZE_MAX);
     if (in->is_kept) {
-        processes_write_key(in->g, in->id, &own);
+        processes_write_key(in->g, in->id, auth_principal_name(&in->owner), &own);
         config.key = wr_written(&own);
     }
     if (wr_ok(&own))
@@ -80,6 +80,10 @@ enum err inbox_new(struct gateway *g, const struct inbox_config *config, struct 
     *in = (struct inbox){
         .g = g, .is_kept = config->is_kept, .style = *config->style, .used_ms = loop_now_ms(g->loop)};
     idtab_init(&in->calls_by_id);
+    if (!auth_principal_set(&in->owner, config->owner)) {
+        inbox_free(in);
+        return ERR_CLOSED; /* its client has left */
+    }
     e = node_server_start(g->node, (struct slice){0}, &inbox_ops, in, &in->self);
     if (e != ERR_NONE) {
         inbox_free(in);

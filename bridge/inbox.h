@@ -64,6 +64,7 @@ struct inbox_style {
 struct inbox {
     struct gateway *g; /* NULL: it is over, or the gateway is */
     uint64_t id;
+    struct auth_principal owner; /* in whose name it hears, and is used */
     struct node_self self;
     uint64_t stream; /* 0: gone */
     struct inbox_style style;
@@ -89,6 +90,7 @@ struct inbox_config {
     struct slice key; /* of its stream: events.h; one that is kept has its own */
     bool is_kept;
     const struct inbox_style *style; /* copied */
+    struct slice owner;              /* a principal; copied */
 };
 
 /* ---- inbox.c ---- */
@@ -173,6 +175,8 @@ MUST_USE bool tie_group_changed(struct inbox *in, struct etf_rd message);
 
 /* All that had to be found out is: the request that waits reads the stream. */
 void monitors_settled(struct inbox *in);
+/* What was found is nothing that its reader may watch. */
+void monitors_refused(struct inbox *in, const struct permission *p);
 /* Trouble with the link, or with memory: the request that waits is answered, and the inbox is over. */
 void monitors_failed(struct inbox *in, const struct target *target, const struct node_result *result);
 
@@ -186,7 +190,9 @@ MUST_USE bool processes_read_number(struct slice text, uint64_t *ret);
 /* The body as one JSON object: a json_t, yours; NULL: answered. */
 MUST_USE void *processes_read_object(struct gateway *g, struct http_request *req);
 /* By what its stream is resumed. */
-void processes_write_key(const struct gateway *g, uint64_t id, struct wr *w);
+void processes_write_key(const struct gateway *g, uint64_t id, struct slice owner, struct wr *w);
+/* It is about to be changed; false and answered. */
+MUST_USE bool processes_may_change(struct inbox *in, uint64_t http_id);
 /* Its id as text. */
 enum { INBOX_ID_LEN = 32 };
 void processes_write_id(const struct gateway *g, uint64_t id, char ret[INBOX_ID_LEN + 1]);

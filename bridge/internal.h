@@ -9,6 +9,7 @@
 #include "bridge/atoms.h"
 #include "bridge/gateway.h"
 #include "bridge/metrics.h"
+#include "bridge/permission.h"
 #include "bridge/target.h"
 #include "bridge/transcode.h"
 #include "http/document.h"
@@ -39,6 +40,7 @@ struct gateway {
     struct auth_rates *rates;
     struct gateway_admission_stats admission_stats;
     struct metrics metrics;
+    struct gateway_permission_stats permission_stats;
     bool is_quiet;
     struct http_document openapi_json, openapi_yaml;
 };
@@ -69,6 +71,9 @@ struct exchange {
     struct slice timeout; /* in the body: ms; borrowed until the handler returns; empty: it says none */
     enum verb verb;
     struct target target; /* kept, once something must be found out before it can be asked */
+    struct target named;  /* is_found: what it was asked for by */
+    bool is_found;        /* the target is where a name of global or a group has led */
+    bool is_permitted;    /* the policy has been asked about the target as it is now */
     uint8_t *term;        /* owned: likewise, what is to be sent; NULL: it is in g->term */
     size_t term_len;
     uint32_t uses;  /* of term */
@@ -162,6 +167,7 @@ bool admission_admit(void *ctx, struct http_request *req, const struct http_call
 bool admission_is_good(void *ctx, const struct http_admission *admission);
 
 /* ---- handlers ---- */
+void policy_check(void *ctx, struct http_request *req); /* bridge/policy_check.c */
 void session_open(void *ctx, struct http_request *req); /* bridge/session.c */
 void session_look(void *ctx, struct http_request *req);
 void session_end(void *ctx, struct http_request *req);

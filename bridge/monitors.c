@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "bridge/inbox.h"
 #include "http/target.h"
@@ -81,7 +82,8 @@ static void call_off(struct gateway *g, struct exchange *x)
 /* Makes the inbox, and the exchange that waits for it; false and answered. */
 static bool open_inbox(struct opening *o)
 {
-    struct inbox_config config = {.key = wr_written(&o->key), .style = &o->style};
+    struct inbox_config config = {
+        .key = wr_written(&o->key), .style = &o->style, .owner = http_request_principal(o->req)};
     enum err e;
 
     o->x = exchange_new(o->g, o->req);
@@ -156,8 +158,9 @@ void monitors_one(void *ctx, struct http_request *req)
     wr_init(&path, SIZE_MAX);
     write_path(&path, req);
     wr_slice(&o.key, wr_written(&path));
-    if (target_of_path(o.g, req, &target) && inbox_style_of(o.g, req, &o.style) && begin(&o) &&
-        open_inbox(&o)) {
+    if (target_of_path(o.g, req, &target) &&
+        permission_target(o.g, http_request_id(req), POLICY_MONITOR, &target) &&
+        inbox_style_of(o.g, req, &o.style) && begin(&o) && open_inbox(&o)) {
         o.inbox->is_strict = true;
         if (add(&o, &target, wr_written(&path)))
             all_added(o.inbox);
@@ -177,7 +180,8 @@ static bool read_targets(struct opening *o, struct target *targets, struct slice
     size_t cursor = 0;
 
     while (*count < max && http_request_query_next(o->req, "monitor", &cursor, &paths[*count])) {
-        if (!target_of_text(o->g, http_request_id(o->req), paths[*count], "monitor", &targets[*count])) {
+        if (!target_of_text(o->g, http_request_id(o->req), paths[*count], "monitor", &targets[*count]) ||
+            !permission_target(o->g, http_request_id(o->req), POLICY_MONITOR, &targets[*count])) {
             target_fini(&targets[*count]);
             return false;
         }
@@ -237,6 +241,17 @@ void monitors_settled(struct inbox *in)
         inbox_drop(in);
     else
         tie_end_if_over(in);
+}
+
+void monitors_refused(struct inbox *in, const struct permission *p)
+{
+    struct gateway *g = in->g;
+    struct exchange *x = exchange_take(g, in->exchange);
+    bool is_permitted = x && permission_ask(g, x->http_id, p);
+
+    CHECK(!is_permitted);
+    exchange_free(x);
+    inbox_drop(in);
 }
 
 void monitors_failed(struct inbox *in, const struct target *target, const struct node_result *result)

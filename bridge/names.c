@@ -11,6 +11,8 @@
 #include "node/rpc.h"
 #include "node/spawn.h"
 
+enum { NODE_MAX = 2048 };
+
 void answer_list(struct gateway *g, uint64_t http_id, const char *key, void *list, struct slice after)
 {
     struct http_header link = {.name = "Link"};
@@ -96,13 +98,20 @@ static void answer_names(struct gateway *g, const struct exchange *x, struct nam
 {
     const struct http_page *page = x->work;
     struct slice last = {0};
+    struct permission p;
     json_t *list = names_sort(l) ? json_array() : NULL;
     size_t i = 0;
 
     while (list && i < l->count && page->after_len &&
            slice_cmp(l->at[i], slice_of(page->after, page->after_len)) <= 0)
         i++;
+    permission_of_target(&p, http_principal(g->http, x->http_id), POLICY_NAMES, &x->target);
+    p.q.kind = POLICY_NAME;
+    p.q.is_target_open = false;
     for (; list && i < l->count && json_array_size(list) < page->limit; i++) {
+        p.q.text = l->at[i];
+        if (!permission_may(g, &p))
+            continue;
         json_array_append_new(list, json_stringn((const char *)l->at[i].ptr, l->at[i].len));
         last = l->at[i];
     }
@@ -160,7 +169,8 @@ static bool prepare(struct gateway *g, struct http_request *req, struct exchange
 {
     struct http_page *page;
 
-    if (!target_of_path(g, req, &x->target) || !calls_deadline(g, req, x))
+    if (!target_of_path(g, req, &x->target) || !permission_target(g, x->http_id, POLICY_NAMES, &x->target) ||
+        !calls_deadline(g, req, x))
         return false;
     x->cancel = cancel;
     x->work = page = mem_zalloc(sizeof *page);
@@ -199,6 +209,18 @@ void names_registered(void *ctx, struct http_request *req)
 
 /* ---- the embedded EPMD ---- */
 
+/* By the whole name of the node: whoever is in our EPMD is on our host. */
+static bool is_shown(const struct gateway *g, const struct http_request *req, struct slice name)
+{
+    struct slice host = node_host(g->node);
+    char node[NODE_MAX];
+    struct permission p;
+    int n = snprintf(node, sizeof node, "%.*s@%.*s", SLICE_FMT(name), SLICE_FMT(host));
+
+    permission_of_node(&p, http_request_principal(req), POLICY_EPMD, slice_of(node, (size_t)n));
+    return n < NODE_MAX && permission_may(g, &p);
+}
+
 void names_epmd(void *ctx, struct http_request *req)
 {
     struct gateway *g = ctx;
@@ -207,14 +229,15 @@ void names_epmd(void *ctx, struct http_request *req)
     json_t *list = json_array();
 
     while (list && node_next_epmd_name(g->node, &cursor, &name))
-        json_array_append_new(list, json_pack("{s:s%, s:i, s:s, s:I, s:i, s:i}", "name",
-                                              (const char *)name.name.ptr, name.name.len, "port",
-                                              (int)name.port, "type",
-                                              name.type == 'H'   ? "hidden"
-                                              : name.type == 'M' ? "visible"
-                                                                 : "other",
-                                              "creation", (json_int_t)name.creation, "lowest",
-                                              (int)name.lowest, "highest", (int)name.highest));
+        if (is_shown(g, req, name.name))
+            json_array_append_new(list, json_pack("{s:s%, s:i, s:s, s:I, s:i, s:i}", "name",
+                                                  (const char *)name.name.ptr, name.name.len, "port",
+                                                  (int)name.port, "type",
+                                                  name.type == 'H'   ? "hidden"
+                                                  : name.type == 'M' ? "visible"
+                                                                     : "other",
+                                                  "creation", (json_int_t)name.creation, "lowest",
+                                                  (int)name.lowest, "highest", (int)name.highest));
     answer_object(g, http_request_id(req), 200,
                   list ? json_pack("{s:b, s:i, s:o}", "embedded", node_has_embedded_epmd(g->node), "port",
                                    (int)node_epmd_port(g->node), "names", list)

@@ -39,11 +39,22 @@ static json_t *describe(const struct gateway *g, const struct known *k)
 bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret)
 {
     struct target t = {0};
+    uint64_t http_id = http_request_id(req);
 
-    if (!target_set_node(g, http_request_id(req), &t, http_request_segment(req, 0), "node"))
+    if (!target_set_node(g, http_id, &t, http_request_segment(req, 0), "node") ||
+        !permission_node(g, http_id, (enum policy_op)http_request_route(req)->operation, t.node) ||
+        !target_use(g, http_id, &t))
         return false;
     *ret = t.node;
     return true;
+}
+
+static bool is_shown(const struct gateway *g, const struct exchange *x, const struct known *k)
+{
+    struct permission p;
+
+    permission_of_node(&p, http_principal(g->http, x->http_id), POLICY_NODES, known_name(k));
+    return permission_may(g, &p);
 }
 
 static void answer_nodes(struct gateway *g, const struct exchange *x)
@@ -59,6 +70,8 @@ static void answer_nodes(struct gateway *g, const struct exchange *x)
     while (i < l.count && page->after_len && slice_cmp(known_name(&l.at[i]), after) <= 0)
         i++;
     for (; list && i < l.count && json_array_size(list) < page->limit; i++) {
+        if (!is_shown(g, x, &l.at[i]))
+            continue;
         json_array_append_new(list, describe(g, &l.at[i]));
         last = known_name(&l.at[i]);
     }

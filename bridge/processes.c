@@ -78,6 +78,11 @@ bool processes_find(struct gateway *g, uint64_t http_id, struct slice text, cons
     bool was_there = read_id(g, text, &id);
 
     *ret = was_there ? get(g, id) : NULL;
+    /* Of somebody else's there is nothing to be seen, not even that it has been. */
+    if (*ret && !permission_shares(g, http_principal(g->http, http_id), *ret)) {
+        *ret = NULL;
+        was_there = false;
+    }
     if (!*ret) {
         answer_missing(g, http_id, was_there, parameter);
         return false;
@@ -227,19 +232,25 @@ static void answer_made(struct gateway *g, uint64_t http_id, const struct inbox 
     answer_object_with(g, http_id, 201, describe_briefly(in), &header, 1);
 }
 
-/* Its events can be resumed by who says its id. */
-void processes_write_key(const struct gateway *g, uint64_t id, struct wr *w)
+/* Its events can be resumed by its owner, who says its id. */
+void processes_write_key(const struct gateway *g, uint64_t id, struct slice owner, struct wr *w)
 {
     char text[INBOX_ID_LEN + 1];
 
     processes_write_id(g, id, text);
-    wr_printf(w, "process %s", text);
+    wr_printf(w, "process %s ", text);
+    wr_slice(w, owner);
 }
 
-static enum err make(struct gateway *g, const struct inbox_style *style, struct wish *wish,
+bool processes_may_change(struct inbox *in, uint64_t http_id)
+{
+    return permission_node(in->g, http_id, POLICY_SPAWN, (struct slice){0});
+}
+
+static enum err make(struct gateway *g, uint64_t http_id, const struct inbox_style *style, struct wish *wish,
                      struct inbox **ret)
 {
-    struct inbox_config config = {.is_kept = true, .style = style};
+    struct inbox_config config = {.is_kept = true, .style = style, .owner = http_principal(g->http, http_id)};
     enum err e = inbox_new(g, &config, ret);
     struct inbox *in = *ret;
 
@@ -260,6 +271,21 @@ static enum err make(struct gateway *g, const struct inbox_style *style, struct 
     return ERR_NONE;
 }
 
+/* The name is the last thing that is asked about, and so the one that the audit tells of. */
+static bool may_make(struct gateway *g, uint64_t http_id, const struct wish *wish)
+{
+    struct permission p;
+
+    if (!permission_node(g, http_id, POLICY_SPAWN, (struct slice){0}))
+        return false;
+    if (!wish->name)
+        return true;
+    permission_of_node(&p, http_principal(g->http, http_id), POLICY_REGISTER, node_name(g->node));
+    p.q.kind = POLICY_NAME;
+    p.q.text = slice_of_str(wish->name);
+    return permission_ask(g, http_id, &p);
+}
+
 void processes_make(void *ctx, struct http_request *req)
 {
     static const struct http_problem taken = {
@@ -274,8 +300,8 @@ void processes_make(void *ctx, struct http_request *req)
 
     if (!inbox_style_of(g, req, &style) || !(o = processes_read_object(g, req)))
         return;
-    if (read_wish(g, http_id, o, &wish)) {
-        e = make(g, &style, &wish, &in);
+    if (read_wish(g, http_id, o, &wish) && may_make(g, http_id, &wish)) {
+        e = make(g, http_id, &style, &wish, &in);
         if (e == ERR_NONE)
             answer_made(g, http_id, in);
         else if (e == ERR_NAME_TAKEN)
@@ -330,9 +356,11 @@ void processes_list(void *ctx, struct http_request *req)
     list = json_array();
     cursor = next = (uint32_t)from;
     while (list && (in = idtab_next(&g->inboxes, &cursor))) {
-        if (in->is_kept && json_array_size(list) == limit)
+        bool is_shown = in->is_kept && permission_shares(g, http_request_principal(req), in);
+
+        if (is_shown && json_array_size(list) == limit)
             break;
-        if (in->is_kept)
+        if (is_shown)
             json_array_append_new(list, describe_briefly(in));
         next = cursor;
     }
@@ -390,6 +418,8 @@ void processes_end(void *ctx, struct http_request *req)
 
     if (!processes_find(g, http_request_id(req), http_request_segment(req, 0), NULL, &in))
         return;
+    if (!processes_may_change(in, http_request_id(req)))
+        return;
     inbox_end(in, SLICE("\x77\x06normal"));
     http_answer(g->http, http_request_id(req), &ended);
 }
@@ -402,18 +432,23 @@ void processes_events(void *ctx, struct http_request *req)
     uint64_t http_id = http_request_id(req), id = 0;
     bool was_there = read_id(g, http_request_segment(req, 0), &id);
     struct inbox *in = was_there ? get(g, id) : NULL;
+    struct slice principal = http_request_principal(req);
     struct http_reading reading;
     struct wr key;
 
     if (!http_reading_of(g->http, req, &reading))
         return;
+    if (in && !permission_shares(g, principal, in)) {
+        answer_missing(g, http_id, false, NULL);
+        return;
+    }
     if (in) {
         inbox_touch(in);
         http_stream_attach(g->http, http_id, in->stream, &reading);
         return;
     }
     wr_init(&key, SIZE_MAX);
-    processes_write_key(g, id, &key);
+    processes_write_key(g, id, principal, &key);
     if (!was_there || !wr_ok(&key) || !http_stream_resume(g->http, req, wr_written(&key), &reading))
         answer_missing(g, http_id, was_there, NULL);
     wr_fini(&key);

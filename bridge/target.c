@@ -53,9 +53,27 @@ struct node_target target_for_node(const struct target *t)
 
 /* ---- texts ---- */
 
-static bool use_atom(struct gateway *g, uint64_t http_id, struct slice atom)
+static enum err use_atoms(struct gateway *g, const struct target *t)
 {
-    enum err e = atoms_use(&g->atoms, atom);
+    const struct slice names[] = {t->node, t->name, t->function};
+    enum err e = ERR_NONE;
+
+    for (size_t i = 0; i < ARRAY_LEN(names) && e == ERR_NONE; i++)
+        if (names[i].len)
+            e = atoms_use(&g->atoms, names[i]);
+    if (e == ERR_NONE && t->term.len)
+        e = etf_validate(t->term, NULL,
+                         &(struct etf_rules){.max_depth = g->config.max_depth,
+                                             .trusts_keys = true,
+                                             .on_atom = atoms_on_atom,
+                                             .ctx = &g->atoms},
+                         &(uint32_t){0}, NULL);
+    return e;
+}
+
+bool target_use(struct gateway *g, uint64_t http_id, const struct target *t)
+{
+    enum err e = use_atoms(g, t);
 
     if (e != ERR_NONE)
         errors_answer(g, http_id, e, (struct slice){0});
@@ -70,7 +88,7 @@ bool target_set_node(struct gateway *g, uint64_t http_id, struct target *t, stru
         return false;
     }
     t->node = text;
-    return use_atom(g, http_id, text);
+    return true;
 }
 
 bool target_set_atom(struct gateway *g, uint64_t http_id, struct slice *field, struct slice text,
@@ -82,7 +100,7 @@ bool target_set_atom(struct gateway *g, uint64_t http_id, struct slice *field, s
         return false;
     }
     *field = text;
-    return use_atom(g, http_id, text);
+    return true;
 }
 
 /* What of the pid's numbers not every peer can take. */
@@ -114,7 +132,7 @@ bool target_set_pid(struct gateway *g, uint64_t http_id, struct target *t, struc
         return false;
     }
     t->node = t->pid.node.text;
-    return use_atom(g, http_id, t->node);
+    return true;
 }
 
 bool target_set_mode(struct gateway *g, uint64_t http_id, struct target *t, struct slice text,
@@ -159,6 +177,7 @@ static bool parse(struct reading *r, struct slice text, struct wr *memory, const
     enum err e;
 
     body_defaults(r->g, &options);
+    options.on_atom = NULL; /* target_use counts them, once it is allowed */
     wr_reset(memory);
     e = body_read_erlang(r->g, text, &options, memory, &uses, &f);
     if (e == ERR_ATOM_BUDGET || e == ERR_NOMEM)
@@ -244,7 +263,7 @@ bool target_of_path(struct gateway *g, struct http_request *req, struct target *
     struct reading r = {.g = g, .http_id = http_request_id(req), .t = ret, .segments = segments};
     struct slice v;
 
-    target_init(ret, (enum target_kind)http_request_route(req)->operation);
+    target_init(ret, (enum target_kind)http_request_route(req)->target);
     if (http_request_query(req, "syntax", &v) && !read_syntax(&r, v))
         return false;
     if (ret->kind == TARGET_GROUP && http_request_query(req, "to", &v) &&

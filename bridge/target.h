@@ -14,7 +14,7 @@
 
 struct gateway;
 
-/* As http_route.operation, too: what a path's segments are. */
+/* As http_route.target, too: what a path's segments are. */
 enum target_kind {
     TARGET_BODY,     /* of a route: nothing in the path names it */
     TARGET_NODE,     /* {node} */
@@ -47,12 +47,15 @@ void target_init(struct target *t, enum target_kind kind);
 void target_fini(struct target *t);
 /* Its slices are its own from now on. False: no memory. */
 MUST_USE bool target_keep(struct target *t);
+/* Its atoms count from now on as ones that HTTP has introduced; false and answered. Only once it is allowed.
+ */
+MUST_USE bool target_use(struct gateway *g, uint64_t http_id, const struct target *t);
 /* For node_request; NAME and PID only. Borrowed. */
 struct node_target target_for_node(const struct target *t);
 
 /* ---- Each of these answers the request when it gives false. ---- */
 
-/* The route's operation says what the segments are; ?syntax=erlang, that names are Erlang terms; ?to=, of a
+/* The route says what the segments are; ?syntax=erlang, that names are Erlang terms; ?to=, of a
  * group. */
 MUST_USE bool target_of_path(struct gateway *g, struct http_request *req, struct target *ret);
 
@@ -63,7 +66,7 @@ MUST_USE bool target_of_path(struct gateway *g, struct http_request *req, struct
 MUST_USE bool target_of_text(struct gateway *g, uint64_t http_id, struct slice text, const char *parameter,
                              struct target *ret);
 
-/* Checks a text that came from HTTP, and counts it as an atom. parameter names it in the answer. */
+/* Checks a text that came from HTTP. parameter names it in the answer. */
 MUST_USE bool target_set_node(struct gateway *g, uint64_t http_id, struct target *t, struct slice text,
                               const char *parameter);
 /* An atom into *field: name or function. */

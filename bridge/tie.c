@@ -183,17 +183,40 @@ static void emit_node(struct tie *t, const struct node_change *change)
     inbox_event_emit(&e, change->is_up ? "nodeup" : "nodedown");
 }
 
+/* ---- what its owner may hear of ---- */
+
+/* That global name, or group, at that node. p: the question. */
+static bool may_watch(const struct tie *t, struct etf_atom node, struct permission *p)
+{
+    permission_of_target(p, auth_principal_name(&t->inbox->owner), POLICY_MONITOR, t->target);
+    permission_at(p, node);
+    return permission_may(t->inbox->g, p);
+}
+
+static bool may_see(const struct tie *t, struct slice node)
+{
+    struct permission p;
+
+    permission_of_node(&p, auth_principal_name(&t->inbox->owner), POLICY_MONITOR, node);
+    p.q.kind = POLICY_NODE;
+    return permission_may(t->inbox->g, &p);
+}
+
 /* A list of pids, as it is made. */
 struct pid_list {
     struct wr *w;
+    const struct tie *tie;
     bool has_some;
 };
 
 static void list_pid(void *ctx, const struct etf_pid *pid, bool is_local)
 {
     struct pid_list *l = ctx;
+    struct permission p;
 
     (void)is_local;
+    if (!may_watch(l->tie, pid->node, &p))
+        return;
     wr_u8(l->w, l->has_some ? ',' : '[');
     inbox_write_pid(l->w, pid);
     l->has_some = true;
@@ -210,7 +233,7 @@ static void emit_members(struct tie *t)
     struct pid_list list;
 
     begin(&e, t);
-    list = (struct pid_list){.w = inbox_event_member(&e, "members")};
+    list = (struct pid_list){.w = inbox_event_member(&e, "members"), .tie = t};
     node_pg_members(t->inbox->g->node, t->target->name, t->target->term, list_pid, &list);
     list_end(&list);
     inbox_event_emit(&e, "monitor");
@@ -227,7 +250,7 @@ static void emit_nodes(struct tie *t)
     begin(&e, t);
     w = inbox_event_member(&e, "nodes");
     while (node_next_peer(t->inbox->g->node, &cursor, &p)) {
-        if (!p.is_up)
+        if (!p.is_up || !may_see(t, p.name))
             continue;
         wr_u8(w, has_some ? ',' : '[');
         http_json_string(w, p.name);
@@ -358,12 +381,22 @@ static void found(void *ctx, uint64_t id, const struct node_result *r)
     struct node_dest what = {.kind = NODE_DEST_PID};
     struct etf_rd rd = etf_rd_of(r->term, r->atoms);
     struct node_result result = *r;
+    struct permission p;
 
     if (!t)
         return;
     asked(t);
+    if (result.err == ERR_NONE && !etf_read_pid(&rd, &what.pid))
+        result.err = ERR_NOT_FOUND;
+    if (result.err == ERR_NONE && !may_watch(t, what.pid.node, &p)) {
+        if (t->inbox->is_strict && t->inbox->exchange)
+            monitors_refused(t->inbox, &p);
+        else
+            lost(t, REASON_NOPROC);
+        return;
+    }
     if (result.err == ERR_NONE)
-        result.err = etf_read_pid(&rd, &what.pid) ? watch_process(t, &what) : ERR_NOT_FOUND;
+        result.err = watch_process(t, &what);
     if (result.err == ERR_NONE) {
         forget_target(t);
         monitors_settled(t->inbox);
@@ -494,7 +527,7 @@ void tie_node_changed(struct inbox *in, const struct node_change *change)
         bool is_its_end = t->target_kind == TARGET_NODE && !change->is_up && slice_eq(t->node, change->node);
 
         next = t->next;
-        if (!watches_nodes(t) || (t->target_kind == TARGET_NODE && !is_its_end))
+        if (!watches_nodes(t) || (t->target_kind == TARGET_NODE && !is_its_end) || !may_see(t, change->node))
             continue;
         emit_node(t, change);
         if (is_its_end)
@@ -552,7 +585,7 @@ bool tie_group_changed(struct inbox *in, struct etf_rd message)
     if ((!is_join && !etf_read_atom_is(&r, "leave")) || !etf_skip(&r, NULL))
         return false;
     begin(&e, t);
-    list = (struct pid_list){.w = inbox_event_member(&e, "pids")};
+    list = (struct pid_list){.w = inbox_event_member(&e, "pids"), .tie = t};
     list_pids(&list, r);
     inbox_event_emit(&e, is_join ? "join" : "leave");
     return true;

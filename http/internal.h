@@ -117,6 +117,7 @@ struct http_request {
     struct http_link waiting; /* in http_server.waiting, by checked_ms; the free list too; streams.ready */
     uint64_t checked_ms;
     uint64_t id, tag;
+    void *note;                     /* owned; NULL: none */
     const struct http_route *route; /* borrowed */
     struct http_match match;
     struct http_admission admission;

@@ -287,7 +287,8 @@ static void report(const struct http_request *r)
                              .duration_us = loop_now_us() - r->started_us,
                              .bytes_in = r->bytes_in,
                              .bytes_out = r->bytes_out,
-                             .trace = slice_of(r->trace, r->trace_len)};
+                             .trace = slice_of(r->trace, r->trace_len),
+                             .note = r->note};
 
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
@@ -299,6 +300,12 @@ static void report(const struct http_request *r)
     http_stats_count(s->counts, s->config.routes, &done);
     if (s->config.done)
         s->config.done(s->config.ctx, &done);
+}
+
+static void forget_note(struct http_request *r)
+{
+    mem_free(r->note);
+    r->note = NULL;
 }
 
 void http_request_completed(void *cls, struct MHD_Connection *mhd, void **context,
@@ -324,6 +331,7 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
         r->status = 0;
     if (r->method[0])
         report(r);
+    forget_note(r);
     r->conn->request = NULL;
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         http_conn_wait(s, r->conn);
@@ -418,6 +426,13 @@ struct slice http_request_trace(const struct http_request *r)
     return slice_of(r->trace, r->trace_len);
 }
 
+struct slice http_trace(const struct http_server *s, uint64_t id)
+{
+    const struct http_request *r = idtab_get(&s->requests, id);
+
+    return r ? http_request_trace(r) : (struct slice){0};
+}
+
 struct slice http_request_traceparent(const struct http_request *r)
 {
     return slice_of(r->traceparent, r->traceparent_len);
@@ -443,6 +458,25 @@ void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag)
 
     if (r)
         r->tag = tag;
+}
+
+void http_request_set_note(struct http_server *s, uint64_t id, void *note)
+{
+    struct http_request *r = idtab_get(&s->requests, id);
+
+    if (!r) {
+        mem_free(note);
+        return;
+    }
+    forget_note(r);
+    r->note = note;
+}
+
+void *http_request_note(const struct http_server *s, uint64_t id)
+{
+    const struct http_request *r = idtab_get(&s->requests, id);
+
+    return r ? r->note : NULL;
 }
 
 uint64_t http_request_tag(const struct http_server *s, uint64_t id)

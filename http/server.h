@@ -65,7 +65,7 @@ struct http_route {
     const char *const
         *query; /* the parameters it takes, NULL-terminated; NULL: none. "name*" may be repeated */
     void (*handle)(void *ctx, struct http_request *req);
-    unsigned operation; /* for the user of the table */
+    unsigned operation, target; /* for the user of the table */
     enum http_where where;
     bool is_public; /* served to everybody: admit is not asked */
 };
@@ -125,6 +125,7 @@ struct http_done {
     uint64_t duration_us;         /* from its first line to the last byte of its answer */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     struct slice trace;
+    void *note; /* http_request_set_note's; freed when the callback returns */
 };
 
 /* What event streams (events.h) may cost. 0: the default. */
@@ -280,6 +281,8 @@ const struct http_admission *http_request_admission(const struct http_request *r
 bool http_request_is_secure(const struct http_request *r); /* by HTTPS */
 /* X-Request-Id: taken if it is 1 to 128 visible ASCII characters, else made. Stands in the answer too. */
 struct slice http_request_trace(const struct http_request *r);
+/* The same of a request that waits; empty when the id is gone. Borrowed until that. */
+struct slice http_trace(const struct http_server *s, uint64_t id);
 /* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
 struct slice http_request_traceparent(const struct http_request *r);
 
@@ -290,6 +293,11 @@ void http_request_spent(struct http_server *s, uint64_t id, enum http_stage stag
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);
 uint64_t http_request_tag(const struct http_server *s, uint64_t id); /* 0 when the id is gone */
+
+/* Memory that belongs to the request until it is over, by mem_alloc: `done` sees it. Takes the place of what
+ * was there. Freed at once when the id is gone. */
+void http_request_set_note(struct http_server *s, uint64_t id, void *note);
+void *http_request_note(const struct http_server *s, uint64_t id); /* NULL: there is none */
 
 /* ---- the answer ---- */
 struct http_header {

@@ -339,9 +339,20 @@ static void give_up(struct link *l)
     mem_free(l);
 }
 
+bool link_may_be(struct node *n, struct slice name, bool is_incoming)
+{
+    if (!n->gate || n->gate(n->gate_ctx, name, is_incoming))
+        return true;
+    n->links_refused++;
+    LOG(LOG_WARN, "link-refused", LOG_SLICE("node", name), LOG_STR("by", is_incoming ? "them" : "us"),
+        LOG_STR("why", is_incoming ? "the policy admits no node of that name (nodes.admit)"
+                                   : "the policy connects to no node of that name (nodes.connect)"));
+    return false;
+}
+
 struct link *link_dial(struct node *n, struct slice name)
 {
-    struct link *l = link_new(n, LINK_RESOLVING);
+    struct link *l = !n->gate || n->gate(n->gate_ctx, name, false) ? link_new(n, LINK_RESOLVING) : NULL;
 
     if (!l)
         return NULL;
@@ -393,8 +404,8 @@ static void name_peer(struct link *l)
         wr_u8(&w, (uint8_t)digits[random[i] % (sizeof digits - 1)]);
     wr_u8(&w, '@');
     wr_slice(&w, host);
-    if (wr_ok(&w) && node_name_is_valid(wr_written(&w)) && !link_find(l->node, wr_written(&w)) &&
-        take_name(l, wr_written(&w)) == ERR_NONE)
+    if (wr_ok(&w) && node_name_is_valid(wr_written(&w)) && link_may_be(l->node, wr_written(&w), true) &&
+        !link_find(l->node, wr_written(&w)) && take_name(l, wr_written(&w)) == ERR_NONE)
         status = DIST_STATUS_NAMED;
     dist_conn_admit(l->conn, status, wr_written(&w),
                     creation < NODE_CREATION_FLOOR ? NODE_CREATION_FLOOR : creation);
@@ -413,7 +424,10 @@ static void peer_named(struct link *l)
         name_peer(l);
         return;
     }
-    if (slice_eq(name, n->name_slice)) {
+    if (!link_may_be(n, name, true)) {
+        l->is_refused = true;
+        status = DIST_STATUS_NOT_ALLOWED;
+    } else if (slice_eq(name, n->name_slice)) {
         status = DIST_STATUS_NOK;
     } else if (other && other->state == LINK_UP) {
         /* It has come back before we noticed that it was gone; or somebody else bears its name. It decides.
@@ -488,7 +502,7 @@ static void link_ended(struct link *l, enum err e, const char *text)
     }
     if (l->state != LINK_UP && e != ERR_AUTH && e != ERR_NOT_ALLOWED && e != ERR_TIMEOUT && e != ERR_NOMEM)
         e = ERR_NO_CONNECTION;
-    link_close(l, e, text ? text : err_text(e));
+    link_close(l, e, l->is_refused ? NULL : text ? text : err_text(e));
 }
 
 /* A node without TLS waits for the rest of what it takes for a long message. */

@@ -27,6 +27,7 @@ struct link {
     enum link_state state;
     bool was_dialled;
     bool is_named;              /* it is in the node's map of names */
+    bool is_refused;            /* by the gate, which has been logged */
     char *name;                 /* owned; NULL until an accepted peer has said it */
     struct dist_conn *conn;     /* owned; NULL before HANDSHAKE */
     struct loop_stream *stream; /* owned */
@@ -50,7 +51,9 @@ struct link {
 
 /* The link of that name: up, or on its way up; NULL. */
 struct link *link_find(const struct node *n, struct slice name);
-/* Starts to connect. NULL: no memory. */
+/* Does the gate let it be? Counted and logged if not. */
+MUST_USE bool link_may_be(struct node *n, struct slice name, bool is_incoming);
+/* Starts to connect. NULL: no memory, or the gate does not let it be, which callers have asked. */
 MUST_USE struct link *link_dial(struct node *n, struct slice name);
 /* Takes a stream that a listener gave. */
 void link_accept(struct node *n, struct loop_stream *s);

@@ -268,6 +268,32 @@ void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx)
     n->on_atom_ctx = ctx;
 }
 
+void node_set_gate(struct node *n, node_gate_fn *fn, void *ctx)
+{
+    n->gate = fn;
+    n->gate_ctx = ctx;
+}
+
+size_t node_recheck(struct node *n)
+{
+    uint32_t cursor = 0;
+    size_t ended = 0;
+    struct link *l;
+
+    while ((l = idtab_next(&n->links, &cursor))) {
+        if (!l->is_named || link_may_be(n, slice_of_str(l->name), !l->was_dialled))
+            continue;
+        link_close(l, ERR_CANCELLED, "the policy does not let us have a link to it any more");
+        ended++;
+    }
+    return ended;
+}
+
+void node_set_max_queue(struct node *n, size_t bytes)
+{
+    n->max_queue = bytes ? bytes : DEFAULT_MAX_QUEUE;
+}
+
 /* ---- what it is ---- */
 
 struct slice node_name(const struct node *n)
@@ -362,5 +388,6 @@ struct node_counts node_counts(const struct node *n)
         .requests = n->requests.count,
         .late_replies = n->late_replies,
         .unknown_dropped = n->unknown_dropped,
+        .links_refused = n->links_refused,
     };
 }

@@ -78,6 +78,19 @@ void node_free(struct node *n); /* takes NULL; after node_stop */
 typedef void node_atom_fn(void *ctx, struct slice utf8);
 void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx);
 
+/*
+ * May there be a link to that node? Asked before a node is looked for or dialled (is_incoming false: it then
+ * cannot be reached, ERR_NOT_ALLOWED), and of one that dials us as soon as it has said its name: refused, it
+ * is told `not_allowed`. name: borrowed for the call.
+ */
+typedef bool node_gate_fn(void *ctx, struct slice name, bool is_incoming);
+void node_set_gate(struct node *n, node_gate_fn *fn, void *ctx); /* NULL: all may */
+/* Ends the links that the gate would not let be made; gives how many. */
+size_t node_recheck(struct node *n);
+
+/* From now on; 0: 64 MiB. */
+void node_set_max_queue(struct node *n, size_t bytes);
+
 struct slice node_name(const struct node *n);
 uint32_t node_creation(const struct node *n);  /* 0 until registered */
 bool node_is_registered(const struct node *n); /* with EPMD, now (always with NODE_EPMD_NONE) */
@@ -183,7 +196,8 @@ struct slice node_host(const struct node *n); /* the part of its name behind '@'
 struct node_counts {
     size_t links, processes, requests;
     uint64_t late_replies, /* replies that came after their request had ended */
-        unknown_dropped;   /* messages to processes that do not exist */
+        unknown_dropped,   /* messages to processes that do not exist */
+        links_refused;     /* by the gate */
 };
 struct node_counts node_counts(const struct node *n);
 

@@ -246,11 +246,15 @@ static enum err keep_term(struct request *r, struct slice term)
 }
 
 /* The link to that node, which is dialled if there is none. */
-static struct link *link_to(struct node *n, struct slice name)
+static enum err link_to(struct node *n, struct slice name, struct link **ret)
 {
-    struct link *l = link_find(n, name);
-
-    return l ? l : link_dial(n, name);
+    *ret = link_find(n, name);
+    if (*ret)
+        return ERR_NONE;
+    if (!link_may_be(n, name, false))
+        return ERR_NOT_ALLOWED;
+    *ret = link_dial(n, name);
+    return *ret ? ERR_NONE : ERR_NOMEM;
 }
 
 enum err request_start(struct node *n, enum request_kind kind, struct slice where,
@@ -273,10 +277,10 @@ enum err request_start(struct node *n, enum request_kind kind, struct slice wher
     r->done_id = id;
     if (slice_eq(where, n->name_slice))
         return request_here(n, r, term, ret_op);
-    l = link_to(n, where);
-    if (!l) {
+    e = link_to(n, where, &l);
+    if (e != ERR_NONE) {
         discard(r);
-        return ERR_NOMEM;
+        return e;
     }
     enlist(r, l);
     if (l->state == LINK_UP)
@@ -311,15 +315,16 @@ enum err node_connect(struct node *n, struct slice name, uint64_t timeout_ms, no
 {
     struct link *l;
     struct request *r;
+    enum err e;
 
     *ret_op = 0;
     if (n->is_quiet || !n->creation)
         return ERR_CLOSED;
-    l = slice_eq(name, n->name_slice) ? NULL : link_to(n, name);
-    if (!l)
-        return slice_eq(name, n->name_slice) ? ERR_NONE : ERR_NOMEM;
-    if (l->state == LINK_UP)
+    if (slice_eq(name, n->name_slice))
         return ERR_NONE;
+    e = link_to(n, name, &l);
+    if (e != ERR_NONE || l->state == LINK_UP)
+        return e;
     r = request_new(n, REQUEST_CONNECT, NULL, timeout_ms);
     if (!r)
         return ERR_NOMEM;

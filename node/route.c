@@ -333,7 +333,7 @@ enum err route_signal(struct node *n, struct slice where, const struct dist_ctl 
         return signals_add(&n->local, ctl, payload, count);
     l = link_find(n, where);
     if (!l) {
-        if (n->is_quiet || !node_name_is_valid(where))
+        if (n->is_quiet || !node_name_is_valid(where) || !link_may_be(n, where, false))
             return ERR_NO_CONNECTION;
         l = link_dial(n, where);
     }

@@ -1,10 +1,19 @@
 #include "src/files.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "loop/loop.h"
+
+/* Where warnings about rules go. */
+struct warning {
+    struct options *options;
+    const char *file;
+};
 
 enum { PLACE_MAX = 320, WHAT_MAX = 512 };
 
@@ -72,6 +81,49 @@ static bool load_auth(struct files *f, const struct settings *s, struct options 
     return true;
 }
 
+static void warn_of_rule(void *ctx, const struct policy_rule *rule, const char *what)
+{
+    char place[PLACE_MAX], text[WHAT_MAX];
+    struct warning *w = ctx;
+
+    snprintf(place, sizeof place, "%s:%u:%u", w->file, rule->line, rule->column);
+    snprintf(text, sizeof text, "rule \"%s\": %s (docs/policy.md)", rule->name, what);
+    options_warn_at(w->options, place, text);
+}
+
+/* It is opened when all else has been loaded. */
+static bool can_audit(const struct settings *s, struct options *o)
+{
+    int fd =
+        s->audit_file ? open(s->audit_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) : 0;
+    char what[WHAT_MAX];
+
+    if (fd > 0)
+        close(fd);
+    if (fd >= 0)
+        return true;
+    snprintf(what, sizeof what, "the audit cannot be written there: %s", strerror(errno));
+    return options_fault_at(o, s->audit_file, what);
+}
+
+static bool load_policy(struct files *f, const struct settings *s, struct options *o)
+{
+    struct warning w = {.options = o, .file = s->policy_file};
+    struct auth_fault fault;
+    char place[PLACE_MAX], what[WHAT_MAX];
+
+    if (!s->policy_file)
+        return true;
+    f->policy = policy_load(s->policy_file, &fault);
+    if (f->policy) {
+        policy_warn(f->policy, warn_of_rule, &w);
+        return can_audit(s, o);
+    }
+    snprintf(place, sizeof place, fault.line ? "%s:%u:%u" : "%s", fault.file, fault.line, fault.column);
+    snprintf(what, sizeof what, "%s%s%s", fault.what, fault.hint ? ": " : "", fault.hint ? fault.hint : "");
+    return options_fault_at(o, place, what);
+}
+
 bool files_load(struct files *f, const struct settings *s, struct options *o)
 {
     bool is_good;
@@ -80,6 +132,7 @@ bool files_load(struct files *f, const struct settings *s, struct options *o)
     is_good = load_tls(f, s, o);
     is_good &= load_https(f, s, o);
     is_good &= load_auth(f, s, o);
+    is_good &= load_policy(f, s, o);
     if (!is_good)
         files_free(f);
     return is_good;
@@ -90,6 +143,7 @@ void files_free(struct files *f)
     loop_tls_free(f->tls);
     http_tls_unref(f->https);
     auth_free(f->auth);
+    policy_free(f->policy);
     *f = (struct files){0};
 }
 
@@ -142,4 +196,10 @@ void files_log(const struct files *f, const struct settings *s, const struct fil
     if (f->https)
         log_https(f, before && before->https ? http_tls_info(before->https)->sha256 : NULL);
     log_auth(f, before != NULL);
+    if (f->policy)
+        LOG(LOG_INFO, before ? "policy-reloaded" : "policy", LOG_STR("file", s->policy_file),
+            LOG_UINT("rules", policy_rule_count(f->policy)));
+    else if (before && before->policy)
+        LOG(LOG_WARN, "policy-reloaded", LOG_STR("file", ""),
+            LOG_STR("why", "without --policy-file all is allowed"));
 }

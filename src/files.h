@@ -15,6 +15,7 @@ struct files {
     struct loop_tls *tls;   /* between nodes; owned; NULL: none */
     struct http_tls *https; /* owned; NULL: none */
     struct auth *auth;      /* who is let in; owned */
+    struct policy *policy;  /* what they may do; owned; NULL: everything */
 };
 
 /* False: some could not be loaded, and has been told. */

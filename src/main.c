@@ -10,6 +10,7 @@
 #include "src/cli.h"
 #include "src/health.h"
 #include "src/options.h"
+#include "src/policy_cmd.h"
 #include "src/serve.h"
 #include "src/term_cmd.h"
 #include "src/token_cmd.h"
@@ -24,6 +25,7 @@ static const struct {
 } commands[] = {
     {"serve", serve_command, "join a cluster and serve it over HTTP"},
     {"token", token_command, "make a bearer token for --token-file"},
+    {"policy", policy_command, "ask a policy what it allows, and why"},
     {"check-config", check_config_command, "tell what is wrong with a configuration"},
     {"dump-config", dump_config_command, "print the configuration, and where each value comes from"},
     {"healthcheck", healthcheck_command, "ask the gateway of this configuration how it is"},

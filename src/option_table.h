@@ -95,6 +95,12 @@
       "how long a browser's session, of POST /v1/session, lasts at most") \
     X(OPT_RATE_LIMIT, OPTION_GROUP_ACCESS, "rate-limit", "RATE[/BURST]", "none", 0, NULL, \
       "requests a second of each principal, and how many at once; others are told 429") \
+    X(OPT_POLICY_FILE, OPTION_GROUP_ACCESS, "policy-file", "FILE", NULL, OPTION_FILE, NULL, \
+      "rules about who may do what, and which nodes may be talked to; what no rule allows is denied. If not given: " \
+      "everybody who is let in may do everything") \
+    X(OPT_AUDIT_FILE, OPTION_GROUP_ACCESS, "audit-file", "FILE", NULL, OPTION_FILE, NULL, \
+      "where the lines of the audit go, which there are with --policy-file; if not given: to the log. SIGHUP opens " \
+      "it anew") \
     /* limits */ \
     X(OPT_TIMEOUT, OPTION_GROUP_LIMITS, "timeout", "MS", "5000", 0, NULL, \
       "how long a call may take when its request has no ?timeout=") \
@@ -125,6 +131,8 @@
       "and how many bytes of them") \
     X(OPT_MAX_PROCESSES, OPTION_GROUP_LIMITS, "max-processes", "COUNT", "10000", 0, NULL, \
       "how many processes HTTP clients may have made at once") \
+    X(OPT_MAX_QUEUE, OPTION_GROUP_LIMITS, "max-queue", "BYTES", "67108864", 0, NULL, \
+      "how many bytes may wait for one node; requests to it beyond that are told 503 at once") \
     X(OPT_ATOM_BUDGET, OPTION_GROUP_LIMITS, "atom-budget", "COUNT", "10000", 0, NULL, \
       "how many atoms HTTP may introduce into the cluster; `infinity` for no limit") \
     /* how it runs */ \

@@ -118,10 +118,22 @@ static void take_auth(struct server *s, const struct settings *settings, struct 
     f->auth = before;
 }
 
+static void take_policy(struct server *s, struct files *f)
+{
+    struct policy *before = s->files.policy;
+
+    s->files.policy = f->policy;
+    gateway_set_policy(s->gateway, s->files.policy);
+    f->policy = before;
+}
+
 static void take_files(struct server *s, const struct settings *settings, struct files *f)
 {
     files_log(f, settings, &s->files);
+    if (!log_audit_to(settings->audit_file))
+        tell(NULL, true, settings->audit_file, "the audit cannot be written there, and goes on where it was");
     take_auth(s, settings, f);
+    take_policy(s, f);
     if (f->tls)
         loop_tls_swap(s->files.tls, f->tls); /* the node points to ours */
     if (f->https) {
@@ -142,6 +154,7 @@ static void take(struct server *s, struct configuration *c, struct files *f)
     take_files(s, settings, f);
     gateway_set_limits(s->gateway, &settings->gateway);
     gateway_set_required_nodes(s->gateway, settings->gateway.required_nodes);
+    node_set_max_queue(s->node, settings->node.max_queue);
     http_server_set_names(gateway_http(s->gateway), settings->gateway.hosts, settings->gateway.origins);
     log_setup(settings->log_level, settings->log_format);
     s->current = c;

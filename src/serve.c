@@ -109,6 +109,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     s->start.settings.gateway.admission.auth = s->files.auth;
     s->start.settings.gateway.checks = server_checks;
     s->start.settings.gateway.checks_ctx = s;
+    s->start.settings.gateway.policy = s->files.policy;
     s->start.settings.gateway.version = ERLGATE_VERSION;
     s->start.settings.gateway.openapi_json = openapi_json;
     s->start.settings.gateway.openapi_yaml = openapi_yaml;
@@ -175,6 +176,8 @@ static int run(struct server *s)
     }
     notify_init(&s->notify, s->loop);
     files_log(&s->files, &s->start.settings, NULL);
+    if (!log_audit_to(s->start.settings.audit_file))
+        LOG(LOG_WARN, "audit-failed", LOG_STR("file", s->start.settings.audit_file));
     s->start.settings.node.tls = s->files.tls;
     if (!bring_up(s)) {
         LOG(LOG_ERROR, "start-failed", LOG_STR("error", err_name(ERR_NOMEM)));

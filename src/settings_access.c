@@ -62,6 +62,10 @@ void settings_read_access(struct settings *s, struct options *o)
     const char *const *principals = options_list(o, OPT_PRINCIPAL);
 
     s->auth.token_file = options_get(o, OPT_TOKEN_FILE);
+    s->policy_file = options_get(o, OPT_POLICY_FILE);
+    s->audit_file = options_get(o, OPT_AUDIT_FILE);
+    if (s->audit_file && !s->policy_file)
+        options_fault(o, OPT_AUDIT_FILE, "goes with --policy-file: without rules there is no audit");
     s->auth.principals = principals[0] ? principals : NULL;
     s->gateway.admission.session_ttl_s = settings_number(o, OPT_SESSION_TTL, 1, SESSION_TTL_MAX_S);
     read_jwt(s, o);

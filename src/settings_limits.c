@@ -39,5 +39,6 @@ void settings_read_limits(struct settings *s, struct options *o)
     g->max_depth = (uint32_t)settings_number(o, OPT_MAX_DEPTH, 1, 100000);
     g->max_processes = settings_number(o, OPT_MAX_PROCESSES, 1, 1000000);
     g->atom_budget = read_budget(o);
+    s->node.max_queue = settings_number(o, OPT_MAX_QUEUE, 65536, (uint64_t)1 << 36);
     read_http_limits(&g->http, o);
 }
