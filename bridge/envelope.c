@@ -178,6 +178,18 @@ static bool take_term(struct reading *r, struct wr *w)
     return turn(r, text, &options, w, &uses);
 }
 
+/* What is wrong in the request comes before what is wrong behind it. False: answered. */
+static bool is_request_fine(struct reading *r)
+{
+    struct transcode_options options = r->x->options;
+    uint32_t uses;
+
+    options.on_atom = NULL;
+    body_reuse(&r->g->scratch);
+    r->name = "request";
+    return !r->request.len || turn(r, r->request, &options, &r->g->scratch, &uses);
+}
+
 /* ---- members ---- */
 
 static bool read_node(struct reading *r)
@@ -320,7 +332,7 @@ static bool read_members(struct reading *r, const struct member_kind *kinds, siz
         r->name_at = json_skip_space(r->json.pos, r->json.end);
         event = json_next(&r->json);
         if (event == JSON_FAILED)
-            return malformed(r);
+            return is_request_fine(r) && malformed(r);
         if (event == JSON_OBJECT_END)
             return true;
         if (*r->name_at == ',')

@@ -98,6 +98,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->conn->request = r;
     r->phase = PHASE_HEAD;
     r->id = r->tag = 0;
+    r->note = NULL;
     r->route = NULL;
     r->match = (struct http_match){0};
     r->admission = (struct http_admission){0};
