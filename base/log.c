@@ -143,9 +143,49 @@ static void write_line(int fd, const char *level, const char *event, const struc
     wr_fini(&w);
 }
 
+/* ---- of one event only so many lines a second ---- */
+
+enum { FLOWS = 64, LINES_A_SECOND = 200 };
+
+/* By the address of its name, which is static. Two that fall on one place share it in turn: then more is
+ * written, and no count is lost. */
+struct flow {
+    const char *event;
+    int64_t second;
+    uint64_t lines, left_out;
+};
+
+static struct flow flows[FLOWS];
+
+static void tell_left_out(struct flow *f)
+{
+    const struct log_field fields[] = {LOG_STR("what", f->event), LOG_UINT("lines", f->left_out)};
+
+    if (f->left_out)
+        write_line(STDERR_FILENO, level_names[LOG_WARN], "log-left-out", fields, ARRAY_LEN(fields));
+}
+
+static bool may_flow(const char *event)
+{
+    struct flow *f = &flows[(uintptr_t)event / sizeof(void *) % FLOWS];
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    if (f->event != event || f->second != ts.tv_sec) {
+        tell_left_out(f);
+        *f = (struct flow){.event = event, .second = ts.tv_sec};
+    }
+    if (f->lines == LINES_A_SECOND) {
+        f->left_out++;
+        return false;
+    }
+    f->lines++;
+    return true;
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
-    if (level >= log_threshold)
+    if (level >= log_threshold && (level == LOG_DEBUG || may_flow(event)))
         write_line(STDERR_FILENO, level_names[level], event, fields, count);
 }
 

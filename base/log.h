@@ -47,6 +47,9 @@ void log_audit(const struct log_field *fields, size_t count);
 /* The file is opened to be added to, mode 0600; NULL: there is none. False: errno says why, and nothing has
  * changed. */
 MUST_USE bool log_audit_to(const char *path);
+/* Of one event at most 200 lines a second, for hostile clients cause some; the next line of it is preceded by
+ * `log-left-out`, which says how many are missing. Not so of LOG_DEBUG, which has been asked for. event:
+ * static. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count);
 
 #endif

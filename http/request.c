@@ -277,6 +277,15 @@ static void report_timing(const struct http_request *r)
             LOG_SLICE("request_id", slice_of(r->trace, r->trace_len)));
 }
 
+/* As it came, without its query: whom it is about, but nothing that is said to them. */
+static struct slice path_of(const struct http_request *r)
+{
+    struct slice target = wr_written(&r->raw_target);
+    const uint8_t *query = target.len ? memchr(target.ptr, '?', target.len) : NULL;
+
+    return query ? slice_of(target.ptr, (size_t)(query - target.ptr)) : target;
+}
+
 static void report(const struct http_request *r)
 {
     struct http_server *s = r->server;
@@ -292,7 +301,8 @@ static void report(const struct http_request *r)
                              .note = r->note};
 
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
-        LOG_STR("route", done.route ? done.route->pattern : ""), LOG_UINT("status", done.status),
+        LOG_STR("route", done.route ? done.route->pattern : ""),
+        LOG_SLICE("target", done.route ? path_of(r) : (struct slice){0}), LOG_UINT("status", done.status),
         LOG_STR("code", r->code ? r->code : ""), LOG_SLICE("principal", http_request_principal(r)),
         LOG_STR("client", r->conn->address), LOG_UINT("duration_us", done.duration_us),
         LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),

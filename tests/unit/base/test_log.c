@@ -1,0 +1,100 @@
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "test.h"
+
+static int was, file;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fflush(stderr);
+    was = dup(STDERR_FILENO);
+    file = memfd_create("log", 0);
+    assert_true(was >= 0 && file >= 0);
+    assert_true(dup2(file, STDERR_FILENO) >= 0);
+    log_setup(LOG_INFO, LOG_TEXT);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_true(dup2(was, STDERR_FILENO) >= 0);
+    close(was);
+    close(file);
+    return 0;
+}
+
+/* What has been logged so far, zero-terminated; freed by the caller. */
+static char *said(void)
+{
+    size_t size = (size_t)lseek(file, 0, SEEK_END);
+    char *text = malloc(size + 1);
+
+    assert_non_null(text);
+    assert_int_equal(pread(file, text, size, 0), size);
+    text[size] = '\0';
+    return text;
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+static void a_flood_of_one_event_is_bounded_and_counted(void **state)
+{
+    static const char event[] = "flood";
+    unsigned total = 0, lines, left_out = 0;
+    char *text = NULL, *at;
+
+    (void)state;
+    do { /* until a second is over after which lines were missing */
+        for (int i = 0; i < 1000; i++, total++)
+            log_write(LOG_INFO, event, NULL, 0);
+        free(text);
+        text = said();
+    } while (!strstr(text, "log-left-out"));
+    at = strstr(text, "log-left-out");
+    assert_int_equal(sscanf(at, "log-left-out what=flood lines=%u", &left_out), 1);
+    lines = count(text, " info flood\n");
+    assert_true(left_out > 0 && lines <= 600 && lines + left_out <= total);
+    free(text);
+    LOG(LOG_INFO, "calm");
+    text = said();
+    assert_int_equal(count(text, " info calm\n"), 1);
+    free(text);
+}
+
+static void what_was_asked_for_is_not_left_out(void **state)
+{
+    char *text;
+
+    (void)state;
+    log_setup(LOG_DEBUG, LOG_TEXT);
+    for (int i = 0; i < 1000; i++)
+        LOG(LOG_DEBUG, "chatter");
+    text = said();
+    assert_int_equal(count(text, " debug chatter\n"), 1000);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_flood_of_one_event_is_bounded_and_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_asked_for_is_not_left_out, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
