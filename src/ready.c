@@ -30,5 +30,7 @@ size_t server_checks(void *ctx, struct gateway_check *ret)
     }
     if (auth_is_on(s->files.auth))
         ret[n++] = (struct gateway_check){.name = "authentication"};
+    if (s->files.policy)
+        ret[n++] = (struct gateway_check){.name = "policy"};
     return n;
 }

@@ -1,4 +1,4 @@
-"""Certificates, tokens, limits and the log change by SIGHUP, again and again under load: no request fails; and a bad file,
+"""Certificates, tokens, policy, limits and the log change by SIGHUP, again and again under load: no request fails; and a bad file,
 whichever it is, changes nothing and says where."""
 
 import http.client
@@ -24,9 +24,11 @@ class Files:
 
     def __init__(self):
         self.dir = temporary_dir()
-        self.config, self.tokens, self.cert, self.key = (self.dir / n for n in ("erlgate.yaml", "tokens.yaml", "cert.pem", "key.pem"))
+        self.config, self.tokens, self.policy, self.cert, self.key = (
+            self.dir / n for n in ("erlgate.yaml", "tokens.yaml", "policy.yaml", "cert.pem", "key.pem"))
         self.steady, _ = token_for("steady", file=self.tokens)
         self.put_leaf(https_leaf())
+        self.put_policy("srv")
         self.put_config()
 
     def put(self, path, text):
@@ -34,6 +36,10 @@ class Files:
         new.touch(0o600)
         new.write_text(text)
         new.rename(path)
+
+    def put_policy(self, *names):
+        targets = ", ".join(f"name:{name}" for name in names)
+        self.put(self.policy, f"rules:\n  - allow: call\n    principals: '*'\n    nodes: 'kv@*'\n    targets: [{targets}]\n")
 
     def put_leaf(self, leaf):
         # Two files cannot be replaced at once: a reload between the two finds a key of another certificate, and changes nothing.
@@ -44,7 +50,7 @@ class Files:
             new.rename(path)
 
     def put_config(self, **more):
-        values = {"token-file": self.tokens, "tls-cert": self.cert, "tls-key": self.key, **{k.replace("_", "-"): v for k, v in more.items()}}
+        values = {"token-file": self.tokens, "policy-file": self.policy, "tls-cert": self.cert, "tls-key": self.key, **{k.replace("_", "-"): v for k, v in more.items()}}
         self.put(self.config, "".join(f"{k}: {v}\n" for k, v in values.items()))
 
 
@@ -61,6 +67,15 @@ class Secure(Gateway):
         before = len(self.lines(outcome))
         self.proc.send_signal(signal.SIGHUP)
         return eventually(lambda: self.lines(outcome)[before:], outcome)
+
+
+def once(gate, path, token):
+    """The status of one call."""
+    conn = http.client.HTTPSConnection("127.0.0.1", gate.port, timeout=20 * SLOWER, context=ssl.create_default_context(cafile=CA.file))
+    conn.request("POST", path, "x", {"Content-Type": ERL, "Authorization": f"Bearer {token}"})
+    status = conn.getresponse().status
+    conn.close()
+    return status
 
 
 class Load:
@@ -119,10 +134,13 @@ def test_everything_changes_at_once_again_and_again():
         token, _ = token_for(f"user{n}", file=files.tokens)
         fresh.append(token)
         files.put_leaf(https_leaf())
+        files.put_policy("srv", f"nobody{n}")
         files.put_config(max_body=100_000 + n, max_in_flight=1000 + n, log_format=("text", "json")[n % 2] if n < ROUNDS - 2 else "text")
         before = gate.log.read_text().count("reloaded")
         gate.proc.send_signal(signal.SIGHUP)
         eventually(lambda: gate.log.read_text().count("reloaded") > before, f"reload {n}")
+        for name, status in ((f"nobody{n}", 404), (f"nobody{n + 1}", 403)):
+            equal(once(gate, gate.process_path(peer.node, name, "call"), token), status, f"{name} after reload {n}")
     for token in fresh:
         one = Load(gate, load[0].path, token, False)
         eventually(lambda: one.good or one.bad, "a new token is used")
@@ -143,14 +161,16 @@ def test_everything_changes_at_once_again_and_again():
 
 def test_a_bad_file_changes_nothing_and_says_where():
     files, gate, peer, load = under_load()
-    tokens, config = files.tokens.read_text(), files.config.read_text()
+    tokens, policy, config = files.tokens.read_text(), files.policy.read_text(), files.config.read_text()
     cert = files.cert.read_bytes()
-    for path, text, said in ((files.config, config + "max-body: many\n", f"{files.config}:4:11: max-body"),
+    for path, text, said in ((files.config, config + "max-body: many\n", f"{files.config}:5:11: max-body"),
                              (files.config, config + "max-boddy: 1\n", "did you mean 'max-body'"),
                              (files.config, "token-file: [\n", f"{files.config}:"),
                              (files.tokens, tokens + "\n  - nonsense: [\n", f"{files.tokens}:"),
+                             (files.policy, policy.replace("allow: call", "allow: cal"), f"{files.policy}:2:"),
+                             (files.policy, "rules: [\n", f"{files.policy}:"),
                              (files.cert, "no certificate\n", f"{files.cert}")):
-        for other, good in ((files.config, config + "max-in-flight: 7\nlog-format: json\n"), (files.tokens, tokens)):
+        for other, good in ((files.config, config + "max-in-flight: 7\nlog-format: json\n"), (files.tokens, tokens), (files.policy, "rules: []\n")):
             if other != path:
                 files.put(other, good)
         files.put(path, text)
@@ -158,6 +178,7 @@ def test_a_bad_file_changes_nothing_and_says_where():
         check(any(said in line for line in lines), f"after {text!r}:", said, "is not in", lines)
         files.put(files.config, config)
         files.put(files.tokens, tokens)
+        files.put(files.policy, policy)
         files.put(files.cert, cert.decode())
     equal(gate.lines("reload-changed"), [], "changes")
     # The same files are good: nothing was left half done.
