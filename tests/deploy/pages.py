@@ -210,7 +210,7 @@ def test_fish_completes():
 
     equal(completed("erlgate wat"), {"watch": commands()["watch"]}, "erlgate wat")
     equal(set(completed("erlgate ")), set(commands()), "erlgate")
-    equal(set(completed("erlgate help p")), {"ping"}, "erlgate help p")
+    equal(set(completed("erlgate help pi")), {"ping"}, "erlgate help pi")
     options = entries(help_of("serve", "--help"))
     equal(set(completed("erlgate serve --")), set(options), "erlgate serve --")
     equal(set(completed("erlgate call --to ")), {"any", "all"}, "erlgate call --to")
