@@ -437,6 +437,86 @@ def test_the_socket_of_another_user():
     gate.stop()
 
 
+# ---- Past a rule, and from the cluster ---------------------------------------------------------------------------------------
+
+VAULT = """
+rules:
+  - {name: shut, deny: "*", principals: "*", nodes: "*", targets: [name:vault, global:vault, "group:*/vault", "function:vault:*/*"]}
+  - {name: open, allow: "*", principals: alice, nodes: "*", targets: ["name:*", "global:*", "group:*/*", "function:*:*/*"]}
+nodes: {admit: "friend@localhost"}
+"""
+# Each names the vault. The node does not run: what got past the rule would be 503.
+SPELLINGS = [
+    ("percent-encoding", "POST", "/v1/nodes/kv@localhost/processes/%76%61ul%74/call", "x"),
+    ("an encoded node", "POST", "/v1/nodes/kv%40localhost/processes/vault/call", "x"),
+    ("a quoted atom", "POST", "/v1/nodes/kv@localhost/processes/%27vault%27/call?syntax=erlang", "x"),
+    ("an atom's escapes", "POST", "/v1/nodes/kv@localhost/processes/%27va%5Cx7B75%7Dlt%27/call?syntax=erlang".replace("%5Cx7B", "%5Cx%7B"), "x"),
+    ("octal escapes", "POST", "/v1/nodes/kv@localhost/processes/%27%5C166ault%27/call?syntax=erlang", "x"),
+    ("spaces and a comment", "POST", "/v1/nodes/kv@localhost/processes/%20vault%20%25x%0A/call?syntax=erlang", "x"),
+    ("a name in the body", "POST", "/v1/call", {"to": {"node": "kv@localhost", "name": "vault"}, "request": 1}),
+    ("and behind the request", "POST", "/v1/cast", {"request": 1, "to": {"name": "vault", "node": "kv@localhost"}}),
+    ("JSON's escapes", "POST", "/v1/call", b'{"to": {"node": "kv@localhost", "name": "\\u0076ault"}, "request": 1}'),
+    ("its pid", "POST", "/v1/pids/kv@localhost:99:0:1/call", "x"),
+    ("its global name", "POST", "/v1/global/vault/send", "x"),
+    ("the same as a term", "POST", "/v1/call", {"to": {"global": {"$erl": "'va\\x75lt'"}}, "request": 1}),
+    ("its group", "POST", "/v1/groups/pg/vault/cast", "x"),
+    ("a list of monitors", "GET", "/v1/events?monitor=/nodes/kv@localhost/processes/other&monitor=/nodes/kv@localhost/processes/vault", None),
+    ("one that is encoded twice", "GET", "/v1/events?monitor=/nodes/kv@localhost/processes/%2576ault", None),
+    ("rpc", "POST", "/v1/nodes/kv@localhost/rpc/vault/open", "[]"),
+    ("rpc, quoted", "POST", "/v1/nodes/kv@localhost/rpc/%27vault%27/open/cast?syntax=erlang", "[]"),
+]
+NO_PATHS = [("dots", "/v1/nodes/kv@localhost/processes/x/../vault/call"), ("encoded dots", "/v1/nodes/kv@localhost/processes/x/%2e%2e/vault/call"),
+            ("a slash at the end", "/v1/nodes/kv@localhost/processes/vault/call/"), ("two slashes", "/v1/nodes/kv@localhost/processes//vault/call"),
+            ("case", "/V1/Nodes/kv@localhost/processes/vault/call")]
+
+
+def test_ways_around_a_rule():
+    file = peers.temporary_dir() / "policy.yaml"
+    file.write_text(VAULT)
+    gate = Gateway("rules@localhost", epmd="none", args=["--token-file", TOKEN_FILE, "--policy-file", file])
+    for how, method, path, body in SPELLINGS:
+        kind = "application/json" if isinstance(body, (dict, bytes)) else peers.ERL
+        headers = {"Authorization": f"Bearer {TOKEN}", **({"Content-Type": kind} if body is not None else {})}
+        answer = gate.http.request(method, path, body, headers)
+        detail = refused("past a rule", how, answer, 403, "forbidden")["detail"]
+        check("shut" in detail or how == "its pid", detail)
+    for how, path in NO_PATHS:
+        answer = gate.http.request("POST", path, b"x", {"Authorization": f"Bearer {TOKEN}", "Content-Type": peers.ERL})
+        check(answer.status in (400, 404), answer)
+        note("past a rule", how, f"{answer.status} {answer.json['code']}")
+    gate.stop()
+
+
+def test_nodes_that_have_no_business_here():
+    file = peers.temporary_dir() / "policy.yaml"
+    file.write_text(VAULT)
+    gate = Gateway("cluster@localhost", args=["--token-file", TOKEN_FILE, "--policy-file", file])
+
+    def node(name, cookie=gate.cookie):
+        return peers.Peer("27", f"{name}@localhost", gate.epmd_port, cookie).ready()
+
+    def connects(peer):
+        return peer.eval("net_kernel:connect_node('cluster@localhost').")
+
+    equal(connects(node("friend", "another")), "false", "a wrong cookie")
+    check("link-failed node=friend@localhost error=auth" in gate.log.read_text(), "the log says so")
+    note("a node", "with a wrong cookie", "the link is refused; the log says link-failed, auth")
+    equal(connects(node("stranger")), "false", "not admitted")
+    check("link-refused node=stranger@localhost by=them" in gate.log.read_text(), "the log says so")
+    note("a node", "that the policy does not admit", "not_allowed in the handshake; the log says link-refused")
+    gate.stop()
+    gate = Gateway("cluster2@localhost", args=["--token-file", TOKEN_FILE])
+    friend = peers.Peer("27", "friend2@localhost", gate.epmd_port, gate.cookie).ready()
+    for how, what in (("rpc:call", "rpc:call('cluster2@localhost', os, cmd, [\"id\"])"), ("erpc:call", "erpc:call('cluster2@localhost', erlang, halt, [])"),
+                      ("spawn", "begin R = monitor(process, spawn('cluster2@localhost', erlang, halt, [])), receive {'DOWN', R, _, _, W} -> W after 5000 -> ran end end"),
+                      ("a call to code_server", "gen_server:call({code_server, 'cluster2@localhost'}, get_path, 5000)")):
+        got = friend.eval(f"try {what} of V -> V catch _:E -> E end.")
+        check(any(word in got for word in ("undef", "notsup", "noproc")), how, got)
+        note("into us", how, next(word for word in ("undef", "notsup", "noproc") if word in got))
+    check(gate.is_alive(), "it lives")
+    gate.stop()
+
+
 def test_nothing_that_was_shown_is_found_again():
     """In the log at debug, in what the process shows of itself, and in its dump of the configuration."""
     said = GATE.log.read_text() + (GATE.dir / "stdout").read_text()

@@ -448,6 +448,38 @@ def test_a_peer_reaches_nothing_that_is_not_exposed(peer, node):
         check("noproc" in got, name, got)
 
 
+def test_a_node_that_does_not_read_costs_no_other():
+    """Its queue fills up to --max-queue and no further, is refused at once, and the others are served."""
+    gate = Gateway("queue@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--max-queue", "1048576"])
+    stalled, well = PEERS["25"], PEERS["27"]
+    for peer in (stalled, well):
+        equal(gate.http.put(f"/v1/nodes/{peer.node}").status, 200, "connected")
+    before = gate.rss()
+    stalled.proc.send_signal(signal.SIGSTOP)
+    try:
+        body = json.dumps("x" * 100000)
+        taken = 0
+        while True:
+            response = gate.http.post(gate.process_path(stalled.node, "ledger", "cast"), body, "application/json")
+            if response.status != 202:
+                break
+            taken += 1
+            check(taken < 1000, "it is never full")
+        refusal = peers.problem(response, 503, "overloaded", sent=False)
+        check("--max-queue" in refusal["detail"] and stalled.node in refusal["detail"], refusal)
+        check(response.header("retry-after"), "it says when to come back")
+        for _ in range(50):
+            peers.problem(gate.http.post(gate.process_path(stalled.node, "ledger", "call"), body, "application/json"), 503, "overloaded")
+            equal(gate.http.post(gate.process_path(well.node, "ledger", "call"), "{echo, 1}", ERL).json, 1, "another node")
+        check(gate.rss() - before < 32 * 1024, "memory:", before, gate.rss())
+        check(gate.node_info(stalled.node)["queued_bytes"] < 1048576 + 300000, gate.node_info(stalled.node))
+    finally:
+        stalled.proc.send_signal(signal.SIGCONT)
+    eventually(lambda: gate.http.post(gate.process_path(stalled.node, "ledger", "call"), "{echo, 1}", ERL).status == 200, "it is served again", 15)
+    print(f"        {taken} casts of 100 kB were taken before it was full")
+    gate.stop()
+
+
 def test_the_gateway_of_this_test_ends_well():
     GATE.stop()
 

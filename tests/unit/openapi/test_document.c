@@ -175,6 +175,15 @@ static void bodies_are_the_same(void **state)
     }
 }
 
+/* Without one the policy lets nobody in: whoever adds a route says what it is. */
+static void routes_are_operations_of_the_policy(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < gateway_route_count; i++)
+        if (gateway_routes[i].operation == POLICY_NOTHING || gateway_routes[i].operation >= POLICY_OP_COUNT)
+            fail_msg("%s %s has no operation", gateway_routes[i].method, gateway_routes[i].pattern);
+}
+
 static void operations_have_names_of_their_own(void **state)
 {
     json_t *seen = json_object();
@@ -264,6 +273,7 @@ int main(void)
         cmocka_unit_test(parameters_of_queries_are_the_same),
         cmocka_unit_test(names_in_paths_are_described),
         cmocka_unit_test(bodies_are_the_same),
+        cmocka_unit_test(routes_are_operations_of_the_policy),
         cmocka_unit_test(operations_have_names_of_their_own),
         cmocka_unit_test(what_is_public_is_said_to_be),
         cmocka_unit_test(codes_of_problems_are_the_same),
