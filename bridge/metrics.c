@@ -260,6 +260,10 @@ static void write_who(const struct gateway *g, struct exposition *x)
     metrics_begin(x, METRIC_AUTH_SESSIONS_CHANGES);
     put_labelled(x, "change", "opened", s->sessions_opened);
     put_labelled(x, "change", "ended", s->sessions_ended);
+    metrics_begin(x, METRIC_POLICY_DENIED);
+    for (unsigned i = POLICY_FREE + 1; i < POLICY_OP_COUNT; i++)
+        put_labelled(x, "operation", policy_op_word((enum policy_op)i), g->permission_stats.denied[i]);
+    put(x, METRIC_LINKS_REFUSED, node_counts(g->node).links_refused);
 }
 
 /* ---- calls ---- */

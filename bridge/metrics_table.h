@@ -46,7 +46,11 @@
       "JWTs that were good: verified, or known to be good.")                                                \
     X(AUTH_SESSIONS, "erlgate_auth_sessions", GAUGE, "Sessions of browsers, some of them perhaps expired.") \
     X(AUTH_SESSIONS_CHANGES, "erlgate_auth_session_changes_total", COUNTER,                                 \
-      "Sessions opened, and ended by their owners.")
+      "Sessions opened, and ended by their owners.")                                                        \
+    X(POLICY_DENIED, "erlgate_policy_denied_total", COUNTER,                                                \
+      "Requests that the policy has denied (403), by operation, in the policy's words.")                    \
+    X(LINKS_REFUSED, "erlgate_links_refused_total", COUNTER,                                                \
+      "Links that the policy's nodes have not let be made, ours and those of other nodes.")
 
 #define METRICS_CALLS_TABLE(X)                                                                        \
     X(CALLS, "erlgate_calls_total", COUNTER,                                                          \
@@ -109,7 +113,8 @@
     X(SERIES_DROPPED, "erlgate_metrics_dropped_series_total", COUNTER,                                      \
       "Series that were left out of an answer of /metrics, for there are more nodes than it has room for.") \
     X(EPMD_REGISTERED, "erlgate_epmd_registered", GAUGE, "Is this node registered with EPMD?")              \
-    X(EPMD_INFO, "erlgate_epmd_info", GAUGE, "Which EPMD this node uses, by mode: embedded, external or none.")   \
+    X(EPMD_INFO, "erlgate_epmd_info", GAUGE,                                                                \
+      "Which EPMD this node uses, by mode: embedded, external or none.")                                    \
     X(EPMD_NAMES, "erlgate_epmd_names", GAUGE, "Names that the embedded EPMD holds.")
 
 #define METRICS_SELF_TABLE(X)                                                                          \
@@ -130,9 +135,9 @@
     X(PROCESS_MAX_FDS, "process_max_fds", GAUGE, "As many descriptors may be open.")                   \
     X(PROCESS_START, "process_start_time_seconds", GAUGE, "When the process started, since 1970.")
 
-#define METRICS_TABLE(X)                                                                       \
-    METRICS_HTTP_TABLE(X)                                                                      \
-    METRICS_WHO_TABLE(X) METRICS_CALLS_TABLE(X) METRICS_STREAMS_TABLE(X) METRICS_NODE_TABLE(X) \
-        METRICS_SELF_TABLE(X)
+#define METRICS_TABLE(X)  \
+    METRICS_HTTP_TABLE(X) \
+    METRICS_WHO_TABLE(X)  \
+    METRICS_CALLS_TABLE(X) METRICS_STREAMS_TABLE(X) METRICS_NODE_TABLE(X) METRICS_SELF_TABLE(X)
 
 #endif

@@ -74,7 +74,7 @@ def moved(gate, do, *ignored):
         if ("route", "/metrics") in pairs or name_of_family in ignored:
             continue
         changed = value - before.samples.get(key, 0)
-        if name == "erlgate_auth_admitted_total" or ("operation", "metrics") in pairs:
+        if name == "erlgate_auth_admitted_total" or (("operation", "metrics") in pairs and name.startswith("erlgate_call")):
             changed -= 1  # the scrape itself
         if changed:
             changes[" ".join([name] + [f"{k}={v}" for k, v in pairs])] = changed

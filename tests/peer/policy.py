@@ -316,6 +316,18 @@ def test_the_audit_tells_what_was_denied_and_what_changed():
     check(response.header("x-request-id") not in moved.read_text(), "a new file is begun")
 
 
+def test_what_is_denied_is_counted():
+    def denied():
+        text = ask("ops", "GET", "/metrics").text
+        return {m[1]: int(m[2]) for m in re.finditer(r'^erlgate_policy_denied_total{operation="(\w+)"} (\d+)$', text, re.M)}
+
+    before = denied()
+    forbidden(call("billing", "p25@localhost", "vault", "cast"))
+    forbidden(ask("dash", "PUT", "/v1/nodes/p25@localhost"))
+    after = denied()
+    equal({k: after[k] - before[k] for k in after if after[k] != before[k]}, {"cast": 1, "connect": 1}, "counted")
+
+
 def test_what_is_denied_introduces_no_atom():
     before = ask("ops", "GET", "/v1/self").json["atoms_introduced"]
     for i in range(20):
