@@ -3,18 +3,28 @@
  * mapping inside it joins its keys with a dash: `tls: {cert: a.pem}` is `tls-cert: a.pem`.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #include "src/options_set.h"
 
-enum { NAME_MAX_LEN = 64, PLACE_MAX = 512 };
+enum {
+    NAME_MAX_LEN = 64,
+    PLACE_MAX = 512,
+    WHAT_MAX = 128,
+    FILE_MAX = 1 << 20,
+    PAIRS_MAX = 1000, /* in all: an alias stands for as many as it likes */
+};
 
 struct file {
     const char *path;
     yaml_document_t document;
     struct options *o;
+    unsigned pairs;           /* that have been taken */
     bool is_given[OPT_COUNT]; /* by this file */
 };
 
@@ -79,6 +89,14 @@ static void take(struct file *f, const char *name, const yaml_node_t *key, const
     }
 }
 
+/* Told once, however deep in aliases of aliases. */
+static bool is_too_much(struct file *f, const yaml_node_t *mapping)
+{
+    if (f->pairs++ == PAIRS_MAX)
+        fault(f, &mapping->start_mark, "the file stands for more options than there can be");
+    return f->pairs > PAIRS_MAX;
+}
+
 /* prefix: of the keys around it, with a dash at its end; at most NAME_MAX_LEN bytes, which also ends aliases
  * that hold themselves. */
 static void take_mapping(struct file *f, const yaml_node_t *mapping, const char *prefix)
@@ -89,6 +107,8 @@ static void take_mapping(struct file *f, const yaml_node_t *mapping, const char 
         char name[NAME_MAX_LEN + 2];
         int n;
 
+        if (is_too_much(f, mapping))
+            return;
         if (key->type != YAML_SCALAR_NODE) {
             fault(f, &key->start_mark, "the name of an option must stand here");
             continue;
@@ -130,16 +150,37 @@ static void take_document(struct file *f, yaml_parser_t *parser)
     yaml_document_delete(&f->document);
 }
 
+/* A FIFO would be waited for, in the middle of a reload too. NULL: told. */
+static FILE *open_file(struct options *o, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    char what[WHAT_MAX];
+    struct stat st;
+    FILE *in = NULL;
+
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        options_fault_at(o, path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        options_fault_at(o, path, "is no regular file");
+    } else if (st.st_size > FILE_MAX) {
+        snprintf(what, sizeof what, "has more than %d bytes", FILE_MAX);
+        options_fault_at(o, path, what);
+    } else if (!(in = fdopen(fd, "rb"))) {
+        options_fault_at(o, path, "out of memory");
+    }
+    if (!in && fd >= 0)
+        close(fd);
+    return in;
+}
+
 void options_read_file(struct options *o, const char *path)
 {
     struct file f = {.path = path, .o = o};
+    FILE *in = open_file(o, path);
     yaml_parser_t parser;
-    FILE *in = fopen(path, "rb");
 
-    if (!in) {
-        options_fault_at(o, path, strerror(errno));
+    if (!in)
         return;
-    }
     if (yaml_parser_initialize(&parser)) {
         yaml_parser_set_input_file(&parser, in);
         take_document(&f, &parser);

@@ -46,6 +46,30 @@ def test_the_check_tells_all_faults_with_their_places():
         check(fault in err, fault, "in", err)
 
 
+def test_a_file_that_is_none_or_has_no_end_changes_nothing():
+    """A FIFO is not waited for, and aliases of aliases are not counted to their end."""
+    path = written("log-level: info\n")
+    gate = Gateway(epmd="none", args=["--config", path])
+    path.unlink()
+    os.mkfifo(path)
+    check("no regular file" in hup(gate, "reload-failed")[0], "a FIFO")
+    path.unlink()
+    path.mkdir()
+    check("no regular file" in hup(gate, "reload-failed")[0], "a folder")
+    path.rmdir()
+    path.write_bytes(b"#" * (1 << 20) + b"\n")
+    check("more than 1048576 bytes" in hup(gate, "reload-failed")[0], "a large file")
+    letters = "abcdefghij"
+    path.write_text("a0: &a0 {" + ", ".join(f"{c}: 1" for c in letters) + "}\n" + "".join(
+        f"a{i}: &a{i} {{" + ", ".join(f"{c}: *a{i - 1}" for c in letters) + "}\n" for i in range(1, 9)))
+    check(hup(gate, "more options than there can be"), "a file that stands for 10^9 options")
+    check(gate.log.read_text().count("more options than there can be") == 1, "which is told once")
+    equal(gate.http.get("/livez").status, 200, "it goes on")
+    path.write_text("log-level: debug\n")
+    hup(gate, "reloaded")
+    gate.stop()
+
+
 def test_warnings_count_when_told():
     cookie = temporary_dir() / "cookie"
     cookie.write_text("c")
