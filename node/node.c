@@ -281,7 +281,8 @@ size_t node_recheck(struct node *n)
     struct link *l;
 
     while ((l = idtab_next(&n->links, &cursor))) {
-        if (!l->is_named || link_may_be(n, slice_of_str(l->name), !l->was_dialled))
+        /* One that is to take another's place has the name without being found by it yet. */
+        if (!l->name || link_may_be(n, slice_of_str(l->name), !l->was_dialled))
             continue;
         link_close(l, ERR_CANCELLED, "the policy does not let us have a link to it any more");
         ended++;

@@ -439,6 +439,7 @@ enum err pg_scope_start(struct node *n, struct slice name)
         mem_free(s);
         return e;
     }
+    actor_get(s->self)->is_immune = true; /* whoever watches or is in a group would hear no more of it */
     e = node_register(s->self, name);
     if (e == ERR_NONE)
         e = node_monitor_nodes(s->self, true);

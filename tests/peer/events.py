@@ -559,6 +559,9 @@ def test_watching_linking_joining():
         # Groups
         group = post("groups", "/groups/pg/workers")
         equal(node.eval(f"testpeer:reached(fun() -> length(pg:get_members(workers)) =:= 1 end, 8000)"), "true", f"{node.node} sees the member")
+        # The scope is the gateway's own, and nobody's to end: whoever watches a group would hear no more of it
+        equal(gate.http.post(f"/v1/nodes/{segment(gate.node)}/processes/pg/exit", "kill", ERL).status, 202, "an exit signal")
+        check("pg" in gate.http.get(f"/v1/nodes/{segment(gate.node)}/processes").json["names"], "the scope is gone")
         equal(gate.http.delete(group).status, 204, "leave")
         equal(node.eval(f"testpeer:reached(fun() -> pg:get_members(workers) =:= [] end, 8000)"), "true", "it has left")
         # Nodes

@@ -9,6 +9,7 @@ import subprocess
 import urllib.parse
 
 import peers
+import played
 from peers import BIN, ERL, Gateway, Peer, check, equal, eventually, segment
 
 RELEASES = ["23", "25", "27", "29"]
@@ -437,6 +438,21 @@ def test_nodes_that_are_not_admitted_or_connected_to():
     POLICY.write_text(RULES)
     reload()
     equal(call("ops", "p23@localhost", "ledger").json, 1, "again")
+
+
+def test_who_is_to_take_anothers_place_is_rechecked():
+    """A second connection of a node was told `alive` and has not answered yet: the policy that ends the first ends it, too."""
+    port, name = ask("ops", "GET", "/v1/self").json["dist_port"], "twice@localhost"
+    first = played.dial(port, name, GATE.cookie)
+    second = played.Link(played.connect(port), name, GATE.cookie)
+    second.say(played.opening(name, played.PLAIN))
+    equal(second.status(), b"alive", "status")
+    POLICY.write_text(RULES + 'nodes: {admit: "p*@localhost"}\n')
+    reload()
+    check(first.is_closed(), "the first")
+    check(second.is_closed(), "the second")
+    POLICY.write_text(RULES)
+    reload()
 
 
 @everywhere
