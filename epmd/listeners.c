@@ -61,6 +61,17 @@ static enum err listen_on(const struct opening *o, const char *address)
     return e;
 }
 
+/* Is the loopback address one of those that another of the list stands for? */
+static bool is_covered(const char *loopback, const char *const *addresses)
+{
+    bool is_v4 = !strchr(loopback, ':');
+
+    for (; addresses && *addresses; addresses++)
+        if (strcmp(*addresses, "::") == 0 || (is_v4 && strcmp(*addresses, "0.0.0.0") == 0))
+            return true; /* (:: takes IPv4, too) */
+    return false;
+}
+
 /* Each address on the same port; port 0 becomes the first one's. */
 static enum err listen_on_each(const struct opening *o, const char *const *addresses,
                                const char **ret_address)
@@ -72,6 +83,8 @@ static enum err listen_on_each(const struct opening *o, const char *const *addre
         return listen_on(o, addresses[0]);
     }
     for (size_t i = 0; i < ARRAY_LEN(loopbacks); i++) {
+        if (is_covered(loopbacks[i], addresses))
+            continue;
         *ret_address = loopbacks[i];
         e = listen_on(o, loopbacks[i]);
         /* ERR_IO: the machine has no such address, as one without IPv6; nodes then find us at the other. */

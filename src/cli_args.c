@@ -55,9 +55,8 @@ static const struct row {
     {"key-file", "FILE", "its key; if not given: in the certificate's file [$ERLGATE_KEY_FILE]", KIND_TEXT,
      ALL, offsetof(struct cli_args, key_file)},
     {"token-file", "FILE",
-     "a file with the token that the gateway wants to see [$ERLGATE_TOKEN holds one, or "
-     "$ERLGATE_TOKEN_FILE names it]",
-     KIND_TEXT, ALL, offsetof(struct cli_args, token_file)},
+     "a file with the token that the gateway wants to see [else $ERLGATE_TOKEN holds it]", KIND_TEXT, ALL,
+     offsetof(struct cli_args, token_file)},
     {"socket", "PATH", "the unix-domain socket on which the gateway listens [$ERLGATE_SOCKET]", KIND_TEXT,
      ALL, offsetof(struct cli_args, socket)},
     {"help", NULL, "this", KIND_SWITCH, ALL, offsetof(struct cli_args, wants_help)},
@@ -220,8 +219,9 @@ bool cli_args_read(struct cli_args *a, enum cli_command command, const char *nam
             a->words[a->word_count++] = argv[i];
         }
     }
-    if (!a->token_file && !(a->token = getenv("ERLGATE_TOKEN")))
-        a->token_file = from_environment("ERLGATE_TOKEN_FILE");
+    /* (ERLGATE_TOKEN_FILE is what the gateway knows tokens by.) */
+    if (!a->token_file)
+        a->token = getenv("ERLGATE_TOKEN");
     if (a->is_json && a->is_typed)
         return cli_args_refuse(a, "--json and --typed exclude each other");
     a->is_erlang_in = a->in ? strcmp(a->in, "erl") == 0 : !a->is_json && !a->is_typed;

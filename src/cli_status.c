@@ -31,7 +31,7 @@ static const struct {
     {"nodedown", CLI_NO_NODE, NULL},
     {"timeout", CLI_TIMEOUT, NULL},
     {"unauthenticated", CLI_DENIED,
-     "put your token into a file, and name that by --token-file or $ERLGATE_TOKEN_FILE"},
+     "put your token into a file, and name that by --token-file, or into $ERLGATE_TOKEN"},
     {"reply-too-large", CLI_DENIED, NULL},
     {"overloaded", CLI_BUSY, NULL},
     {"rate-limited", CLI_BUSY, NULL},

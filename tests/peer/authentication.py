@@ -409,7 +409,7 @@ def test_the_command_line():
         "--principal", "alice=cert:CN=alice", "--principal", f"alice=uid:{os.getuid()}", "--socket", there])
     eventually(lambda: " ready " in gate.log.read_text(), "the gateway is ready")
     url = ["--url", f"https://localhost:{gate.port}", "--ca-file", ca.file]
-    for more, env in ((["--token-file", token_file], {}), ([], {"ERLGATE_TOKEN": token}), ([], {"ERLGATE_TOKEN_FILE": str(token_file)}),
+    for more, env in ((["--token-file", token_file], {}), ([], {"ERLGATE_TOKEN": token}), 
                       (["--cert-file", alice[0], "--key-file", alice[1]], {})):
         equal(erlgate("nodes", *url, *more, env=env)[0], 0, f"{more} {env}")
     equal(erlgate("nodes", "--socket", there)[0], 0, "--socket")

@@ -301,6 +301,22 @@ static void an_empty_address_is_all_addresses(void **state)
     assert_int_equal(look_up_at(f, "127.0.0.3", "kv"), ERR_NO_NODE);
 }
 
+static void an_address_that_stands_for_all_holds_the_loopback_ones(void **state)
+{
+    static const char *const any[] = {"0.0.0.0", "::"};
+
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        const char *const addresses[] = {any[i], NULL};
+        struct fixture *f = *state;
+        struct epmd_server_config config = {.addresses = addresses};
+
+        epmd_server_stop(f->server);
+        assert_int_equal(epmd_server_start(f->l, &config, &f->server, NULL), ERR_NONE);
+        assert_int_equal(look_up_at(f, "127.0.0.1", "kv"), ERR_NO_NODE);
+        assert_int_equal(look_up_at(f, "127.0.0.3", "kv"), ERR_NO_NODE);
+    }
+}
+
 static void addresses_that_cannot_be_had_are_named(void **state)
 {
     static const struct {
@@ -479,6 +495,7 @@ int main(void)
         TEST(of_answers_that_nobody_reads_a_bounded_amount_is_kept),
         TEST(loopback_is_always_listened_on),
         TEST(an_empty_address_is_all_addresses),
+        TEST(an_address_that_stands_for_all_holds_the_loopback_ones),
         TEST(addresses_that_cannot_be_had_are_named),
         TEST(a_port_in_use_is_told),
         TEST(kill_may_stop_the_server_from_within),
