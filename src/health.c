@@ -25,6 +25,7 @@ static void print_help(void)
         "machine or in this\n"
         "container, how it is: on --admin-listen if that is configured, else where it listens, else on its "
         "socket.\n"
+        "(Where --tls-client-cert is required, it has to have one of the other two.)\n"
         "No token is needed, and the gateway's certificate is not looked at.\n\n"
         "  HEALTHCHECK CMD [\"/usr/bin/erlgate\", \"healthcheck\"]\n\n"
         "Options:\n"
@@ -57,20 +58,27 @@ static const char *reached_at(const char *host)
     return strcmp(host, "::") == 0 ? "::1" : host;
 }
 
-static int rank(const struct http_listen *l)
+/* We have no certificate to show. */
+static bool wants_certificate(const struct settings *s, const struct http_listen *l)
 {
-    return l->is_admin ? 2 : l->path ? 0 : 1;
+    return l->is_tls && s->https.client_cert == HTTP_CLIENT_CERT_REQUIRED;
+}
+
+static int rank(const struct settings *s, const struct http_listen *l)
+{
+    return l->is_admin ? 3 : wants_certificate(s, l) ? 0 : l->path ? 1 : 2;
 }
 
 /* The listener that asks least of who asks. NULL: no port is known. */
-static const struct http_listen *best_of(const struct gateway_config *g)
+static const struct http_listen *best_of(const struct settings *s)
 {
+    const struct gateway_config *g = &s->gateway;
     const struct http_listen *best = NULL;
 
     for (size_t i = 0; i < g->listen_count; i++) {
         const struct http_listen *l = &g->listens[i];
 
-        if ((l->path || l->port != 0) && (!best || rank(l) > rank(best)))
+        if ((l->path || l->port != 0) && (!best || rank(s, l) > rank(s, best)))
             best = l;
     }
     return best;
@@ -106,7 +114,7 @@ static int tell(const struct health *h, CURLcode outcome, const char *why, long 
                 h->socket ? ": " : "", h->socket ? h->url : "", *why ? why : curl_easy_strerror(outcome));
         return 1;
     }
-    printf("%s\n", h->body);
+    printf("%s%s", h->body, h->len > 0 && h->body[h->len - 1] == '\n' ? "" : "\n");
     if (status != 200)
         fprintf(stderr, "erlgate: %s answers %ld\n", h->url, status);
     return status == 200 ? 0 : 1;
@@ -160,9 +168,15 @@ static int check_health(struct settings *s, struct options *o, const char *path)
     settings_read(s, o);
     if (!options_is_good(o))
         return 1;
-    l = best_of(&s->gateway);
+    l = best_of(s);
     if (!l) {
         fprintf(stderr, "erlgate: a gateway that listens on port 0 cannot be found: give it one\n");
+        return 1;
+    }
+    if (wants_certificate(s, l)) {
+        fprintf(stderr,
+                "erlgate: with --tls-client-cert required a health check has no way in: give the gateway "
+                "an --admin-listen, or a --socket\n");
         return 1;
     }
     write_url(&h, l, path);

@@ -57,14 +57,31 @@ def test_a_socket_alone_is_asked():
     check("does not answer" in health("--listen", "none", "--socket", path)[2], "of a socket that is gone")
 
 
-def test_https_is_asked_whatever_its_certificate_says():
+def certificate():
     home = temporary_dir()
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", home / "key.pem",
                     "-out", home / "cert.pem", "-days", "2", "-subj", "/CN=elsewhere.example"], check=True, capture_output=True)
-    tls = ["--tls-cert", home / "cert.pem", "--tls-key", home / "key.pem"]
+    return home / "cert.pem", home / "key.pem"
+
+
+def test_https_is_asked_whatever_its_certificate_says():
+    cert, key = certificate()
+    tls = ["--tls-cert", cert, "--tls-key", key]
     gate = Gateway(args=tls, wait=False)
     peers.eventually(lambda: peers.accepts(gate.port), "it listens")
     is_well(health("--listen", f"127.0.0.1:{gate.port}", *tls))
+    gate.stop()
+
+
+def test_where_a_client_must_show_a_certificate_the_socket_is_asked_and_otherwise_it_says_what_to_do():
+    cert, key = certificate()
+    path = temporary_dir() / "http.sock"
+    tls = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", cert, "--tls-client-cert", "required"]
+    gate = Gateway(args=[*tls, "--socket", path], wait=False)
+    peers.eventually(lambda: peers.accepts(gate.port), "it listens")
+    is_well(health("--listen", f"127.0.0.1:{gate.port}", *tls, "--socket", path))
+    status, _, said = health("--listen", f"127.0.0.1:{gate.port}", *tls)
+    check(status == 1 and "--admin-listen" in said, "without another way in:", said)
     gate.stop()
 
 
