@@ -161,8 +161,21 @@ static enum cli_status say_problem(const struct cli_args *a, const struct cli_an
 
 /* ---- what is no answer of a gateway ---- */
 
+/* As http/handshake.c says it to who comes with plain HTTP. */
+static bool wants_https(const struct cli_answer *answer)
+{
+    static const char said[] = "This port speaks HTTPS";
+    struct slice body = wr_written(&answer->body);
+
+    return answer->status == 400 && body.len >= sizeof said - 1 &&
+           memcmp(body.ptr, said, sizeof said - 1) == 0;
+}
+
 static enum cli_status judge_stranger(const struct cli_http *h, const struct cli_answer *answer)
 {
+    if (wants_https(answer))
+        return cli_say(CLI_NO_GATEWAY, "what answers at %s speaks HTTPS: --url or $ERLGATE_URL with https://",
+                       cli_http_url(h));
     fprintf(stderr, "erlgate: what answers at %s is no erlgate: it says %ld", cli_http_url(h),
             answer->status);
     if (answer->type[0]) {
@@ -178,17 +191,17 @@ static enum cli_status judge_stranger(const struct cli_http *h, const struct cli
 
 static enum cli_status judge_end(const struct cli_http *h, const struct cli_answer *answer)
 {
-    const char *url = cli_http_url(h);
+    const char *url = cli_http_url(h), *hint = answer->hint;
 
     switch (answer->end) {
     case CLI_HTTP_NOT_REACHED:
-        return cli_say(CLI_NO_GATEWAY,
-                       "the gateway cannot be reached at %s: %s; does it run (`erlgate serve`)? --url or "
-                       "$ERLGATE_URL says where it is",
-                       url, answer->why);
+        return cli_say(CLI_NO_GATEWAY, "the gateway cannot be reached at %s: %s%s%s", url, answer->why,
+                       hint ? "; " : "", hint ? hint : "");
     case CLI_HTTP_NO_ANSWER:
-        return cli_say(CLI_NO_GATEWAY, "the answer from %s %s: %s", url,
-                       answer->status ? "is not whole" : "is none", answer->why);
+        hint = answer->status ? NULL : hint; /* it began well */
+        return cli_say(CLI_NO_GATEWAY, "the answer from %s %s: %s%s%s", url,
+                       answer->status ? "is not whole" : "is none", answer->why, hint ? "; " : "",
+                       hint ? hint : "");
     case CLI_HTTP_LATE:
         return cli_say(CLI_TIMEOUT, "%s at %s does not answer%s",
                        answer->status ? "the gateway" : "what listens", url,

@@ -187,7 +187,7 @@ void cli_http_free(struct cli_http *h)
 
 const char *cli_http_url(const struct cli_http *h)
 {
-    return h->url;
+    return h->socket ? h->socket : h->url;
 }
 
 /* ---- standard output ---- */
@@ -393,11 +393,35 @@ static bool prepare(struct turn *t)
 
 /* ---- its end ---- */
 
+/* What to do about it. */
+static const char *hint_of(const struct cli_http *h, CURLcode code)
+{
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "--ca-file or $ERLGATE_CA_FILE names the CA that its certificate is of, --url the host that "
+               "stands in it";
+    case CURLE_SSL_CACERT_BADFILE:
+        return "--ca-file or $ERLGATE_CA_FILE is to name CAs' certificates, in PEM";
+    case CURLE_SSL_CERTPROBLEM:
+        return "--cert-file and --key-file are to name a certificate and its key, in PEM";
+    case CURLE_SSL_CONNECT_ERROR: return "if it speaks plain HTTP: --url or $ERLGATE_URL with http://";
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_OPERATION_TIMEDOUT:
+        return h->socket ? "does it run (`erlgate serve`)? --socket or $ERLGATE_SOCKET says where it is"
+                         : "does it run (`erlgate serve`)? --url or $ERLGATE_URL says where it is";
+    default:
+        return is_https(h) && !h->cert_file ? "if it wants a client's certificate: --cert-file and --key-file"
+                                            : NULL;
+    }
+}
+
 static void explain(struct turn *t, CURLcode code)
 {
     struct cli_answer *a = t->answer;
     long os_error = 0;
 
+    a->hint = hint_of(t->http, code);
     curl_easy_getinfo(t->http->easy, CURLINFO_OS_ERRNO, &os_error);
     if (a->body.err == ERR_TOO_LARGE || code == CURLE_OUT_OF_MEMORY)
         snprintf(a->why, sizeof a->why, "it is larger than what a gateway sends");

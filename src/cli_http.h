@@ -41,17 +41,18 @@ enum cli_http_end {
 
 struct cli_answer {
     enum cli_http_end end;
-    long status;     /* 0: none came */
-    char type[80];   /* media type, lower case, without parameters; "" when there is none */
-    char next[2048]; /* the target of Link: rel=next; "" when there is none */
-    char why[320];   /* CLI_HTTP_NOT_REACHED, CLI_HTTP_NO_ANSWER: what went wrong */
-    struct wr body;  /* owned: what no sink took, up to a ceiling */
+    long status;      /* 0: none came */
+    char type[80];    /* media type, lower case, without parameters; "" when there is none */
+    char next[2048];  /* the target of Link: rel=next; "" when there is none */
+    char why[320];    /* CLI_HTTP_NOT_REACHED, CLI_HTTP_NO_ANSWER: what went wrong */
+    struct wr body;   /* owned: what no sink took, up to a ceiling */
+    const char *hint; /* with why: what to do; static. NULL: nobody knows */
 };
 
 /* NULL: said why, with *ret_status. Reads the token file. */
 struct cli_http *cli_http_new(const struct cli_args *a, enum cli_status *ret_status);
 void cli_http_free(struct cli_http *h);
-/* As it is shown to people. */
+/* As it is shown to people: the socket's path, if that is where it is. */
 const char *cli_http_url(const struct cli_http *h);
 
 /* One request. Fills ret, which cli_answer_fini ends. */

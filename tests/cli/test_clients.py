@@ -303,6 +303,8 @@ class Told(unittest.TestCase):
         self.told(response(404, "application/problem+json", "{}"), status=NO_GATEWAY, says="no erlgate")
         self.told(response(404, "application/problem+json", '{"code": 1, "detail"'), status=NO_GATEWAY)
         self.told(response(200), status=NO_GATEWAY, says="no erlgate")
+        self.told(response(400, "text/plain", "This port speaks HTTPS: ask it with https://.\n"), status=NO_GATEWAY,
+                  says="with https://")
         self.told(b"220 mail.example ESMTP\r\n", status=NO_GATEWAY, says="is none")
         self.told(b"", status=NO_GATEWAY, says="is none")
         self.told(b"\x00\x07\x00\xff" * 50, status=NO_GATEWAY, says="is none")
