@@ -73,6 +73,13 @@ static enum err make_routers(struct http_server *s)
     return e == ERR_NONE ? http_router_new(c->routes, c->route_count, both | admin, &s->admin_router) : e;
 }
 
+static const char *why_not(const struct http_listen *c, enum err e)
+{
+    if (e == ERR_NAME_TAKEN)
+        return c->path ? "another process listens there, or it is no socket" : "somebody else is there";
+    return c->path ? "its folder is not there or may not be written, or the path is too long" : err_text(e);
+}
+
 static enum err add_listener(struct http_server *s, const struct http_listen *config)
 {
     struct http_listen c = *config;
@@ -85,8 +92,7 @@ static enum err add_listener(struct http_server *s, const struct http_listen *co
     e = http_listener_add(s, &c);
     if (e != ERR_NONE)
         LOG(LOG_ERROR, "listen-failed", LOG_STR("at", c.path ? c.path : c.host), LOG_UINT("port", c.port),
-            LOG_STR("error", err_name(e)),
-            LOG_STR("why", e == ERR_NAME_TAKEN ? "somebody else is there" : err_text(e)));
+            LOG_STR("error", err_name(e)), LOG_STR("why", why_not(&c, e)));
     return e;
 }
 

@@ -116,8 +116,8 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     e = gateway_start(s->loop, &s->start.settings.gateway, &s->gateway);
     if (e != ERR_NONE) {
         failed(s, "http-failed", e,
-               e == ERR_NAME_TAKEN ? "the port for HTTP is in use" : "cannot listen on the address for HTTP",
-               "choose another address or port with --listen; see also --socket and --admin-listen");
+               e == ERR_NAME_TAKEN ? "what HTTP is to listen on is in use" : "HTTP cannot listen there",
+               "the line listen-failed says where: choose another --listen, --socket or --admin-listen");
         return;
     }
     s->state = SERVING;
