@@ -43,10 +43,11 @@ static const struct manual {
      "  [1,2,3]\n\n"
      "  $ erlgate rpc kv@localhost \"'Elixir.MyApp':reload()\" --cast\n"},
     {CLI_NODES, "",
-     "Lists the nodes that the gateway knows, one a line: name, state, hidden or visible, release.\n"
+     "Lists the nodes that the gateway knows, one a line: name, state, whether the link is hidden (as\n"
+     "each link of a hidden gateway is) or visible, release.\n"
      "With --json, what GET /v1/nodes says.",
      "  $ erlgate nodes\n"
-     "  kv@localhost             connected  visible  OTP 27\n"},
+     "  kv@localhost             connected  hidden  OTP 27\n"},
     {CLI_NAMES, "NODE", "Lists the names that are registered at a node, one a line.",
      "  $ erlgate names kv@localhost | grep kv\n"
      "  kv\n"},

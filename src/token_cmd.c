@@ -46,7 +46,7 @@ static void print_help(void)
 
 static int usage(const char *what, const char *shown)
 {
-    fprintf(stderr, "erlgate: token: %s%s%s. `erlgate token --help` says more\n", what, shown ? ": " : "",
+    fprintf(stderr, "erlgate: token: %s%s%s; `erlgate token --help` says more\n", what, shown ? ": " : "",
             shown ? shown : "");
     return EXIT_USAGE;
 }
