@@ -1,8 +1,10 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,26 +100,32 @@ static void put_value(struct wr *w, const struct log_field *f)
 }
 
 static int audit_fd = -1;
+static uint64_t audit_lost; /* lines, since one was written last */
 
+/* A FIFO that nobody reads is waited for neither here nor when a line is written. */
 bool log_audit_to(const char *path)
 {
-    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) : -1;
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600) : -1;
 
     if (path && fd < 0)
         return false;
     if (audit_fd >= 0)
         close(audit_fd);
     audit_fd = fd;
+    audit_lost = 0;
     return true;
 }
 
-static void write_line(int fd, const char *level, const char *event, const struct log_field *fields,
+/* False: errno says why it has not been written whole; 0 if it has been in part. */
+static bool write_line(int fd, const char *level, const char *event, const struct log_field *fields,
                        size_t count)
 {
     struct timespec ts;
     struct tm tm;
     struct wr w;
     char stamp[32];
+    bool is_written;
+    int why;
 
     clock_gettime(CLOCK_REALTIME, &ts);
     gmtime_r(&ts.tv_sec, &tm);
@@ -133,14 +141,13 @@ static void write_line(int fd, const char *level, const char *event, const struc
         put_value(&w, &fields[i]);
     }
     wr_str(&w, format_now == LOG_JSON ? "}\n" : "\n");
-    if (wr_ok(&w)) {
-        struct slice line = wr_written(&w);
-
-        /* A log that cannot be written must not stop the gateway. */
-        if (write(fd, line.ptr, line.len) < 0) {
-        }
-    }
+    errno = wr_ok(&w) ? 0 : ENOMEM;
+    /* A log that cannot be written must not stop the gateway. */
+    is_written = wr_ok(&w) && write(fd, w.buf, w.len) == (ssize_t)w.len;
+    why = errno;
     wr_fini(&w);
+    errno = why;
+    return is_written;
 }
 
 /* ---- of one event only so many lines a second ---- */
@@ -189,7 +196,23 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         write_line(STDERR_FILENO, level_names[level], event, fields, count);
 }
 
+/* Who reads the log is told once, not by a line for each. */
+static void tell_lost(int why)
+{
+    if (audit_lost++ == 0)
+        LOG(LOG_ERROR, "audit-lost", LOG_STR("why", why ? strerror(why) : "a line was written in part"));
+}
+
 void log_audit(const struct log_field *fields, size_t count)
 {
-    write_line(audit_fd >= 0 ? audit_fd : STDERR_FILENO, "info", "audit", fields, count);
+    uint64_t lost = audit_lost;
+
+    if (audit_fd < 0) {
+        write_line(STDERR_FILENO, "info", "audit", fields, count);
+    } else if (!write_line(audit_fd, "info", "audit", fields, count)) {
+        tell_lost(errno);
+    } else if (lost) {
+        audit_lost = 0;
+        LOG(LOG_WARN, "audit-goes-on", LOG_UINT("lost", lost));
+    }
 }

@@ -42,7 +42,8 @@ void log_setup(enum log_level level, enum log_format format);
 bool log_level_parse(struct slice name, enum log_level *ret);
 bool log_format_parse(struct slice name, enum log_format *ret);
 /* A line of the audit: event `audit`, in the log's format whatever its level, to a file of its own if there
- * is one, else to standard error. */
+ * is one, else to standard error. What cannot be written to the file is lost; `audit-lost` and
+ * `audit-goes-on` tell of it in the log. */
 void log_audit(const struct log_field *fields, size_t count);
 /* The file is opened to be added to, mode 0600; NULL: there is none. False: errno says why, and nothing has
  * changed. */

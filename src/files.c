@@ -94,8 +94,8 @@ static void warn_of_rule(void *ctx, const struct policy_rule *rule, const char *
 /* It is opened when all else has been loaded. */
 static bool can_audit(const struct settings *s, struct options *o)
 {
-    int fd =
-        s->audit_file ? open(s->audit_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) : 0;
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = s->audit_file ? open(s->audit_file, flags, 0600) : 0;
     char what[WHAT_MAX];
 
     if (fd > 0)

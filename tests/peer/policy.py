@@ -3,6 +3,7 @@ can be named; what is refused has no effect, and its line in the audit; rules ch
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -327,6 +328,26 @@ def test_what_is_denied_is_counted():
     forbidden(ask("dash", "PUT", "/v1/nodes/p25@localhost"))
     after = denied()
     equal({k: after[k] - before[k] for k in after if after[k] != before[k]}, {"cast": 1, "connect": 1}, "counted")
+
+
+def test_an_audit_that_cannot_be_written():
+    """A FIFO that nobody reads is waited for by nobody, and lines that are lost are told of in the log."""
+    AUDIT.unlink()
+    os.mkfifo(AUDIT)
+    reload(succeeds=False)
+    reader = os.open(AUDIT, os.O_RDONLY | os.O_NONBLOCK)
+    reload()
+    os.close(reader)
+    for _ in range(3):
+        equal(call("billing", "p25@localhost", "ledger").status, 200, "it goes on")
+    lost = eventually(lambda: re.findall(r" audit-lost why=.*", GATE.log.read_text()), "the log tells", 5)
+    equal(len(lost), 1, f"once: {lost}")
+    reader = os.open(AUDIT, os.O_RDONLY | os.O_NONBLOCK)
+    call("billing", "p25@localhost", "ledger")
+    eventually(lambda: re.search(r" audit-goes-on lost=\d", GATE.log.read_text()), "the log tells how many", 5)
+    os.close(reader)
+    AUDIT.unlink()
+    reload()
 
 
 def test_what_is_denied_introduces_no_atom():
