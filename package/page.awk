@@ -50,7 +50,7 @@ BEGIN {
     section("SYNOPSIS")
 }
 
-/^[Uu]sage:/ || (current == "SYNOPSIS" && /^ /) {
+/^[Uu]sage:/ || (current == "SYNOPSIS" && /^ / && !is_synopsis_over) {
     sub(/^[Uu]sage: */, "")
     sub(/^ +/, "")
     word = $1
@@ -64,6 +64,7 @@ BEGIN {
 }
 
 /^$/ {
+    is_synopsis_over = has_usage
     if (state == "lines")
         pending = pending "\n"
     else if (state == "paragraph")
@@ -71,7 +72,7 @@ BEGIN {
     next
 }
 
-current == "SYNOPSIS" { section("DESCRIPTION") }
+current == "SYNOPSIS" { section(/^ / ? "COMMANDS" : "DESCRIPTION") }
 
 /^[A-Z][A-Za-z ,]*:$/ {
     sub(/:$/, "")

@@ -27,7 +27,11 @@ static void print_help(void)
         "are given to operations that have them. Status 0: allowed; 6: denied.\n\n"
         "  erlgate policy check --policy-file policy.yaml --as billing call ledger@host name:ledger\n"
         "  erlgate policy check --policy-file policy.yaml --as ops rpc ledger@host function:lists:sum/1\n\n"
-        "operations lists what a rule can allow or deny. See docs/policy.md.\n");
+        "operations lists what a rule can allow or deny. See docs/policy.md.\n\n"
+        "Options:\n"
+        "  --policy-file FILE   the rules, as for --policy-file of `erlgate serve`\n"
+        "  --as PRINCIPAL       who asks; `anonymous` is everybody where nobody is asked\n"
+        "  --help               print this\n");
 }
 
 static int list_operations(void)

@@ -35,7 +35,7 @@ _erlgate() {
     words=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            --url | --timeout | --to | --in | --token-file | --ca-file | --cert-file | --key-file | --socket | --reconnect) i=$((i + 1)) ;;
+            --url | --timeout | --to | --in | --token-file | --ca-file | --cert-file | --key-file | --socket | --reconnect | --policy-file | --as) i=$((i + 1)) ;;
             -*) ;;
             *) words+=("${COMP_WORDS[i]}") ;;
         esac
@@ -56,6 +56,11 @@ _erlgate() {
                 _erlgate_lines "$(_erlgate_ask nodes | sed 's/ .*//')" ;;
             call:2 | cast:2 | send:2 | exit:2 | watch:2)
                 [[ ${words[1]} != *@* ]] || _erlgate_lines "$(_erlgate_ask names "${words[1]}")" ;;
+            check-config:1 | dump-config:1) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+            policy:1) mapfile -t COMPREPLY < <(compgen -W 'check operations' -- "$cur") ;;
+            policy:2)
+                [[ ${words[1]} != check ]] ||
+                    _erlgate_lines "$("${COMP_WORDS[0]}" policy operations 2>/dev/null | sed -n 's/^\([a-z][a-z]*\)  *.*/\1/p')" ;;
         esac
     fi
     if declare -F __ltrim_colon_completions >/dev/null; then

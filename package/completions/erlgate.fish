@@ -7,7 +7,7 @@ function __erlgate_words --description 'What stands before the cursor and is no 
     for word in (commandline -opc)[2..-1]
         if test $skip = yes
             set skip no
-        else if contains -- $word --url --timeout --to --in --token-file --ca-file --cert-file --key-file --socket --reconnect
+        else if contains -- $word --url --timeout --to --in --token-file --ca-file --cert-file --key-file --socket --reconnect --policy-file --as
             set skip yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -51,11 +51,16 @@ function __erlgate
         __erlgate_ask nodes | string replace -r ' .*' ''
     else if test $count = 2; and contains $words[1] call cast send exit watch; and string match -q '*@*' -- $words[2]
         __erlgate_ask names $words[2]
+    else if test "$words" = policy
+        printf '%s\n' check operations
+    else if test "$words" = 'policy check'
+        $program policy operations 2>/dev/null | string replace -rf -- '^([a-z]+) +.*' '$1'
     end
 end
 
 function __erlgate_wants_file
     string match -qr -- '^(--config|--.*-(file|cert|key|ca))$' (commandline -opc)[-1]
+    or string match -qr -- '^(check|dump)-config$' (commandline -opc)[-1]
 end
 
 complete -c erlgate -f -n 'not __erlgate_wants_file' -a '(__erlgate)'

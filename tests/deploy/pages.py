@@ -65,7 +65,7 @@ def test_each_command_has_a_page_and_each_page_a_command():
     equal({p.name for p in (PAGES / "man1").iterdir()}, wanted, "pages")
     text = page("erlgate.1")
     for command, about in commands().items():
-        check(re.search(rf"^       {command} +{re.escape(about)}$", text, re.M), f"{command} in erlgate(1)")
+        check(re.search(rf"^       {command}\s+{re.escape(about)}$", text, re.M), f"{command} in erlgate(1)")
     for name in ("erlgate.yaml.5", "liberlnode.3"):
         page(name)
 
@@ -190,6 +190,8 @@ def completes_in(shell):
     shell.completes("erlgate call --time", "erlgate call --timeout")
     shell.completes("erlgate serve --atom-b", "erlgate serve --atom-budget")
     shell.completes("erlgate call --to al", "erlgate call --to all")
+    shell.completes("erlgate policy ch", "erlgate policy check")
+    shell.completes("erlgate policy check --as x disc", "erlgate policy check --as x disconnect")
     shell.stop()
 
 
@@ -214,6 +216,8 @@ def test_fish_completes():
     options = entries(help_of("serve", "--help"))
     equal(set(completed("erlgate serve --")), set(options), "erlgate serve --")
     equal(set(completed("erlgate call --to ")), {"any", "all"}, "erlgate call --to")
+    equal(set(completed("erlgate policy ")), {"check", "operations"}, "erlgate policy")
+    check({"call", "metrics"} <= set(completed("erlgate policy check --as x ")), "the operations of a policy")
     equal(set(completed("erlgate term --from=")) & {"etf"}, set(), "a value is not made up")
 
 
