@@ -23,6 +23,17 @@ bool settings_parse_number(const char *text, uint64_t low, uint64_t high, uint64
     return true;
 }
 
+/* What it counts, for those who write 5s or 8MB. */
+static const char *unit_of(enum option which)
+{
+    const char *argument = options_spec(which)->argument;
+
+    return strcmp(argument, "MS") == 0        ? " of milliseconds"
+           : strcmp(argument, "SECONDS") == 0 ? " of seconds"
+           : strcmp(argument, "BYTES") == 0   ? " of bytes"
+                                              : "";
+}
+
 uint64_t settings_number(struct options *o, enum option which, uint64_t low, uint64_t high)
 {
     const char *given = options_get(o, which);
@@ -31,7 +42,7 @@ uint64_t settings_number(struct options *o, enum option which, uint64_t low, uin
 
     if (settings_parse_number(given, low, high, &v))
         return v;
-    snprintf(what, sizeof what, "is to be a number from %llu to %llu, and not '%.40s'",
+    snprintf(what, sizeof what, "is to be a number%s from %llu to %llu, and not '%.40s'", unit_of(which),
              (unsigned long long)low, (unsigned long long)high, given);
     options_fault(o, which, what);
     return 0;
