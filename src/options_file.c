@@ -17,7 +17,7 @@ enum {
     PLACE_MAX = 512,
     WHAT_MAX = 128,
     FILE_MAX = 1 << 20,
-    PAIRS_MAX = 1000, /* in all: an alias stands for as many as it likes */
+    PAIRS_MAX = 150, /* in all: an alias stands for as many as it likes, and the log has room for 200 lines */
 };
 
 struct file {

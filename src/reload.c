@@ -97,14 +97,29 @@ static unsigned tell_changes(const struct options *before, const struct options 
 
 /* ---- taking it ---- */
 
-/* Links and listeners are with TLS or without it from their start. */
-static bool fits(const struct server *s, const struct files *f)
+/* Where we listen stays as it was at the start, whatever the new options say of it. */
+static bool may_be_reached(const struct server *s, const struct configuration *c)
 {
+    const struct http_listen *l = &s->start.settings.listens[0];
+
+    if (l->path || l->is_admin || settings_may_be_reached(&c->settings, &c->options, l->host))
+        return true;
+    tell(NULL, false, "listen",
+         "until a restart others reach the address of the start, where nobody would be asked any more who "
+         "they are");
+    return false;
+}
+
+/* Links and listeners are with TLS or without it from their start. */
+static bool fits(const struct server *s, const struct configuration *c, const struct files *f)
+{
+    bool is_guarded = may_be_reached(s, c);
+
     if (!s->files.tls != !f->tls)
         tell(NULL, false, "dist-tls-cert", "with TLS between nodes or without it is decided at the start");
     if (!s->files.https != !f->https)
         tell(NULL, false, "tls-cert", "HTTPS or HTTP is decided at the start");
-    return !s->files.tls == !f->tls && !s->files.https == !f->https;
+    return is_guarded && !s->files.tls == !f->tls && !s->files.https == !f->https;
 }
 
 /* For requests to come, and for sessions and event streams that go on. */
@@ -175,7 +190,7 @@ static bool read_and_take(struct server *s)
         configuration_free(c);
         return false;
     }
-    if (!fits(s, &f)) {
+    if (!fits(s, c, &f)) {
         files_free(&f);
         configuration_free(c);
         return false;

@@ -43,6 +43,8 @@ void settings_read(struct settings *s, struct options *o);
 void settings_read_cookie(struct settings *s, struct options *o);
 /* Is there anything that says where the cookie is? Says what to do if there is not. */
 bool settings_has_cookie(const struct options *o, char *ret_hint, size_t cap);
+/* May HTTP be served at that address? Not where others reach it and nobody is asked who they are. */
+bool settings_may_be_reached(const struct settings *s, const struct options *o, const char *host);
 void settings_fini(struct settings *s);
 
 #endif

@@ -36,6 +36,12 @@ static bool read_address(const char *text, char host[256], uint16_t *ret_port)
     return true;
 }
 
+bool settings_may_be_reached(const struct settings *s, const struct options *o, const char *host)
+{
+    return settings_is_loopback(host) || options_is_set(o, OPT_INSECURE) || settings_asks_who(s) ||
+           s->https.client_cert == HTTP_CLIENT_CERT_REQUIRED;
+}
+
 static void read_main_listen(struct settings *s, struct options *o)
 {
     struct http_listen *l = &s->listens[s->gateway.listen_count];
@@ -54,8 +60,7 @@ static void read_main_listen(struct settings *s, struct options *o)
     l->host = s->http_host;
     l->is_tls = s->https.cert_file != NULL;
     s->gateway.listen_count++;
-    if (settings_is_loopback(s->http_host) || options_is_set(o, OPT_INSECURE) || settings_asks_who(s) ||
-        s->https.client_cert == HTTP_CLIENT_CERT_REQUIRED)
+    if (settings_may_be_reached(s, o, s->http_host))
         return;
     options_fault(o, OPT_LISTEN,
                   "this address is reachable from outside, and nobody is asked who they are: whoever "

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 
+import peers
 from peers import BIN, ERL, Gateway, Http, Peer, check, equal, eventually, fresh_cookie, main, problem, temporary_dir
 
 
@@ -68,6 +69,26 @@ def test_a_file_that_is_none_or_has_no_end_changes_nothing():
     path.write_text("log-level: debug\n")
     hup(gate, "reloaded")
     gate.stop()
+
+
+def test_a_reload_opens_no_address_to_everybody():
+    """The gateway listens where it did at its start: that the new file says another address does not make it less open."""
+    directory, port = temporary_dir(), peers.free_port()
+    cookie = directory / "cookie"
+    cookie.touch(0o600)
+    cookie.write_text("c")
+    _, tokens = peers.token_for("ops")
+    path = written(f"name: open@localhost\nepmd: none\nlisten: 0.0.0.0:{port}\ntoken-file: {tokens}\n")
+    log = directory / "stderr"
+    proc = peers.spawn([BIN / "erlgate", "serve", "--config", path, "--cookie-file", cookie], stderr=log.open("wb"))
+    eventually(lambda: " ready " in log.read_text(), "ready")
+    for text, event in ((f"listen: 127.0.0.1:{port}\n", "reload-failed place=listen"), (f"listen: 127.0.0.1:{port}\ninsecure: true\n", "reloaded")):
+        equal(Http(port).get("/v1/self").status, 401, "who asks?")
+        path.write_text("name: open@localhost\nepmd: none\n" + text)
+        proc.send_signal(signal.SIGHUP)
+        eventually(lambda word=event: f" {word} " in log.read_text(), event)
+    equal(Http(port).get("/v1/self").status, 200, "it has been said that everybody may")
+    equal(peers.end(proc, signal.SIGTERM), 0, log.read_text())
 
 
 def test_warnings_count_when_told():
@@ -149,6 +170,7 @@ def test_limits_change_under_load_and_a_bad_file_changes_nothing():
     hup(gate, "reloaded")
     check("reload-wants-restart" in gate.log.read_text(), "net-ticktime wants a restart")
     load.stop()
+    equal(other.get("/livez").status, 200, "and one more request")
     eventually(lambda: " debug request " in gate.log.read_text(), "debug lines")
     gate.stop()
     peer.stop()
