@@ -112,6 +112,8 @@ static int read_question(const struct asked *a, struct policy_question *q)
     if (policy_op_has_node(q->op)) {
         if (n == a->count)
             return complain("which NODE? name@host is to follow", a->operands[0], NULL);
+        if (!strchr(a->operands[n], '@'))
+            return complain("a node is written name@host, and not", a->operands[n], NULL);
         q->node = slice_of_str(a->operands[n++]);
     }
     if (policy_op_targets(q->op)) {
