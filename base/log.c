@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -117,6 +118,15 @@ bool log_audit_to(const char *path)
 }
 
 /* False: errno says why it has not been written whole; 0 if it has been in part. */
+/* A pipe that nobody empties would hold the gateway up for ever: a line that it has no room for is lost. (A
+ * pipe that can be written takes PIPE_BUF bytes, which is more than all but a few lines have.) */
+static bool can_take(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+    return poll(&p, 1, 0) != 0;
+}
+
 static bool write_line(int fd, const char *level, const char *event, const struct log_field *fields,
                        size_t count)
 {
@@ -143,6 +153,11 @@ static bool write_line(int fd, const char *level, const char *event, const struc
     wr_str(&w, format_now == LOG_JSON ? "}\n" : "\n");
     errno = wr_ok(&w) ? 0 : ENOMEM;
     /* A log that cannot be written must not stop the gateway. */
+    if (!can_take(fd)) {
+        wr_fini(&w);
+        errno = EAGAIN;
+        return false;
+    }
     is_written = wr_ok(&w) && write(fd, w.buf, w.len) == (ssize_t)w.len;
     why = errno;
     wr_fini(&w);
@@ -190,10 +205,19 @@ static bool may_flow(const char *event)
     return true;
 }
 
+static uint64_t unread; /* lines that standard error had no room for, since the last one it took */
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
-    if (level >= log_threshold && (level == LOG_DEBUG || may_flow(event)))
-        write_line(STDERR_FILENO, level_names[level], event, fields, count);
+    const struct log_field missing[] = {LOG_STR("what", "nobody reads the log"), LOG_UINT("lines", unread)};
+
+    if (level < log_threshold || (level != LOG_DEBUG && !may_flow(event)))
+        return;
+    if (unread &&
+        write_line(STDERR_FILENO, level_names[LOG_WARN], "log-left-out", missing, ARRAY_LEN(missing)))
+        unread = 0;
+    if (!write_line(STDERR_FILENO, level_names[level], event, fields, count))
+        unread++;
 }
 
 /* Who reads the log is told once, not by a line for each. */

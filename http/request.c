@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -7,6 +9,7 @@
 enum {
     FREE_REQUESTS_MAX = 1024,
     KEPT_BYTES_MAX = 16 * 1024, /* of a buffer that a free request keeps */
+    PATH_SHOWN_MAX = 1024,      /* of a path in the log */
     DROPPED_MAX =
         64 * 1024, /* of a refused request's body: read and dropped, so that the connection stays usable */
 };
@@ -277,13 +280,23 @@ static void report_timing(const struct http_request *r)
             LOG_SLICE("request_id", slice_of(r->trace, r->trace_len)));
 }
 
-/* As it came, without its query: whom it is about, but nothing that is said to them. */
-static struct slice path_of(const struct http_request *r)
+/* Its path, decoded but for what would make two segments of one: whom it is about, but nothing that is said
+ * to them. (The bytes as they came have been decoded in their place.) */
+static struct slice path_of(const struct http_request *r, char *ret, size_t cap)
 {
-    struct slice target = wr_written(&r->raw_target);
-    const uint8_t *query = target.len ? memchr(target.ptr, '?', target.len) : NULL;
+    size_t n = 0;
 
-    return query ? slice_of(target.ptr, (size_t)(query - target.ptr)) : target;
+    for (size_t i = 0; i < r->target.segment_count && n + 4 < cap; i++) {
+        struct slice s = r->target.segments[i];
+
+        ret[n++] = '/';
+        for (size_t k = 0; k < s.len && n + 4 < cap; k++) {
+            bool is_odd = s.ptr[k] == '/' || s.ptr[k] == '%';
+
+            n += (size_t)snprintf(ret + n, cap - n, is_odd ? "%%%02X" : "%c", s.ptr[k]);
+        }
+    }
+    return slice_of(ret, n);
 }
 
 static void report(const struct http_request *r)
@@ -299,14 +312,15 @@ static void report(const struct http_request *r)
                              .bytes_out = r->bytes_out,
                              .trace = slice_of(r->trace, r->trace_len),
                              .note = r->note};
+    char path[PATH_SHOWN_MAX];
 
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""),
-        LOG_SLICE("target", done.route ? path_of(r) : (struct slice){0}), LOG_UINT("status", done.status),
-        LOG_STR("code", r->code ? r->code : ""), LOG_SLICE("principal", http_request_principal(r)),
-        LOG_STR("client", r->conn->address), LOG_UINT("duration_us", done.duration_us),
-        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
-        LOG_STR("traceparent", r->traceparent));
+        LOG_SLICE("target", done.route ? path_of(r, path, sizeof path) : (struct slice){0}),
+        LOG_UINT("status", done.status), LOG_STR("code", r->code ? r->code : ""),
+        LOG_SLICE("principal", http_request_principal(r)), LOG_STR("client", r->conn->address),
+        LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),
+        LOG_SLICE("request_id", done.trace), LOG_STR("traceparent", r->traceparent));
     report_timing(r);
     http_stats_count(s->counts, s->config.routes, &done);
     if (s->config.done)

@@ -39,6 +39,7 @@ struct node {
     void *gate_ctx; /* borrowed */
     uint64_t links_refused;
     size_t max_message, max_queue;
+    size_t kept_bytes; /* of the terms of all requests that wait for a link */
     uint32_t creation;
 
     const struct loop_tls *tls; /* borrowed; NULL: plain TCP */

@@ -66,10 +66,19 @@ static void delist(struct request *r)
 
 /* ---- the end ---- */
 
+static void forget_term(struct request *r)
+{
+    if (!r->term)
+        return;
+    r->process.node->kept_bytes -= r->term_len;
+    mem_free(r->term);
+    r->term = NULL;
+}
+
 static void request_free(struct request *r)
 {
     mem_free(r->text);
-    mem_free(r->term);
+    forget_term(r);
     mem_free(r);
 }
 
@@ -111,8 +120,7 @@ void request_link_up(struct link *l)
         if (r->kind != REQUEST_CONNECT)
             result.err = request_send(r, slice_of(r->term, r->term_len));
         result.was_sent = r->was_sent;
-        mem_free(r->term);
-        r->term = NULL;
+        forget_term(r);
         if (result.err != ERR_NONE || !request_is_call(r))
             request_end(r, &result);
         if (l->state != LINK_UP)
@@ -233,15 +241,23 @@ static enum err request_here(struct node *n, struct request *r, struct slice ter
     return ERR_NONE;
 }
 
+/* However many nodes there are that cannot be reached: what waits for them all is bounded. */
 static enum err keep_term(struct request *r, struct slice term)
 {
+    struct node *n = r->process.node;
+
     if (term.len == 0)
         return ERR_NONE;
+    if (term.len > n->max_queue || n->kept_bytes > n->max_queue - term.len) {
+        n->totals.over_max_queue++;
+        return ERR_OVERLOADED;
+    }
     r->term = mem_alloc(term.len);
     if (!r->term)
         return ERR_NOMEM;
     memcpy(r->term, term.ptr, term.len);
     r->term_len = term.len;
+    n->kept_bytes += term.len;
     return ERR_NONE;
 }
 

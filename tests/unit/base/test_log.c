@@ -89,11 +89,42 @@ static void what_was_asked_for_is_not_left_out(void **state)
     free(text);
 }
 
+/* Gives up rather than wait: a write that blocks would never end here. */
+static void a_pipe_that_nobody_empties_holds_nothing_up(void **state)
+{
+    enum { LINES = 2000 };
+    static char text[1 << 18];
+    int ends[2];
+    ssize_t n;
+    (void)state;
+
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_setup(LOG_DEBUG, LOG_TEXT);
+    alarm(20);
+    for (int i = 0; i < LINES; i++)
+        LOG(LOG_DEBUG, "line", LOG_STR("filling", "0123456789012345678901234567890123456789"));
+    n = read(ends[0], text, sizeof text - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_true(count(text, "debug line") < LINES);
+    LOG(LOG_DEBUG, "again", LOG_INT("n", 1));
+    n = read(ends[0], text, sizeof text - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    alarm(0);
+    assert_int_equal(count(text, "warn log-left-out what=\"nobody reads the log\" lines="), 1);
+    assert_int_equal(count(text, "debug again"), 1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_flood_of_one_event_is_bounded_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_asked_for_is_not_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pipe_that_nobody_empties_holds_nothing_up, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
