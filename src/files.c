@@ -74,6 +74,8 @@ static bool load_auth(struct files *f, const struct settings *s, struct options 
         return options_fault_at(o, place, what);
     }
     auth_look(f->auth, &info);
+    if (s->auth.token_file && info.tokens == 0)
+        options_warn_at(o, s->auth.token_file, "there is no token in it: nobody gets in by one");
     if (info.is_token_file_exposed)
         options_warn_at(o, s->auth.token_file, "others can read the tokens' hashes: chmod 600 it");
     if (info.is_jwks_file_exposed)

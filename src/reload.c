@@ -39,6 +39,7 @@ static struct configuration *read_again(const struct server *s)
     c->options.tell = tell;
     options_read(&c->options, s->argc, s->argv);
     settings_read(&c->settings, &c->options);
+    settings_warn(&c->settings, &c->options);
     if (options_is_good(&c->options))
         return c;
     configuration_free(c);

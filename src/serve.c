@@ -213,6 +213,16 @@ static void print_help(void)
            "--log-level debug, until SIGUSR2.\n");
 }
 
+/* Warnings are for whoever reads the log, faults for whoever has typed. */
+static void tell(void *ctx, bool is_warning, const char *place, const char *what)
+{
+    (void)ctx;
+    if (is_warning)
+        LOG(LOG_WARN, "configuration", LOG_STR("place", place), LOG_STR("why", what));
+    else
+        fprintf(stderr, "erlgate: %s: %s\n", place, what);
+}
+
 static bool has_flag(int argc, char **argv, const char *flag)
 {
     for (int i = 0; i < argc; i++)
@@ -235,6 +245,9 @@ int serve_command(int argc, char **argv)
     options_init(options);
     options_read(options, argc, argv);
     settings_read(&s.start.settings, options);
+    log_setup(s.start.settings.log_level, s.start.settings.log_format);
+    options->tell = tell;
+    settings_warn(&s.start.settings, options);
     settings_read_cookie(&s.start.settings, options);
     if (files_load(&s.files, &s.start.settings, options) && options_is_good(options))
         status = run(&s);

@@ -39,6 +39,8 @@ struct settings {
 
 /* All but the cookie. */
 void settings_read(struct settings *s, struct options *o);
+/* Warns of what is no mistake by itself, but cannot do what it is there for. */
+void settings_warn(const struct settings *s, struct options *o);
 /* Once in a process's life: the variable that holds it is wiped. */
 void settings_read_cookie(struct settings *s, struct options *o);
 /* Is there anything that says where the cookie is? Says what to do if there is not. */

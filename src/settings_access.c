@@ -4,7 +4,7 @@
 
 #include "src/settings_read.h"
 
-enum { SESSION_TTL_MAX_S = 30 * 86400 };
+enum { SESSION_TTL_MAX_S = 30 * 86400, PLACE_MAX = 512 };
 
 bool settings_asks_who(const struct settings *s)
 {
@@ -70,4 +70,28 @@ void settings_read_access(struct settings *s, struct options *o)
     s->gateway.admission.session_ttl_s = settings_number(o, OPT_SESSION_TTL, 1, SESSION_TTL_MAX_S);
     read_jwt(s, o);
     read_rate(&s->gateway.admission.rate, o);
+}
+
+static bool has_identity(const struct settings *s, const char *kind)
+{
+    for (const char *const *p = s->auth.principals; p && *p; p++)
+        if (strstr(*p, kind))
+            return true;
+    return false;
+}
+
+void settings_warn(const struct settings *s, struct options *o)
+{
+    char place[PLACE_MAX];
+
+    if (has_identity(s, "=cert:") && s->https.client_cert == HTTP_CLIENT_CERT_NONE)
+        options_warn_at(o, options_place(o, OPT_PRINCIPAL, 0, place, sizeof place),
+                        "no certificate is asked for (--tls-client-cert): nobody is known by one");
+    if (has_identity(s, "=uid:") && !options_get(o, OPT_SOCKET))
+        options_warn_at(o, options_place(o, OPT_PRINCIPAL, 0, place, sizeof place),
+                        "there is no --socket: nobody is known by their user");
+    if (s->policy_file && !settings_asks_who(s))
+        options_warn_at(o, options_place(o, OPT_POLICY_FILE, 0, place, sizeof place),
+                        "nobody is asked who they are, so that everybody is the principal \"anonymous\" "
+                        "(docs/authentication.md)");
 }

@@ -100,6 +100,18 @@ def test_warnings_count_when_told():
     equal(ask("check-config", "--strict", "--cookie-file", cookie)[0], 1, "strict")
 
 
+def test_what_can_admit_nobody_is_warned_of():
+    for text, says in (("principal: [a=cert:CN=x]\n", ":1:13: principal: no certificate is asked for"),
+                       ("principal: [a=uid:0]\n", ":1:13: principal: there is no --socket"),
+                       ("policy-file: POLICY\n", ":1:14: policy-file: nobody is asked who they are"),
+                       ("token-file: EMPTY\n", "there is no token in it")):
+        policy, empty = temporary_dir() / "policy", temporary_dir() / "tokens"
+        policy.write_text("rules: [{allow: self, principals: '*'}]\n")
+        empty.touch(0o600)
+        status, out, err = ask("check-config", written(text.replace("POLICY", str(policy)).replace("EMPTY", str(empty))))
+        check(status == 0 and says in err and "with warnings" in out, text, status, out, err)
+
+
 def test_the_dump_names_origins_hides_secrets_and_can_be_read_again():
     path = written("host: [a.example, 'b, c']\ntimeout: 100\nlog-level: warn\n")
     env = {"ERLGATE_TIMEOUT": "200", "ERLGATE_CORS_ORIGIN": "https://a.example,https://b.example"}
