@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -165,15 +166,16 @@ static int append(const char *path, const char *line)
     char text[AUTH_LINE_MAX + 1];
     bool needs_newline;
     size_t len;
-    int fd;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
-    if (!prepare(path, &needs_newline))
-        return EXIT_FAILED;
-    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
+    /* Another command that does the same at once shall not see half a line. */
+    if (fd < 0 || flock(fd, LOCK_EX) != 0)
         return failed(path, "cannot be written");
+    if (!prepare(path, &needs_newline)) {
+        close(fd);
+        return EXIT_FAILED;
+    }
     len = (size_t)snprintf(text, sizeof text, "%s%s", needs_newline ? "\n" : "", line);
-    /* One write: two commands at once add two lines. */
     if (write(fd, text, len) != (ssize_t)len || fsync(fd) != 0) {
         close(fd);
         return failed(path, "cannot be written");
