@@ -26,8 +26,10 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
-    /* Handles that were closed have their last callback still to come. */
-    while (uv_run(&l->uv, UV_RUN_NOWAIT) != 0 && l->uv.closing_handles)
+    /* Handles that were closed have their last callback still to come; a name of a dial that was cancelled
+     * may still be looked up, by another thread, which cannot be called off. */
+    while (uv_run(&l->uv, l->uv.active_reqs.count ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0 &&
+           (l->uv.closing_handles || l->uv.active_reqs.count))
         ;
     CHECK(uv_loop_close(&l->uv) == 0);
     CHECK(l->dials.count == 0);
