@@ -99,7 +99,8 @@ void options_read_flags(struct options *o, int argc, char **argv, bool only_conf
     for (int i = 0; i < argc;) {
         if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
             if (!only_config)
-                options_fault_at(o, argv[i], "options begin with --, as in --name gate@localhost");
+                options_fault_at(o, *argv[i] ? argv[i] : "an empty word",
+                                 "options begin with --, as in --name gate@localhost");
             i++;
         } else {
             i += take_flag(o, argc - i, argv + i, only_config);

@@ -78,7 +78,8 @@ class Refusals(unittest.TestCase):
         self.refused("--atom-budget", "-1", says="number or infinity")
         self.refused("--visible=perhaps", says="true or false")
         self.refused("--name", says="wants a value")
-        self.refused("stray", says="options begin with --")
+        self.refused("stray", says="stray: options begin with --")
+        self.refused("", says="an empty word: options begin with --")
 
     def test_listening_beyond_loopback_needs_a_word(self):
         self.refused("--listen", "0.0.0.0:0", says="--insecure")
