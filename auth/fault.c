@@ -1,21 +1,27 @@
 #include "auth/fault.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
-bool auth_fault_set(struct auth_fault *f, const char *file, unsigned line, unsigned column, const char *hint,
-                    const char *fmt, ...)
+bool auth_fault_setv(struct auth_fault *f, const char *file, unsigned line, unsigned column, const char *hint,
+                     const char *fmt, va_list ap)
 {
-    va_list ap;
-
     if (!f)
         return false;
     snprintf(f->file, sizeof f->file, "%s", file);
     f->line = line;
     f->column = column;
     f->hint = hint;
-    va_start(ap, fmt);
     vsnprintf(f->what, sizeof f->what, fmt, ap);
+    return false;
+}
+
+bool auth_fault_set(struct auth_fault *f, const char *file, unsigned line, unsigned column, const char *hint,
+                    const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    auth_fault_setv(f, file, line, column, hint, fmt, ap);
     va_end(ap);
     return false;
 }

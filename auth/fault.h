@@ -7,6 +7,7 @@
 #ifndef ERLGATE_AUTH_FAULT_H
 #define ERLGATE_AUTH_FAULT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "base/slice.h"
@@ -22,6 +23,8 @@ struct auth_fault {
 __attribute__((format(printf, 6, 7))) bool auth_fault_set(struct auth_fault *f, const char *file,
                                                           unsigned line, unsigned column, const char *hint,
                                                           const char *fmt, ...);
+bool auth_fault_setv(struct auth_fault *f, const char *file, unsigned line, unsigned column, const char *hint,
+                     const char *fmt, va_list ap) __attribute__((format(printf, 6, 0)));
 /* "tokens.yaml:3:5: what; hint", cut to cap - 1 bytes. */
 void auth_fault_print(const struct auth_fault *f, char *out, size_t cap);
 

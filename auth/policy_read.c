@@ -1,9 +1,8 @@
 /* The file of a policy: YAML, all of it or nothing. */
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <yaml.h>
 
+#include "auth/doc.h"
 #include "auth/file.h"
 #include "auth/policy_rules.h"
 #include "auth/principal.h"
@@ -22,34 +21,13 @@ enum {
 #define STAR_HINT "a pattern that begins with * stands between quotes in YAML: \"*\""
 
 struct reading {
-    const char *name;
-    yaml_document_t doc;
+    struct auth_doc doc;
     struct policy *into;
-    struct auth_fault *fault;
 };
-
-__attribute__((format(printf, 4, 5))) static bool refuse(const struct reading *r, const yaml_node_t *at,
-                                                         const char *hint, const char *fmt, ...)
-{
-    char what[256];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(what, sizeof what, fmt, ap);
-    va_end(ap);
-    return auth_fault_set(r->fault, r->name, (unsigned)at->start_mark.line + 1,
-                          (unsigned)at->start_mark.column + 1, hint, "%s", what);
-}
 
 static bool refuse_memory(const struct reading *r, const yaml_node_t *at)
 {
-    return refuse(r, at, NULL, "out of memory");
-}
-
-static struct slice scalar_of(const yaml_node_t *n)
-{
-    return n->type == YAML_SCALAR_NODE ? slice_of(n->data.scalar.value, n->data.scalar.length)
-                                       : (struct slice){0};
+    return auth_doc_refuse(&r->doc, at, NULL, "out of memory");
 }
 
 /* All that a file can name. */
@@ -62,11 +40,11 @@ static struct slice scalar_of(const yaml_node_t *n)
 static bool refuse_word(const struct reading *r, const yaml_node_t *at, const char *what,
                         const char *const *words, size_t count, const char *hint)
 {
-    struct slice s = scalar_of(at);
+    struct slice s = auth_doc_scalar(at);
     const char *closest = policy_closest(s, words, count);
 
-    return refuse(r, at, hint, "%s '%.*s'%s%s%s", what, SHOWN(s), closest ? "; did you mean '" : "",
-                  closest ? closest : "", closest ? "'?" : "");
+    return auth_doc_refuse(&r->doc, at, hint, "%s '%.*s'%s%s%s", what, SHOWN(s),
+                           closest ? "; did you mean '" : "", closest ? closest : "", closest ? "'?" : "");
 }
 
 /* ---- a mapping's members ---- */
@@ -84,16 +62,16 @@ static bool gather(struct reading *r, const yaml_node_t *map, struct member *mem
     for (size_t i = 0; i < count; i++)
         keys[i] = members[i].key;
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
+        const yaml_node_t *key = yaml_document_get_node(&r->doc.yaml, p->key);
         size_t i = 0;
 
-        while (i < count && !slice_eq_str(scalar_of(key), keys[i]))
+        while (i < count && !slice_eq_str(auth_doc_scalar(key), keys[i]))
             i++;
         if (i == count)
             return refuse_word(r, key, "there is no member", keys, count, hint);
         if (members[i].value)
-            return refuse(r, key, NULL, "%s stands here for the second time", keys[i]);
-        members[i].value = yaml_document_get_node(&r->doc, p->value);
+            return auth_doc_refuse(&r->doc, key, NULL, "%s stands here for the second time", keys[i]);
+        members[i].value = yaml_document_get_node(&r->doc.yaml, p->value);
     }
     return true;
 }
@@ -109,28 +87,29 @@ static size_t text_count(const yaml_node_t *n)
 /* NULL, and refused: it is no text. */
 static const yaml_node_t *text_at(struct reading *r, const yaml_node_t *n, size_t i)
 {
-    const yaml_node_t *item =
-        n->type == YAML_SEQUENCE_NODE ? yaml_document_get_node(&r->doc, n->data.sequence.items.start[i]) : n;
+    const yaml_node_t *item = n->type == YAML_SEQUENCE_NODE
+                                  ? yaml_document_get_node(&r->doc.yaml, n->data.sequence.items.start[i])
+                                  : n;
 
     if (item->type == YAML_SCALAR_NODE && item->data.scalar.length > 0 &&
-        item->data.scalar.length <= PATTERN_MAX && utf8_is_valid(scalar_of(item)))
+        item->data.scalar.length <= PATTERN_MAX && utf8_is_valid(auth_doc_scalar(item)))
         return item;
-    refuse(r, item, STAR_HINT, "a text is to stand here, or a list of texts");
+    auth_doc_refuse(&r->doc, item, STAR_HINT, "a text is to stand here, or a list of texts");
     return NULL;
 }
 
 static bool has_some(struct reading *r, const yaml_node_t *n)
 {
     if (text_count(n) == 0)
-        return refuse(r, n, "\"*\" stands for all", "the list is empty");
+        return auth_doc_refuse(&r->doc, n, "\"*\" stands for all", "the list is empty");
     r->into->glob_count += text_count(n);
     return r->into->glob_count <= GLOBS_MAX ||
-           refuse(r, n, NULL, "there are more than %d patterns", GLOBS_MAX);
+           auth_doc_refuse(&r->doc, n, NULL, "there are more than %d patterns", GLOBS_MAX);
 }
 
 static bool copy(struct reading *r, const yaml_node_t *n, struct slice *ret)
 {
-    struct slice s = scalar_of(n);
+    struct slice s = auth_doc_scalar(n);
     struct policy_text *t = mem_alloc(sizeof *t + s.len);
 
     if (!t)
@@ -171,14 +150,14 @@ static bool add_operation(struct reading *r, const yaml_node_t *item, struct rul
     const char *words[POLICY_OP_COUNT];
     enum policy_op op;
 
-    if (slice_eq_str(scalar_of(item), "*")) {
+    if (slice_eq_str(auth_doc_scalar(item), "*")) {
         rule->operations = ALL_OPERATIONS;
         rule->is_of_all = true;
         return true;
     }
     for (unsigned i = 0; i < POLICY_OP_COUNT; i++)
         words[i] = policy_op_word((enum policy_op)i);
-    if (!policy_op_read(scalar_of(item), &op))
+    if (!policy_op_read(auth_doc_scalar(item), &op))
         return refuse_word(r, item, "there is no operation", words, POLICY_OP_COUNT,
                            "`erlgate policy operations` lists them");
     rule->operations |= 1u << op;
@@ -219,18 +198,19 @@ static unsigned targets_of(const struct rule *rule)
 static bool refuse_target(struct reading *r, const yaml_node_t *item, const char *form)
 {
     const char *words[POLICY_KIND_COUNT];
-    struct slice s = scalar_of(item);
+    struct slice s = auth_doc_scalar(item);
 
     if (form)
-        return refuse(r, item, NULL, "such a target is written %s", form);
+        return auth_doc_refuse(&r->doc, item, NULL, "such a target is written %s", form);
     if (!memchr(s.ptr, ':', s.len) && !memchr(s.ptr, '*', s.len)) {
         for (unsigned i = 0; i < POLICY_KIND_COUNT; i++)
             words[i] = policy_kind_word((enum policy_kind)i);
         return refuse_word(r, item, "there is no kind of target", words, POLICY_KIND_COUNT,
                            "a registered name is written name:NAME");
     }
-    return refuse(r, item, "name:NAME, pid, global:NAME, group:SCOPE/GROUP, function:M:F/A; \"*\" is all",
-                  "'%.*s' does not say what kind of target it is", SHOWN(s));
+    return auth_doc_refuse(&r->doc, item,
+                           "name:NAME, pid, global:NAME, group:SCOPE/GROUP, function:M:F/A; \"*\" is all",
+                           "'%.*s' does not say what kind of target it is", SHOWN(s));
 }
 
 static bool read_target(struct reading *r, const yaml_node_t *item, const struct rule *rule,
@@ -244,8 +224,9 @@ static bool read_target(struct reading *r, const yaml_node_t *item, const struct
     if (!policy_target_read(text, ret, &form))
         return refuse_target(r, item, form);
     if (ret->kind != POLICY_NO_TARGET && !(targets_of(rule) & POLICY_BIT(ret->kind)))
-        return refuse(r, item, "`erlgate policy operations` lists what goes with what",
-                      "no operation of this rule has a target of the kind %s", policy_kind_word(ret->kind));
+        return auth_doc_refuse(&r->doc, item, "`erlgate policy operations` lists what goes with what",
+                               "no operation of this rule has a target of the kind %s",
+                               policy_kind_word(ret->kind));
     return true;
 }
 
@@ -272,13 +253,17 @@ static bool is_whole(struct reading *r, const yaml_node_t *node, const struct me
                      const struct rule *rule)
 {
     if (m[M_NODES].value && !has_node(rule))
-        return refuse(r, m[M_NODES].value, "leave nodes out", "no operation of this rule is about a node");
+        return auth_doc_refuse(&r->doc, m[M_NODES].value, "leave nodes out",
+                               "no operation of this rule is about a node");
     if (!m[M_NODES].value && has_node(rule))
-        return refuse(r, node, "nodes: \"*\" is all of them", "the rule does not say which nodes");
+        return auth_doc_refuse(&r->doc, node, "nodes: \"*\" is all of them",
+                               "the rule does not say which nodes");
     if (m[M_TARGETS].value && !targets_of(rule))
-        return refuse(r, m[M_TARGETS].value, "leave targets out", "no operation of this rule has a target");
+        return auth_doc_refuse(&r->doc, m[M_TARGETS].value, "leave targets out",
+                               "no operation of this rule has a target");
     if (!m[M_TARGETS].value && targets_of(rule))
-        return refuse(r, node, "targets: \"*\" is all of them", "the rule does not say which targets");
+        return auth_doc_refuse(&r->doc, node, "targets: \"*\" is all of them",
+                               "the rule does not say which targets");
     return true;
 }
 
@@ -316,11 +301,13 @@ static bool settle(struct reading *r, const yaml_node_t *node, const struct memb
             rule->operations &= ~(1u << i);
             continue;
         }
-        return refuse(r, has_no_node ? m[M_NODES].value : m[M_TARGETS].value,
-                      "put the operation into a rule of its own", "%s has no %s", policy_op_word(op),
-                      has_no_node ? "node, and the rule is for certain nodes" : "target of these kinds");
+        return auth_doc_refuse(&r->doc, has_no_node ? m[M_NODES].value : m[M_TARGETS].value,
+                               "put the operation into a rule of its own", "%s has no %s", policy_op_word(op),
+                               has_no_node ? "node, and the rule is for certain nodes"
+                                           : "target of these kinds");
     }
-    return rule->operations != 0 || refuse(r, node, NULL, "the rule is about no operation at all");
+    return rule->operations != 0 ||
+           auth_doc_refuse(&r->doc, node, NULL, "the rule is about no operation at all");
 }
 
 /* ---- a rule ---- */
@@ -331,14 +318,15 @@ static bool read_name(struct reading *r, const yaml_node_t *node, const yaml_nod
     struct slice name = slice_of(line, (size_t)snprintf(line, sizeof line, "line %u", rule->shown.line));
 
     if (n)
-        name = scalar_of(n);
+        name = auth_doc_scalar(n);
     if (!auth_principal_is_valid(name)) /* the same bounds do for both */
-        return refuse(r, n ? n : node, NULL,
-                      "a rule's name is 1 to %d bytes of UTF-8 without control characters", POLICY_NAME_MAX);
+        return auth_doc_refuse(&r->doc, n ? n : node, NULL,
+                               "a rule's name is 1 to %d bytes of UTF-8 without control characters",
+                               POLICY_NAME_MAX);
     for (size_t i = 0; i < r->into->rule_count; i++)
         if (n && slice_eq_str(name, r->into->rules[i].shown.name))
-            return refuse(r, n, NULL, "the rule at line %u has that name already",
-                          r->into->rules[i].shown.line);
+            return auth_doc_refuse(&r->doc, n, NULL, "the rule at line %u has that name already",
+                                   r->into->rules[i].shown.line);
     rule->shown.name = rule->name = mem_strndup(name.ptr, name.len);
     return rule->name != NULL || refuse_memory(r, node);
 }
@@ -349,16 +337,18 @@ static bool read_rule(struct reading *r, const yaml_node_t *node, struct rule *r
                                 {"principals", NULL}, {"nodes", NULL}, {"targets", NULL}};
 
     if (node->type != YAML_MAPPING_NODE)
-        return refuse(r, node, RULE_HINT, "this is no rule");
+        return auth_doc_refuse(&r->doc, node, RULE_HINT, "this is no rule");
     rule->shown.line = (unsigned)node->start_mark.line + 1;
     rule->shown.column = (unsigned)node->start_mark.column + 1;
     if (!gather(r, node, m, M_COUNT, "a rule has name, allow or deny, principals, nodes and targets") ||
         !read_name(r, node, m[M_NAME].value, rule))
         return false;
     if (!m[M_ALLOW].value == !m[M_DENY].value)
-        return refuse(r, node, RULE_HINT, "a rule has either allow or deny, with its operations");
+        return auth_doc_refuse(&r->doc, node, RULE_HINT,
+                               "a rule has either allow or deny, with its operations");
     if (!m[M_PRINCIPALS].value)
-        return refuse(r, node, "principals: \"*\" is everybody", "the rule does not say for whom it is");
+        return auth_doc_refuse(&r->doc, node, "principals: \"*\" is everybody",
+                               "the rule does not say for whom it is");
     rule->shown.is_allow = m[M_ALLOW].value != NULL;
     return read_operations(r, m[M_ALLOW].value ? m[M_ALLOW].value : m[M_DENY].value, rule) &&
            read_globs(r, m[M_PRINCIPALS].value, &rule->principals) && is_whole(r, node, m, rule) &&
@@ -372,16 +362,17 @@ static bool read_rules(struct reading *r, const yaml_node_t *n)
     size_t count;
 
     if (n->type != YAML_SEQUENCE_NODE)
-        return refuse(r, n, RULE_HINT, "rules is to be a list of rules");
+        return auth_doc_refuse(&r->doc, n, RULE_HINT, "rules is to be a list of rules");
     count = text_count(n);
     if (count > POLICY_RULES_MAX)
-        return refuse(r, n, NULL, "there are more than %d rules", POLICY_RULES_MAX);
+        return auth_doc_refuse(&r->doc, n, NULL, "there are more than %d rules", POLICY_RULES_MAX);
     p->rules = mem_zalloc((count ? count : 1) * sizeof *p->rules);
     if (!p->rules)
         return refuse_memory(r, n);
     for (size_t i = 0; i < count; i++) {
         struct rule rule = {0};
-        bool is_read = read_rule(r, yaml_document_get_node(&r->doc, n->data.sequence.items.start[i]), &rule);
+        bool is_read =
+            read_rule(r, yaml_document_get_node(&r->doc.yaml, n->data.sequence.items.start[i]), &rule);
 
         p->rules[p->rule_count++] = rule;
         if (!is_read)
@@ -397,8 +388,8 @@ static bool read_nodes(struct reading *r, const yaml_node_t *n)
     struct member m[] = {{"admit", NULL}, {"connect", NULL}};
 
     if (n->type != YAML_MAPPING_NODE)
-        return refuse(r, n, "nodes: {admit: [\"*@host\"], connect: [\"*@host\"]}",
-                      "nodes says which may connect, and which are connected to");
+        return auth_doc_refuse(&r->doc, n, "nodes: {admit: [\"*@host\"], connect: [\"*@host\"]}",
+                               "nodes says which may connect, and which are connected to");
     if (!gather(r, n, m, 2, "nodes has admit and connect"))
         return false;
     r->into->has_admit = m[0].value != NULL;
@@ -409,70 +400,51 @@ static bool read_nodes(struct reading *r, const yaml_node_t *n)
 
 static bool read_root(struct reading *r)
 {
-    const yaml_node_t *root = yaml_document_get_root_node(&r->doc);
+    const yaml_node_t *root = yaml_document_get_root_node(&r->doc.yaml);
     struct member m[] = {{"rules", NULL}, {"nodes", NULL}};
 
     if (!root)
-        return auth_fault_set(r->fault, r->name, 0, 0, "rules: [] allows nothing", "the file is empty");
+        return auth_doc_refuse_all(&r->doc, "rules: [] allows nothing", "the file is empty");
     if (root->type != YAML_MAPPING_NODE)
-        return refuse(r, root, NULL, "a policy has rules and nodes");
+        return auth_doc_refuse(&r->doc, root, NULL, "a policy has rules and nodes");
     if (!gather(r, root, m, 2, "a policy has rules and nodes"))
         return false;
     if (!m[0].value)
-        return refuse(r, root, "rules: [] allows nothing", "a policy has rules");
+        return auth_doc_refuse(&r->doc, root, "rules: [] allows nothing", "a policy has rules");
     return read_rules(r, m[0].value) && (!m[1].value || read_nodes(r, m[1].value));
 }
 
 /* A second document would be rules that nobody looks at. */
-static bool is_only_one(struct reading *r, yaml_parser_t *p)
+static bool is_only_one(struct reading *r)
 {
     yaml_document_t second;
     bool is_one;
 
-    if (!yaml_parser_load(p, &second))
-        return auth_fault_set(r->fault, r->name, (unsigned)p->problem_mark.line + 1,
-                              (unsigned)p->problem_mark.column + 1, NULL, "%s",
-                              p->problem ? p->problem : "is no YAML");
+    if (!yaml_parser_load(&r->doc.parser, &second))
+        return auth_doc_refuse_text(&r->doc, NULL);
     is_one = yaml_document_get_root_node(&second) == NULL;
     if (!is_one)
-        auth_fault_set(r->fault, r->name, (unsigned)second.start_mark.line + 1,
+        auth_fault_set(r->doc.fault, r->doc.name, (unsigned)second.start_mark.line + 1,
                        (unsigned)second.start_mark.column + 1, "a policy is one document",
                        "a second document begins here");
     yaml_document_delete(&second);
     return is_one;
 }
 
-static bool read_document(struct reading *r, struct slice text)
-{
-    static const uint8_t nothing[1];
-    yaml_parser_t p;
-    bool is_read;
-
-    if (!yaml_parser_initialize(&p))
-        return auth_fault_set(r->fault, r->name, 0, 0, NULL, "out of memory");
-    yaml_parser_set_input_string(&p, text.len ? text.ptr : nothing, text.len);
-    if (!yaml_parser_load(&p, &r->doc)) {
-        auth_fault_set(r->fault, r->name, (unsigned)p.problem_mark.line + 1,
-                       (unsigned)p.problem_mark.column + 1, p.error == YAML_SCANNER_ERROR ? STAR_HINT : NULL,
-                       "%s", p.problem ? p.problem : "is no YAML");
-        yaml_parser_delete(&p);
-        return false;
-    }
-    is_read = read_root(r) && is_only_one(r, &p);
-    yaml_document_delete(&r->doc);
-    yaml_parser_delete(&p);
-    return is_read;
-}
-
 struct policy *policy_read(const char *name, struct slice text, struct auth_fault *fault)
 {
-    struct reading r = {.name = name, .fault = fault, .into = mem_zalloc(sizeof *r.into)};
+    struct reading r = {.into = mem_zalloc(sizeof *r.into)};
+    bool is_read = false;
 
     if (!r.into) {
         auth_fault_set(fault, name, 0, 0, NULL, "out of memory");
         return NULL;
     }
-    if (read_document(&r, text))
+    if (auth_doc_open(&r.doc, name, text, STAR_HINT, fault)) {
+        is_read = read_root(&r) && is_only_one(&r);
+        auth_doc_close(&r.doc);
+    }
+    if (is_read)
         return r.into;
     policy_free(r.into);
     return NULL;

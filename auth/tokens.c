@@ -1,10 +1,9 @@
 #include "auth/tokens.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <yaml.h>
 
 #include "auth/base64url.h"
+#include "auth/doc.h"
 #include "auth/file.h"
 #include "auth/when.h"
 #include "base/mem.h"
@@ -17,30 +16,9 @@ enum { FILE_MAX = 32 << 20, SHOWN_MAX = 40 };
 /* ---- the file ---- */
 
 struct reading {
-    const char *name;
-    yaml_document_t doc;
+    struct auth_doc doc;
     struct auth_tokens *into;
-    struct auth_fault *fault;
 };
-
-__attribute__((format(printf, 4, 5))) static bool refuse(const struct reading *r, const yaml_node_t *at,
-                                                         const char *hint, const char *fmt, ...)
-{
-    char what[200];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(what, sizeof what, fmt, ap);
-    va_end(ap);
-    return auth_fault_set(r->fault, r->name, (unsigned)at->start_mark.line + 1,
-                          (unsigned)at->start_mark.column + 1, hint, "%s", what);
-}
-
-static struct slice scalar_of(const yaml_node_t *n)
-{
-    return n->type == YAML_SCALAR_NODE ? slice_of(n->data.scalar.value, n->data.scalar.length)
-                                       : (struct slice){0};
-}
 
 /* The places of one item's members. */
 struct item {
@@ -61,19 +39,20 @@ static const yaml_node_t **member_of(struct item *item, struct slice key)
 static bool gather(struct reading *r, const yaml_node_t *map, struct item *ret)
 {
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->doc, p->key);
-        const yaml_node_t *value = yaml_document_get_node(&r->doc, p->value);
-        const yaml_node_t **member = member_of(ret, scalar_of(key));
-        struct slice shown = scalar_of(key);
+        const yaml_node_t *key = yaml_document_get_node(&r->doc.yaml, p->key);
+        const yaml_node_t *value = yaml_document_get_node(&r->doc.yaml, p->value);
+        const yaml_node_t **member = member_of(ret, auth_doc_scalar(key));
+        struct slice shown = auth_doc_scalar(key);
 
         if (!member)
-            return refuse(r, key, "there are principal, sha256, expires and comment",
-                          "an item has no member %.*s", (int)(shown.len < SHOWN_MAX ? shown.len : SHOWN_MAX),
-                          (const char *)shown.ptr);
+            return auth_doc_refuse(&r->doc, key, "there are principal, sha256, expires and comment",
+                                   "an item has no member %.*s",
+                                   (int)(shown.len < SHOWN_MAX ? shown.len : SHOWN_MAX),
+                                   (const char *)shown.ptr);
         if (*member)
-            return refuse(r, key, NULL, "the member stands here for the second time");
+            return auth_doc_refuse(&r->doc, key, NULL, "the member stands here for the second time");
         if (value->type != YAML_SCALAR_NODE)
-            return refuse(r, value, ITEM_HINT, "the value is to be a text");
+            return auth_doc_refuse(&r->doc, value, ITEM_HINT, "the value is to be a text");
         *member = value;
     }
     return true;
@@ -84,22 +63,24 @@ static bool read_item(struct reading *r, const yaml_node_t *node, struct auth_to
     struct item item = {0};
 
     if (node->type != YAML_MAPPING_NODE)
-        return refuse(r, node, ITEM_HINT, "this is no token");
+        return auth_doc_refuse(&r->doc, node, ITEM_HINT, "this is no token");
     if (!gather(r, node, &item))
         return false;
     if (!item.principal || !item.sha256)
-        return refuse(r, node, ITEM_HINT, "the item lacks its %s", item.principal ? "sha256" : "principal");
-    if (!auth_principal_set(&ret->principal, scalar_of(item.principal)))
-        return refuse(r, item.principal, NULL,
-                      "a principal is 1 to %d bytes of UTF-8 without control characters", AUTH_PRINCIPAL_MAX);
+        return auth_doc_refuse(&r->doc, node, ITEM_HINT, "the item lacks its %s",
+                               item.principal ? "sha256" : "principal");
+    if (!auth_principal_set(&ret->principal, auth_doc_scalar(item.principal)))
+        return auth_doc_refuse(&r->doc, item.principal, NULL,
+                               "a principal is 1 to %d bytes of UTF-8 without control characters",
+                               AUTH_PRINCIPAL_MAX);
     /* Never shown: it may be the token itself, put here by mistake. */
-    if (!auth_digest_read(scalar_of(item.sha256), &ret->digest))
-        return refuse(r, item.sha256, "erlgate token --hash makes it of a token",
-                      "the sha256 is to be 64 hexadecimal digits, the hash of a token");
+    if (!auth_digest_read(auth_doc_scalar(item.sha256), &ret->digest))
+        return auth_doc_refuse(&r->doc, item.sha256, "erlgate token --hash makes it of a token",
+                               "the sha256 is to be 64 hexadecimal digits, the hash of a token");
     ret->expires_s = INT64_MAX;
-    if (item.expires && !auth_when_read(scalar_of(item.expires), &ret->expires_s))
-        return refuse(r, item.expires, "write 2027-01-31 or 2027-01-31T18:00:00Z",
-                      "this is no date of the calendar, and no moment in UTC");
+    if (item.expires && !auth_when_read(auth_doc_scalar(item.expires), &ret->expires_s))
+        return auth_doc_refuse(&r->doc, item.expires, "write 2027-01-31 or 2027-01-31T18:00:00Z",
+                               "this is no date of the calendar, and no moment in UTC");
     return true;
 }
 
@@ -111,64 +92,43 @@ static bool add(struct reading *r, const yaml_node_t *node)
     if (!read_item(r, node, token))
         return false;
     if (map_get(&t->by_digest, auth_digest_slice(&token->digest)))
-        return refuse(r, node, "a token is one principal's: remove one of the two",
-                      "the hash stands here twice");
+        return auth_doc_refuse(&r->doc, node, "a token is one principal's: remove one of the two",
+                               "the hash stands here twice");
     token->credential = auth_credential_of("token", auth_digest_slice(&token->digest),
                                            auth_principal_name(&token->principal), token->expires_s);
     if (!token->credential || map_put(&t->by_digest, auth_digest_slice(&token->digest), token) != ERR_NONE ||
         map_put(&t->by_credential, slice_of(&token->credential, sizeof token->credential), token) != ERR_NONE)
-        return refuse(r, node, NULL, "out of memory");
+        return auth_doc_refuse(&r->doc, node, NULL, "out of memory");
     t->count++;
     return true;
 }
 
 static bool read_list(struct reading *r)
 {
-    const yaml_node_t *root = yaml_document_get_root_node(&r->doc);
+    const yaml_node_t *root = yaml_document_get_root_node(&r->doc.yaml);
     size_t count;
 
     if (!root)
         return true; /* an empty file: nobody has a token */
     if (root->type != YAML_SEQUENCE_NODE)
-        return refuse(r, root, ITEM_HINT, "the file is to be a list of tokens");
+        return auth_doc_refuse(&r->doc, root, ITEM_HINT, "the file is to be a list of tokens");
     count = (size_t)(root->data.sequence.items.top - root->data.sequence.items.start);
     if (count > AUTH_TOKENS_MAX)
-        return refuse(r, root, NULL, "there are more than %d tokens", AUTH_TOKENS_MAX);
+        return auth_doc_refuse(&r->doc, root, NULL, "there are more than %d tokens", AUTH_TOKENS_MAX);
     r->into->list = mem_realloc_array(NULL, count ? count : 1, sizeof *r->into->list);
     if (!r->into->list)
-        return refuse(r, root, NULL, "out of memory");
+        return auth_doc_refuse(&r->doc, root, NULL, "out of memory");
     for (size_t i = 0; i < count; i++)
-        if (!add(r, yaml_document_get_node(&r->doc, root->data.sequence.items.start[i])))
+        if (!add(r, yaml_document_get_node(&r->doc.yaml, root->data.sequence.items.start[i])))
             return false;
     return true;
-}
-
-static bool read_document(struct reading *r, struct slice text)
-{
-    static const uint8_t nothing[1];
-    yaml_parser_t p;
-    bool is_read;
-
-    if (!yaml_parser_initialize(&p))
-        return auth_fault_set(r->fault, r->name, 0, 0, NULL, "out of memory");
-    yaml_parser_set_input_string(&p, text.len ? text.ptr : nothing, text.len);
-    if (!yaml_parser_load(&p, &r->doc)) {
-        /* What the library quotes is its own words, never the file's. */
-        auth_fault_set(r->fault, r->name, (unsigned)p.problem_mark.line + 1,
-                       (unsigned)p.problem_mark.column + 1, NULL, "%s", p.problem ? p.problem : "is no YAML");
-        yaml_parser_delete(&p);
-        return false;
-    }
-    is_read = read_list(r);
-    yaml_document_delete(&r->doc);
-    yaml_parser_delete(&p);
-    return is_read;
 }
 
 struct auth_tokens *auth_tokens_read(const char *name, struct slice text, uint64_t seed,
                                      struct auth_fault *fault)
 {
-    struct reading r = {.name = name, .fault = fault, .into = mem_zalloc(sizeof *r.into)};
+    struct reading r = {.into = mem_zalloc(sizeof *r.into)};
+    bool is_read = false;
 
     if (!r.into) {
         auth_fault_set(fault, name, 0, 0, NULL, "out of memory");
@@ -176,7 +136,11 @@ struct auth_tokens *auth_tokens_read(const char *name, struct slice text, uint64
     }
     map_init(&r.into->by_digest, seed);
     map_init(&r.into->by_credential, seed);
-    if (read_document(&r, text))
+    if (auth_doc_open(&r.doc, name, text, NULL, fault)) {
+        is_read = read_list(&r);
+        auth_doc_close(&r.doc);
+    }
+    if (is_read)
         return r.into;
     auth_tokens_free(r.into);
     return NULL;

@@ -1,0 +1,58 @@
+#include "auth/doc.h"
+
+#include <stdarg.h>
+
+bool auth_doc_refuse(const struct auth_doc *d, const yaml_node_t *at, const char *hint, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    auth_fault_setv(d->fault, d->name, (unsigned)at->start_mark.line + 1, (unsigned)at->start_mark.column + 1,
+                    hint, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+bool auth_doc_refuse_all(const struct auth_doc *d, const char *hint, const char *what)
+{
+    return auth_fault_set(d->fault, d->name, 0, 0, hint, "%s", what);
+}
+
+/* What the library quotes is its own words, never the file's. */
+bool auth_doc_refuse_text(const struct auth_doc *d, const char *hint)
+{
+    const yaml_parser_t *p = &d->parser;
+
+    return auth_fault_set(d->fault, d->name, (unsigned)p->problem_mark.line + 1,
+                          (unsigned)p->problem_mark.column + 1, hint, "%s",
+                          p->problem ? p->problem : "is no YAML");
+}
+
+bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, const char *scan_hint,
+                   struct auth_fault *fault)
+{
+    static const uint8_t nothing[1];
+
+    d->name = name;
+    d->fault = fault;
+    if (!yaml_parser_initialize(&d->parser))
+        return auth_doc_refuse_all(d, NULL, "out of memory");
+    yaml_parser_set_input_string(&d->parser, text.len ? text.ptr : nothing, text.len);
+    if (yaml_parser_load(&d->parser, &d->yaml))
+        return true;
+    auth_doc_refuse_text(d, d->parser.error == YAML_SCANNER_ERROR ? scan_hint : NULL);
+    yaml_parser_delete(&d->parser);
+    return false;
+}
+
+void auth_doc_close(struct auth_doc *d)
+{
+    yaml_document_delete(&d->yaml);
+    yaml_parser_delete(&d->parser);
+}
+
+struct slice auth_doc_scalar(const yaml_node_t *n)
+{
+    return n->type == YAML_SCALAR_NODE ? slice_of(n->data.scalar.value, n->data.scalar.length)
+                                       : (struct slice){0};
+}
