@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "src/files.h"
+#include "src/words.h"
 
 static void print_check_help(void)
 {
@@ -35,22 +36,6 @@ static void print_dump_help(void)
            "Exit status: 0; 2 something is wrong, and told.\n");
 }
 
-/* Takes the flag out of argv. */
-static bool take_flag(int *argc, char **argv, const char *flag)
-{
-    bool is_there = false;
-    int kept = 0;
-
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], flag) == 0)
-            is_there = true;
-        else
-            argv[kept++] = argv[i];
-    }
-    *argc = kept;
-    return is_there;
-}
-
 /* The file may stand by itself, in front. */
 static void read_options(struct options *o, int argc, char **argv)
 {
@@ -67,11 +52,11 @@ int check_config_command(int argc, char **argv)
     struct settings *s = mem_zalloc(sizeof *s);
     struct options o;
     struct files f;
-    bool is_strict = take_flag(&argc, argv, "--strict"), is_good;
+    bool is_strict = words_take(&argc, argv, "--strict"), is_good;
     char hint[512];
     int status;
 
-    if (take_flag(&argc, argv, "--help") || take_flag(&argc, argv, "-h") || !s) {
+    if (words_ask_for_help(argc, argv) || !s) {
         mem_free(s);
         print_check_help();
         return 0;
@@ -111,7 +96,7 @@ int dump_config_command(int argc, char **argv)
     struct options o;
     bool is_good;
 
-    if (take_flag(&argc, argv, "--help") || take_flag(&argc, argv, "-h") || !s) {
+    if (words_ask_for_help(argc, argv) || !s) {
         mem_free(s);
         print_dump_help();
         return 0;

@@ -58,21 +58,25 @@ static bool load_https(struct files *f, const struct settings *s, struct options
     return true;
 }
 
+static bool tell_fault(struct options *o, const struct auth_fault *f)
+{
+    char place[PLACE_MAX], what[WHAT_MAX];
+
+    snprintf(place, sizeof place, f->line ? "%s:%u:%u" : "%s", f->file, f->line, f->column);
+    snprintf(what, sizeof what, "%s%s%s", f->what, f->hint ? ": " : "", f->hint ? f->hint : "");
+    return options_fault_at(o, place, what);
+}
+
 static bool load_auth(struct files *f, const struct settings *s, struct options *o)
 {
     struct auth_config config = s->auth;
     struct auth_fault fault;
     struct auth_info info;
-    char place[PLACE_MAX], what[WHAT_MAX];
 
     loop_random(&config.seed, sizeof config.seed);
     f->auth = auth_load(&config, &fault);
-    if (!f->auth) {
-        snprintf(place, sizeof place, fault.line ? "%s:%u:%u" : "%s", fault.file, fault.line, fault.column);
-        snprintf(what, sizeof what, "%s%s%s", fault.what, fault.hint ? ": " : "",
-                 fault.hint ? fault.hint : "");
-        return options_fault_at(o, place, what);
-    }
+    if (!f->auth)
+        return tell_fault(o, &fault);
     auth_look(f->auth, &info);
     if (s->auth.token_file && info.tokens == 0)
         options_warn_at(o, s->auth.token_file, "there is no token in it: nobody gets in by one");
@@ -112,7 +116,6 @@ static bool load_policy(struct files *f, const struct settings *s, struct option
 {
     struct warning w = {.options = o, .file = s->policy_file};
     struct auth_fault fault;
-    char place[PLACE_MAX], what[WHAT_MAX];
 
     if (!s->policy_file)
         return true;
@@ -121,9 +124,7 @@ static bool load_policy(struct files *f, const struct settings *s, struct option
         policy_warn(f->policy, warn_of_rule, &w);
         return can_audit(s, o);
     }
-    snprintf(place, sizeof place, fault.line ? "%s:%u:%u" : "%s", fault.file, fault.line, fault.column);
-    snprintf(what, sizeof what, "%s%s%s", fault.what, fault.hint ? ": " : "", fault.hint ? fault.hint : "");
-    return options_fault_at(o, place, what);
+    return tell_fault(o, &fault);
 }
 
 bool files_load(struct files *f, const struct settings *s, struct options *o)

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "src/settings.h"
+#include "src/words.h"
 
 enum { HEALTH_WAIT_MS = 4000, HEALTH_BODY_MAX = 4096 };
 
@@ -32,22 +33,6 @@ static void print_help(void)
         "  --ready   ask /readyz, which says no while it starts and stops, and not only /livez\n"
         "  --help    print this; the others are those of `erlgate serve --help`\n\n"
         "Exit status: 0 well; 1 not, or there is no telling.\n");
-}
-
-/* Takes the flag out of argv. */
-static bool take_flag(int *argc, char **argv, const char *flag)
-{
-    bool is_there = false;
-    int kept = 0;
-
-    for (int i = 0; i < *argc; i++) {
-        if (strcmp(argv[i], flag) == 0)
-            is_there = true;
-        else
-            argv[kept++] = argv[i];
-    }
-    *argc = kept;
-    return is_there;
 }
 
 /* Where a process of this machine reaches what listens there. */
@@ -185,12 +170,12 @@ static int check_health(struct settings *s, struct options *o, const char *path)
 
 int healthcheck_command(int argc, char **argv)
 {
-    bool wants_ready = take_flag(&argc, argv, "--ready");
+    bool wants_ready = words_take(&argc, argv, "--ready");
     struct settings *s;
     struct options o;
     int status;
 
-    if (take_flag(&argc, argv, "--help") || take_flag(&argc, argv, "-h")) {
+    if (words_ask_for_help(argc, argv)) {
         print_help();
         return 0;
     }

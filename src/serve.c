@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "openapi/document.h"
 #include "src/server.h"
+#include "src/words.h"
 
 static void signalled(void *ctx, int signo)
 {
@@ -223,21 +224,13 @@ static void tell(void *ctx, bool is_warning, const char *place, const char *what
         fprintf(stderr, "erlgate: %s: %s\n", place, what);
 }
 
-static bool has_flag(int argc, char **argv, const char *flag)
-{
-    for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], flag) == 0)
-            return true;
-    return false;
-}
-
 int serve_command(int argc, char **argv)
 {
     struct server s = {.state = STARTING, .argc = argc, .argv = argv};
     struct options *options = &s.start.options;
     int status = 2;
 
-    if (has_flag(argc, argv, "--help") || has_flag(argc, argv, "-h")) {
+    if (words_ask_for_help(argc, argv)) {
         print_help();
         return 0;
     }

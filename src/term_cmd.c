@@ -18,6 +18,7 @@
 #include "etf/syntax.h"
 #include "etf/write.h"
 #include "src/options.h"
+#include "src/words.h"
 #include "json/write.h"
 
 enum { EXIT_BAD_TERM = 1, EXIT_USAGE = 2 };
@@ -526,11 +527,9 @@ int term_command(int argc, char **argv)
     struct term_cmd t = {.from = FORMAT_NONE, .to = FORMAT_NONE, .max_bytes = DEFAULT_MAX_BYTES};
     int status;
 
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
-            return 0;
-        }
+    if (words_ask_for_help(argc, argv)) {
+        print_help();
+        return 0;
     }
     if (!read_options(&t, argc, argv))
         return EXIT_USAGE;

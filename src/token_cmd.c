@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "src/options.h"
+#include "src/words.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -239,11 +240,9 @@ int token_command(int argc, char **argv)
 {
     struct token_cmd t = {0};
 
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help();
-            return 0;
-        }
+    if (words_ask_for_help(argc, argv)) {
+        print_help();
+        return 0;
     }
     if (!read_options(&t, argc, argv))
         return EXIT_USAGE;
