@@ -213,22 +213,21 @@ bool auth_session_name(const struct auth_question *q, struct slice *ret)
 static enum auth_why judge_cookie(const struct auth *a, struct auth_sessions *sessions,
                                   const struct auth_question *q, int64_t now_s, struct auth_verdict *ret)
 {
-    const struct auth_session *s;
+    struct auth_session s;
     struct slice name;
 
     if (!sessions || !q->is_get || !auth_session_name(q, &name))
         return AUTH_NOTHING_SHOWN;
-    s = auth_sessions_find(sessions, name, now_s);
-    if (!s)
+    if (!auth_sessions_find(sessions, name, now_s, &s))
         return AUTH_UNKNOWN_SESSION;
-    if (!auth_has(a, s->credential)) {
+    if (!auth_has(a, s.credential)) {
         auth_sessions_end(sessions, name);
         return AUTH_UNKNOWN_SESSION;
     }
-    *ret = (struct auth_verdict){.principal = s->principal,
+    *ret = (struct auth_verdict){.principal = s.principal,
                                  .kind = AUTH_BY_SESSION,
-                                 .credential = s->credential,
-                                 .expires_s = s->expires_s};
+                                 .credential = s.credential,
+                                 .expires_s = s.expires_s};
     return AUTH_FINE;
 }
 

@@ -1,5 +1,7 @@
 #include "auth/rates.h"
 
+#include <pthread.h>
+
 #include "auth/principal.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -16,6 +18,7 @@ struct bucket {
 };
 
 struct auth_rates {
+    pthread_mutex_t lock; /* of all that follows */
     struct auth_rate rate;
     struct map by_principal; /* owns its buckets */
     struct bucket *oldest, *newest;
@@ -25,8 +28,10 @@ struct auth_rates *auth_rates_new(uint64_t seed)
 {
     struct auth_rates *r = mem_zalloc(sizeof *r);
 
-    if (r)
-        map_init(&r->by_principal, seed);
+    if (!r)
+        return NULL;
+    pthread_mutex_init(&r->lock, NULL);
+    map_init(&r->by_principal, seed);
     return r;
 }
 
@@ -58,19 +63,27 @@ void auth_rates_free(struct auth_rates *r)
     while (r->oldest)
         drop(r, r->oldest);
     map_fini(&r->by_principal);
+    pthread_mutex_destroy(&r->lock);
     mem_free(r);
 }
 
 void auth_rates_set(struct auth_rates *r, const struct auth_rate *rate)
 {
+    pthread_mutex_lock(&r->lock);
     r->rate = *rate;
     while (!rate->rate && r->oldest)
         drop(r, r->oldest);
+    pthread_mutex_unlock(&r->lock);
 }
 
-size_t auth_rates_count(const struct auth_rates *r)
+size_t auth_rates_count(struct auth_rates *r)
 {
-    return r->by_principal.count;
+    size_t count;
+
+    pthread_mutex_lock(&r->lock);
+    count = r->by_principal.count;
+    pthread_mutex_unlock(&r->lock);
+    return count;
 }
 
 static uint64_t full(const struct auth_rates *r)
@@ -131,7 +144,7 @@ static uint32_t seconds(const struct auth_rates *r, uint64_t amount)
     return (uint32_t)((amount + a_second - 1) / a_second);
 }
 
-bool auth_rates_take(struct auth_rates *r, struct slice principal, uint64_t now_ms, struct auth_left *ret)
+static bool take(struct auth_rates *r, struct slice principal, uint64_t now_ms, struct auth_left *ret)
 {
     struct bucket *b;
     bool is_allowed;
@@ -146,5 +159,15 @@ bool auth_rates_take(struct auth_rates *r, struct slice principal, uint64_t now_
     ret->remaining = (uint32_t)(b->level / UNIT);
     ret->reset_s = seconds(r, full(r) - b->level);
     ret->retry_s = b->level < UNIT ? seconds(r, UNIT - b->level) : 0;
+    return is_allowed;
+}
+
+bool auth_rates_take(struct auth_rates *r, struct slice principal, uint64_t now_ms, struct auth_left *ret)
+{
+    bool is_allowed;
+
+    pthread_mutex_lock(&r->lock);
+    is_allowed = take(r, principal, now_ms, ret);
+    pthread_mutex_unlock(&r->lock);
     return is_allowed;
 }

@@ -3,7 +3,8 @@
  *
  * A bucket holds up to `burst`, fills by `rate` a second, and each request takes one. Only buckets that are
  * not full are kept, and of them at most AUTH_RATES_MAX: beyond, the one that was used longest ago is
- * forgotten, which gives its principal a full one. Pure: the time is an argument. Made by auth_rates_new,
+ * forgotten, which gives its principal a full one. Pure: the time is an argument. Any thread may use it: what
+ * a principal may do is a promise of the whole gateway, however many workers it has. Made by auth_rates_new,
  * ended by auth_rates_free.
  */
 #ifndef ERLGATE_AUTH_RATES_H
@@ -32,8 +33,8 @@ MUST_USE struct auth_rates *auth_rates_new(uint64_t seed);
 void auth_rates_free(struct auth_rates *r); /* takes NULL */
 /* Buckets keep what they have, as far as it fits. */
 void auth_rates_set(struct auth_rates *r, const struct auth_rate *rate);
-/* True: it may go on. now_ms never goes back. Without memory it may. */
+/* True: it may go on. now_ms may be a little older than the last one. Without memory it may. */
 bool auth_rates_take(struct auth_rates *r, struct slice principal, uint64_t now_ms, struct auth_left *ret);
-size_t auth_rates_count(const struct auth_rates *r);
+size_t auth_rates_count(struct auth_rates *r);
 
 #endif

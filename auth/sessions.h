@@ -5,7 +5,8 @@
  * A bounded table, not a signed cookie: what has been ended is over, and the credential is asked about at
  * each use, so that a token that is removed from its file ends its sessions with it. Of a principal the
  * oldest one makes room for a new one, and of all of them likewise. Pure: time and randomness are arguments.
- * Made by auth_sessions_new, ended by auth_sessions_free.
+ * Any thread may use it: a session that one worker has opened is good at each of them, from that moment. Made
+ * by auth_sessions_new, ended by auth_sessions_free.
  */
 #ifndef ERLGATE_AUTH_SESSIONS_H
 #define ERLGATE_AUTH_SESSIONS_H
@@ -26,12 +27,13 @@ struct auth_session {
 
 MUST_USE struct auth_sessions *auth_sessions_new(uint64_t seed);
 void auth_sessions_free(struct auth_sessions *t); /* takes NULL */
-size_t auth_sessions_count(const struct auth_sessions *t);
+size_t auth_sessions_count(struct auth_sessions *t);
 /* Writes its name, 43 characters and a NUL. False: no memory. */
 MUST_USE bool auth_sessions_open(struct auth_sessions *t, const struct auth_session *s,
                                  const uint8_t random[AUTH_SESSION_RANDOM], char name[AUTH_SESSION_LEN + 1]);
-/* NULL: there is none of that name, or it has expired (and is forgotten). Borrowed until the next call. */
-const struct auth_session *auth_sessions_find(struct auth_sessions *t, struct slice name, int64_t now_s);
+/* False: there is none of that name, or it has expired (and is forgotten). */
+MUST_USE bool auth_sessions_find(struct auth_sessions *t, struct slice name, int64_t now_s,
+                                 struct auth_session *ret);
 /* False when there was none. */
 bool auth_sessions_end(struct auth_sessions *t, struct slice name);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,15 +16,20 @@
 
 enum { LINE_MAX_BYTES = 16 * 1024, VALUE_MAX_BYTES = 1024 };
 
-enum log_level log_threshold = LOG_INFO;
+atomic_int log_threshold = LOG_INFO;
+/* Of all that follows, for as long as a line takes. (Recursive: that the audit was lost is a line of the
+ * log.) */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static enum log_format format_now = LOG_TEXT;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
 
 void log_setup(enum log_level level, enum log_format format)
 {
-    log_threshold = level;
+    pthread_mutex_lock(&lock);
+    atomic_store_explicit(&log_threshold, (int)level, memory_order_relaxed);
     format_now = format;
+    pthread_mutex_unlock(&lock);
 }
 
 bool log_level_parse(struct slice name, enum log_level *ret)
@@ -110,10 +116,12 @@ bool log_audit_to(const char *path)
 
     if (path && fd < 0)
         return false;
+    pthread_mutex_lock(&lock);
     if (audit_fd >= 0)
         close(audit_fd);
     audit_fd = fd;
     audit_lost = 0;
+    pthread_mutex_unlock(&lock);
     return true;
 }
 
@@ -207,17 +215,26 @@ static bool may_flow(const char *event)
 
 static uint64_t unread; /* lines that standard error had no room for, since the last one it took */
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+static void write_log(enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
     const struct log_field missing[] = {LOG_STR("what", "nobody reads the log"), LOG_UINT("lines", unread)};
 
-    if (level < log_threshold || (level != LOG_DEBUG && !may_flow(event)))
+    if (level != LOG_DEBUG && !may_flow(event))
         return;
     if (unread &&
         write_line(STDERR_FILENO, level_names[LOG_WARN], "log-left-out", missing, ARRAY_LEN(missing)))
         unread = 0;
     if (!write_line(STDERR_FILENO, level_names[level], event, fields, count))
         unread++;
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    if (!log_is_wanted(level))
+        return;
+    pthread_mutex_lock(&lock);
+    write_log(level, event, fields, count);
+    pthread_mutex_unlock(&lock);
 }
 
 /* Who reads the log is told once, not by a line for each. */
@@ -227,7 +244,7 @@ static void tell_lost(int why)
         LOG(LOG_ERROR, "audit-lost", LOG_STR("why", why ? strerror(why) : "a line was written in part"));
 }
 
-void log_audit(const struct log_field *fields, size_t count)
+static void write_audit(const struct log_field *fields, size_t count)
 {
     uint64_t lost = audit_lost;
 
@@ -239,4 +256,11 @@ void log_audit(const struct log_field *fields, size_t count)
         audit_lost = 0;
         LOG(LOG_WARN, "audit-goes-on", LOG_UINT("lost", lost));
     }
+}
+
+void log_audit(const struct log_field *fields, size_t count)
+{
+    pthread_mutex_lock(&lock);
+    write_audit(fields, count);
+    pthread_mutex_unlock(&lock);
 }

@@ -3,10 +3,12 @@
  *
  * Only loop's users and above log (epmd's I/O, node, http, bridge, src); the pure layers return errors. A
  * value that came from outside is escaped, so that it can never make a second line. Secrets are never passed
- * here.
+ * here. Any thread may log: lines come one after another.
  */
 #ifndef ERLGATE_BASE_LOG_H
 #define ERLGATE_BASE_LOG_H
+
+#include <stdatomic.h>
 
 #include "base/err.h"
 #include "base/slice.h"
@@ -30,12 +32,17 @@ struct log_field {
 /* LOG(LOG_INFO, "link-up", LOG_SLICE("node", name), LOG_UINT("creation", c)); event is a kebab-case word. */
 #define LOG(level, event, ...)                                                                     \
     do {                                                                                           \
-        if ((level) >= log_threshold)                                                              \
+        if (log_is_wanted(level))                                                                  \
             log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                   \
                       sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)); \
     } while (0)
 
-extern enum log_level log_threshold; /* set by log_setup */
+extern atomic_int log_threshold; /* set by log_setup */
+
+static inline bool log_is_wanted(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&log_threshold, memory_order_relaxed);
+}
 
 void log_setup(enum log_level level, enum log_format format);
 /* "debug", "info", "warn", "error", "off"; false for another word. */

@@ -41,6 +41,7 @@ struct gateway {
     struct gateway_admission_stats admission_stats;
     struct metrics metrics;
     struct gateway_permission_stats permission_stats;
+    char detail[PERMISSION_DETAIL_MAX]; /* of a refusal, until it has been written into the answer */
     bool is_quiet;
     struct http_document openapi_json, openapi_yaml;
 };

@@ -7,7 +7,7 @@
 #include "base/utf8.h"
 #include "bridge/inbox.h"
 
-enum { NODE_SHOWN = 4 * 255 + 1, TARGET_SHOWN = 640, DETAIL_MAX = 2048 };
+enum { NODE_SHOWN = 4 * 255 + 1, TARGET_SHOWN = 640, DETAIL_MAX = PERMISSION_DETAIL_MAX };
 
 /* ---- questions ---- */
 
@@ -282,12 +282,11 @@ bool permission_begin(struct gateway *g, struct http_request *req, const struct 
                                 .is_arity_open = true};
     struct policy_decision d = policy_decide(g->config.policy, &q);
     const char *rule = d.rule ? d.rule->name : NULL;
-    static char detail[DETAIL_MAX]; /* is written at once into the answer */
 
     if (d.is_allowed)
         return true;
-    write_detail(&q, rule, detail);
+    write_detail(&q, rule, g->detail);
     note_denied(g, &q, rule, http_request_trace(req));
-    *ret_problem = (struct http_problem){.code = "forbidden", .detail = detail};
+    *ret_problem = (struct http_problem){.code = "forbidden", .detail = g->detail};
     return false;
 }

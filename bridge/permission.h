@@ -15,7 +15,7 @@
 struct exchange;
 struct inbox;
 
-enum { PERMISSION_LATIN1_MAX = 2 * 255 };
+enum { PERMISSION_LATIN1_MAX = 2 * 255, PERMISSION_DETAIL_MAX = 2048 };
 
 /* A question, and the room for names that were Latin-1. It points into itself: not to be copied. */
 struct permission {
