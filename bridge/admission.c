@@ -14,9 +14,9 @@ enum { SESSION_TTL_S = 3600, MS_A_S = 1000 };
 
 enum err admission_init(struct gateway *g)
 {
-    g->sessions = auth_sessions_new(g->seed);
+    g->sessions = g->config.owner ? g->config.sessions : auth_sessions_new(g->seed);
     g->verified = auth_cache_new();
-    g->rates = auth_rates_new(g->seed);
+    g->rates = g->config.owner ? g->config.rates : auth_rates_new(g->seed);
     if (!g->sessions || !g->verified || !g->rates)
         return ERR_NOMEM;
     auth_rates_set(g->rates, &g->config.admission.rate);
@@ -27,9 +27,21 @@ enum err admission_init(struct gateway *g)
 
 void admission_fini(struct gateway *g)
 {
-    auth_sessions_free(g->sessions);
     auth_cache_free(g->verified);
+    if (g->config.owner)
+        return;
+    auth_sessions_free(g->sessions);
     auth_rates_free(g->rates);
+}
+
+struct auth_sessions *gateway_shared_sessions(struct gateway *g)
+{
+    return g->sessions;
+}
+
+struct auth_rates *gateway_shared_rates(struct gateway *g)
+{
+    return g->rates;
 }
 
 void gateway_set_admission(struct gateway *g, const struct gateway_admission *admission)

@@ -83,15 +83,18 @@ static bool read_arity(struct gateway *g, struct exchange *x)
     return is_list;
 }
 
-/* Reads the whole request into x and g->term; false and answered. */
+/* Reads the whole request into x and g->term; false and answered, or lent. */
 static bool prepare(struct gateway *g, struct http_request *req, struct exchange *x)
 {
     bool names_in_body = http_request_route(req)->target == TARGET_BODY;
+    struct slice from;
 
     if (!body_options(g, req, &x->options))
         return false;
+    x->wants_owner = http_request_query(req, "from", &from);
     if (!(names_in_body ? envelope_read(g, req, x)
-                        : target_of_path(g, req, &x->target) && permission_exchange(g, x, false)))
+                        : target_of_path(g, req, &x->target) && !across_lends(g, req, x) &&
+                              permission_exchange(g, x, false)))
         return false;
     if (!calls_deadline(g, req, x) || !read_from(g, req, x))
         return false;
@@ -144,6 +147,12 @@ static void request(struct gateway *g, struct exchange *x)
     struct node_target target = target_for_node(&x->target);
     enum err e;
 
+    if (g->config.owner) {
+        e = across_ask(g, x);
+        if (e != ERR_NONE)
+            calls_fail(g, x, e);
+        return;
+    }
     target.from = x->from;
     e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
                      x->uses | x->target.uses, exchange_left_ms(x), calls_done, g, x->id, &x->op);

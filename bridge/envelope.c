@@ -433,7 +433,8 @@ bool envelope_read(struct gateway *g, struct http_request *req, struct exchange 
         return false;
     }
     json_rd_init(&r.json, r.body, 0);
-    is_read = read_all(&r) && permission_exchange(g, x, false) && turn_request(&r);
+    is_read =
+        read_all(&r) && !across_lends(g, req, x) && permission_exchange(g, x, false) && turn_request(&r);
     json_rd_fini(&r.json);
     return is_read;
 }

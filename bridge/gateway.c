@@ -43,13 +43,13 @@ static const char *const verbose_query[] = {"verbose", NULL};
     ROUTE("GET", path, HTTP_BODY_NONE, QUERY("timeout", BODY_QUERY, __VA_ARGS__), calls_look, POLICY_LOOK,   \
           target),                                                                                           \
         ROUTE("POST", path "/call", HTTP_BODY_TERM, QUERY(CALL_QUERY, __VA_ARGS__), calls_call, POLICY_CALL, \
-              target),                                                                                       \
+              target, .is_anywhere = true),                                                                  \
         ROUTE("POST", path "/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_cast, POLICY_CAST, \
-              target),                                                                                       \
+              target, .is_anywhere = true),                                                                  \
         ROUTE("POST", path "/send", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_send, POLICY_SEND, \
-              target),                                                                                       \
+              target, .is_anywhere = true),                                                                  \
         ROUTE("POST", path "/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY, __VA_ARGS__), calls_exit, POLICY_EXIT, \
-              target)
+              target, .is_anywhere = true)
 #define MONITOR(path, target, ...)                                                               \
     ROUTE("GET", path "/monitor", HTTP_BODY_NONE, QUERY(WATCH_QUERY, __VA_ARGS__), monitors_one, \
           POLICY_MONITOR, target)
@@ -61,17 +61,22 @@ const struct http_route gateway_routes[] = {
     PROCESS("/v1/pids/{pid}", TARGET_PID, NULL),
     PROCESS("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
     PROCESS("/v1/groups/{scope}/{group}", TARGET_GROUP, GROUP_QUERY),
-    ROUTE("POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, POLICY_CALL, TARGET_BODY),
-    ROUTE("POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, POLICY_CAST, TARGET_BODY),
-    ROUTE("POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, POLICY_SEND, TARGET_BODY),
-    ROUTE("POST", "/v1/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_exit, POLICY_EXIT, TARGET_BODY),
+    ROUTE("POST", "/v1/call", HTTP_BODY_TERM, QUERY(CALL_QUERY), calls_call, POLICY_CALL, TARGET_BODY,
+          .is_anywhere = true),
+    ROUTE("POST", "/v1/cast", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_cast, POLICY_CAST, TARGET_BODY,
+          .is_anywhere = true),
+    ROUTE("POST", "/v1/send", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_send, POLICY_SEND, TARGET_BODY,
+          .is_anywhere = true),
+    ROUTE("POST", "/v1/exit", HTTP_BODY_TERM, QUERY(SEND_QUERY), calls_exit, POLICY_EXIT, TARGET_BODY,
+          .is_anywhere = true),
     ROUTE("POST", "/v1/rpc", HTTP_BODY_TERM, QUERY("timeout", "unwrap", BODY_QUERY), calls_rpc, POLICY_RPC,
-          TARGET_BODY),
+          TARGET_BODY, .is_anywhere = true),
     ROUTE("POST", "/v1/rpc/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY), calls_rpc_cast, POLICY_RPC,
-          TARGET_BODY),
-    ROUTE("POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, POLICY_RPC, TARGET_FUNCTION),
+          TARGET_BODY, .is_anywhere = true),
+    ROUTE("POST", RPC, HTTP_BODY_TERM, QUERY(RPC_QUERY), calls_rpc, POLICY_RPC, TARGET_FUNCTION,
+          .is_anywhere = true),
     ROUTE("POST", RPC "/cast", HTTP_BODY_TERM, QUERY("timeout", BODY_QUERY, NAME_QUERY), calls_rpc_cast,
-          POLICY_RPC, TARGET_FUNCTION),
+          POLICY_RPC, TARGET_FUNCTION, .is_anywhere = true),
     MONITOR("/v1/nodes/{node}/processes/{name}", TARGET_NAME, NAME_QUERY),
     MONITOR("/v1/pids/{pid}", TARGET_PID, NULL),
     MONITOR("/v1/global/{name}", TARGET_GLOBAL, NAME_QUERY),
@@ -125,6 +130,8 @@ static void call_off(struct gateway *g, struct exchange *x)
 {
     if (x->cancel)
         x->cancel(g, x);
+    else if (g->config.owner)
+        across_cancel(g, x);
     else
         node_cancel(g->node, x->op);
 }
@@ -203,6 +210,9 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .admit = admission_admit,
         .is_admitted = admission_is_good,
         .limits = config->http,
+        .is_spread = config->is_spread,
+        .threads = config->threads,
+        .owner = config->owner,
     };
     enum err e;
 
@@ -217,7 +227,6 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     g->started_us = loop_now_us();
     g->metrics.reloaded_s = time(NULL);
     loop_random(&g->seed, sizeof g->seed);
-    atoms_init(&g->atoms, config->atom_budget, g->seed);
     idtab_init(&g->exchanges);
     idtab_init(&g->parts);
     idtab_init(&g->questions);
@@ -227,11 +236,15 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
     wr_init(&g->term, TERM_GROWTH * g->config.max_body);
     wr_init(&g->scratch, g->config.max_body);
-    node_on_atom(g->node, learn, &g->atoms);
-    node_set_gate(g->node, gate, g);
+    if (g->node) {
+        node_on_atom(g->node, learn, &g->atoms);
+        node_set_gate(g->node, gate, g);
+    }
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
     g->trim_timer = loop_timer_new(l, inboxes_trim, g, 0);
     e = g->inbox_timer && g->trim_timer ? admission_init(g) : ERR_NOMEM;
+    if (e == ERR_NONE)
+        e = atoms_init(&g->atoms, config->atom_budget, g->seed, config->atoms, config->threads > 1);
     if (e == ERR_NONE)
         e = http_server_start(l, &http, &g->http);
     if (e != ERR_NONE) {
@@ -242,6 +255,11 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     return ERR_NONE;
 }
 
+struct atoms_pool *gateway_shared_atoms(struct gateway *g)
+{
+    return g->atoms.pool;
+}
+
 struct http_server *gateway_http(struct gateway *g)
 {
     return g->http;
@@ -250,7 +268,8 @@ struct http_server *gateway_http(struct gateway *g)
 void gateway_set_policy(struct gateway *g, const struct policy *policy)
 {
     g->config.policy = policy;
-    (void)node_recheck(g->node); /* which logs each link that it ends */
+    if (g->node)
+        (void)node_recheck(g->node); /* which logs each link that it ends */
 }
 
 const struct gateway_permission_stats *gateway_permission_stats(const struct gateway *g)
@@ -325,8 +344,10 @@ void gateway_stop(struct gateway *g)
     inboxes_stop(g);
     loop_timer_free(g->inbox_timer);
     loop_timer_free(g->trim_timer);
-    node_on_atom(g->node, NULL, NULL);
-    node_set_gate(g->node, NULL, NULL);
+    if (g->node) {
+        node_on_atom(g->node, NULL, NULL);
+        node_set_gate(g->node, NULL, NULL);
+    }
     http_server_stop(g->http);
     CHECK(g->exchanges.count == 0 && g->parts.count == 0);
     CHECK(g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);

@@ -13,6 +13,8 @@
 #include "loop/loop.h"
 #include "node/node.h"
 
+struct atoms_pool;
+struct channel;
 struct gateway;
 
 /* Who is let in, and how often. */
@@ -34,7 +36,7 @@ struct gateway_check {
 };
 
 struct gateway_config {
-    struct node *node;                 /* borrowed */
+    struct node *node;                 /* borrowed; NULL: a worker's */
     const char *host;                  /* address to listen on */
     uint16_t port;                     /* 0: any */
     const struct http_listen *listens; /* several, instead of host and port. Borrowed */
@@ -54,12 +56,25 @@ struct gateway_config {
     struct http_limits http;     /* but for max_body, which is the above */
     struct gateway_admission admission;
     const struct policy *policy; /* borrowed until the next is set, or gateway_stop; NULL: all is allowed */
-    size_t atom_budget;                /* atoms that HTTP may introduce; SIZE_MAX: no limit */
+    size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */
     const char *const *required_nodes; /* without which it is not ready; NULL-terminated; NULL: none. Each
                                           is dialled when readiness is asked for. Borrowed */
     /* Further checks of readiness; gives how many, at most GATEWAY_CHECKS_MAX. NULL: none. */
     size_t (*checks)(void *ctx, struct gateway_check *ret);
     void *checks_ctx;
+    /*
+     * Workers (across.h). is_spread: this gateway is the owner's, and there will be some; each_worker has fn
+     * called with the gateway of each, in its own thread, and comes back when all have been.
+     */
+    bool is_spread;
+    unsigned threads; /* with the owner's; each has its share of max_in_flight and max_bodies; 0: 1 */
+    void (*each_worker)(void *ctx, void (*fn)(struct gateway *worker, void *arg), void *arg);
+    void *each_worker_ctx;
+    /* A worker's gateway: the channel to the owner, and what all share. Borrowed. */
+    struct channel *owner;
+    struct auth_sessions *sessions;
+    struct auth_rates *rates;
+    struct atoms_pool *atoms;
     const char *version;                     /* static */
     struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
@@ -68,6 +83,10 @@ MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *con
 uint16_t gateway_port(const struct gateway *g); /* of the first of listens */
 /* For what is HTTP's alone: certificates, limits, names, counts. Borrowed; not to be stopped. */
 struct http_server *gateway_http(struct gateway *g);
+/* What workers' gateways share with this one. Borrowed. */
+struct auth_sessions *gateway_shared_sessions(struct gateway *g);
+struct auth_rates *gateway_shared_rates(struct gateway *g);
+struct atoms_pool *gateway_shared_atoms(struct gateway *g);
 /* For requests to come. Sessions whose token is gone end, and so do event streams opened by it. */
 void gateway_set_admission(struct gateway *g, const struct gateway_admission *admission);
 

@@ -6,6 +6,7 @@
 
 #include "base/idtab.h"
 #include "base/map.h"
+#include "bridge/across.h"
 #include "bridge/atoms.h"
 #include "bridge/gateway.h"
 #include "bridge/metrics.h"
@@ -16,9 +17,21 @@
 #include "http/negotiate.h"
 #include "http/query.h"
 
+/* At the owner: what a worker has asked the node, by its exchange. */
+struct gateway_asked {
+    uint64_t exchange, op;
+};
+
+struct gateway_worker {
+    struct channel *channel;     /* borrowed; NULL: it is leaving */
+    struct gateway_asked *asked; /* owned: by the lower half of the exchange's id */
+    uint32_t cap;
+};
+
 struct gateway {
-    struct loop *loop; /* borrowed */
-    struct node *node; /* borrowed */
+    struct loop *loop;                                /* borrowed */
+    struct node *node;                                /* borrowed; NULL: a worker's */
+    struct gateway_worker *workers[HTTP_WORKERS_MAX]; /* owned: at the owner, by number */
     struct http_server *http;
     struct gateway_config config; /* with the defaults filled in */
     struct atoms atoms;
@@ -35,8 +48,8 @@ struct gateway {
     struct wr term, scratch;        /* used within one handler; kept for their memory */
     uint64_t seed;                  /* of hashes over what clients send */
     uint64_t started_us;
-    struct auth_sessions *sessions; /* owned, and the next two: bridge/admission.c */
-    struct auth_cache *verified;
+    struct auth_sessions *sessions; /* owned, but for a worker, and so rates: bridge/admission.c */
+    struct auth_cache *verified;    /* owned */
     struct auth_rates *rates;
     struct gateway_admission_stats admission_stats;
     struct metrics metrics;
@@ -74,6 +87,7 @@ struct exchange {
     struct target target; /* kept, once something must be found out before it can be asked */
     struct target named;  /* is_found: what it was asked for by */
     bool is_found;        /* the target is where a name of global or a group has led */
+    bool wants_owner;     /* at a worker: it speaks of things that are the owner's */
     bool is_permitted;    /* the policy has been asked about the target as it is now */
     uint8_t *term;        /* owned: likewise, what is to be sent; NULL: it is in g->term */
     size_t term_len;
@@ -253,6 +267,7 @@ MUST_USE bool from_set(struct gateway *g, struct exchange *x, struct slice id);
 
 /* ---- bridge/rpc.c ---- */
 void rpc_perform(struct gateway *g, struct exchange *x);
+void rpc_done(void *ctx, uint64_t id, const struct node_result *r); /* for node_rpc */
 
 /* ---- bridge/inspect.c ---- */
 /* GET of a process. */

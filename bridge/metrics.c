@@ -3,6 +3,7 @@
 #include "auth/auth.h"
 #include "base/check.h"
 #include "bridge/internal.h"
+#include "bridge/metrics_sum.h"
 #include "http/events.h"
 #include "http/problem.h"
 #include "loop/tls.h"
@@ -121,10 +122,8 @@ struct place {
     struct slice route, method;
 };
 
-static bool place_at(const struct gateway *g, size_t i, struct place *ret)
+static bool place_at(const struct http_stats *c, size_t i, struct place *ret)
 {
-    const struct http_stats *c = http_server_counts(g->http);
-
     if (i < c->route_count) {
         *ret = (struct place){&c->routes[i], slice_of_str(gateway_routes[i].pattern),
                               slice_of_str(gateway_routes[i].method)};
@@ -168,18 +167,17 @@ static void write_place(struct exposition *x, enum metric m, const struct place 
     }
 }
 
-static void write_requests(const struct gateway *g, struct exposition *x)
+static void write_requests(const struct http_stats *c, struct exposition *x)
 {
     static const enum metric by_place[] = {METRIC_HTTP_REQUESTS, METRIC_HTTP_DURATION,
                                            METRIC_HTTP_REQUEST_BYTES, METRIC_HTTP_RESPONSE_BYTES};
-    const struct http_stats *c = http_server_counts(g->http);
     const struct http_problem_kind *kind;
     struct place p;
     size_t cursor = 0;
 
     for (size_t m = 0; m < ARRAY_LEN(by_place); m++) {
         metrics_begin(x, by_place[m]);
-        for (size_t i = 0; place_at(g, i, &p); i++)
+        for (size_t i = 0; place_at(c, i, &p); i++)
             if (is_used(&p))
                 write_place(x, by_place[m], &p);
     }
@@ -193,14 +191,14 @@ static void put_labelled(struct exposition *x, const char *label, const char *va
     exposition_uint(x, LABELS({label, slice_of_str(value)}), n);
 }
 
-static uint64_t problems(const struct gateway *g, const char *code)
+static uint64_t problems(const struct metrics_sum *sum, const char *code)
 {
-    return http_server_counts(g->http)->problems[http_problem_index(code)];
+    return sum->requests->problems[http_problem_index(code)];
 }
 
-static void write_limits(const struct gateway *g, struct exposition *x)
+static void write_limits(const struct gateway *g, const struct metrics_sum *sum, struct exposition *x)
 {
-    const struct http_server_stats *s = http_server_stats(g->http);
+    const struct http_server_stats *s = &sum->server;
     struct node_stats n;
 
     node_stats(g->node, &n);
@@ -212,27 +210,28 @@ static void write_limits(const struct gateway *g, struct exposition *x)
     put_labelled(x, "limit", "max_connections_per_address", s->over_max_connections_per_address);
     put_labelled(x, "limit", "max_in_flight", s->over_max_in_flight);
     put_labelled(x, "limit", "max_streams", s->over_max_streams);
-    put_labelled(x, "limit", "max_reply", problems(g, "reply-too-large"));
-    put_labelled(x, "limit", "max_depth", problems(g, "too-deep"));
+    put_labelled(x, "limit", "max_reply", problems(sum, "reply-too-large"));
+    put_labelled(x, "limit", "max_depth", problems(sum, "too-deep"));
     put_labelled(x, "limit", "max_queue", n.totals.over_max_queue);
-    put_labelled(x, "limit", "max_processes", g->metrics.over_max_processes);
-    put_labelled(x, "limit", "max_ties", g->metrics.over_max_ties);
-    put_labelled(x, "limit", "atom_budget", g->atoms.refused);
-    put_labelled(x, "limit", "rate_limit", g->admission_stats.rate_limited);
+    put_labelled(x, "limit", "max_processes", sum->metrics.over_max_processes);
+    put_labelled(x, "limit", "max_ties", sum->metrics.over_max_ties);
+    put_labelled(x, "limit", "atom_budget", sum->atoms_refused);
+    put_labelled(x, "limit", "rate_limit", sum->admission.rate_limited);
 }
 
-static void write_server(const struct gateway *g, struct exposition *x)
+static void write_server(const struct gateway *g, const struct metrics_sum *sum, struct exposition *x)
 {
-    const struct http_server_stats *s = http_server_stats(g->http);
+    const struct http_server_stats *s = &sum->server;
     const struct http_limits *limits = http_server_limits(g->http);
+    unsigned threads = g->config.threads ? g->config.threads : 1;
 
-    put(x, METRIC_HTTP_IN_FLIGHT, http_server_in_flight(g->http));
-    put(x, METRIC_HTTP_IN_FLIGHT_LIMIT, limits->max_in_flight);
+    put(x, METRIC_HTTP_IN_FLIGHT, sum->in_flight);
+    put(x, METRIC_HTTP_IN_FLIGHT_LIMIT, threads * (uint64_t)limits->max_in_flight);
     put(x, METRIC_HTTP_CONNECTIONS, http_server_connections(g->http));
     put(x, METRIC_HTTP_CONNECTIONS_LIMIT, limits->max_connections);
     put(x, METRIC_HTTP_CONNECTIONS_OPENED, s->connections);
-    put(x, METRIC_HTTP_BODY_BYTES, http_server_body_bytes(g->http));
-    put(x, METRIC_HTTP_BODY_BYTES_LIMIT, limits->max_bodies);
+    put(x, METRIC_HTTP_BODY_BYTES, sum->body_bytes);
+    put(x, METRIC_HTTP_BODY_BYTES_LIMIT, threads * limits->max_bodies);
     metrics_begin(x, METRIC_HTTP_TLS);
     put_labelled(x, "result", "done", s->tls_handshakes);
     put_labelled(x, "result", "failed", s->tls_failures);
@@ -240,12 +239,12 @@ static void write_server(const struct gateway *g, struct exposition *x)
     put_labelled(x, "reason", "slow", s->slow_requests);
     put_labelled(x, "reason", "idle", s->idle_requests);
     put(x, METRIC_HTTP_MALFORMED, s->malformed_requests);
-    write_limits(g, x);
+    write_limits(g, sum, x);
 }
 
-static void write_who(const struct gateway *g, struct exposition *x)
+static void write_who(const struct gateway *g, const struct metrics_sum *sum, struct exposition *x)
 {
-    const struct gateway_admission_stats *s = &g->admission_stats;
+    const struct gateway_admission_stats *s = &sum->admission;
 
     metrics_begin(x, METRIC_AUTH_ADMITTED);
     for (unsigned i = 0; i < AUTH_BY_COUNT; i++)
@@ -262,7 +261,7 @@ static void write_who(const struct gateway *g, struct exposition *x)
     put_labelled(x, "change", "ended", s->sessions_ended);
     metrics_begin(x, METRIC_POLICY_DENIED);
     for (unsigned i = POLICY_FREE + 1; i < POLICY_OP_COUNT; i++)
-        put_labelled(x, "operation", policy_op_word((enum policy_op)i), g->permission_stats.denied[i]);
+        put_labelled(x, "operation", policy_op_word((enum policy_op)i), sum->permission.denied[i]);
     put(x, METRIC_LINKS_REFUSED, node_counts(g->node).links_refused);
 }
 
@@ -301,9 +300,9 @@ static void put_bytes(struct exposition *x, struct slice direction, struct slice
     exposition_uint(x, LABELS({"direction", direction}, {"form", form}), n);
 }
 
-static void write_calls(const struct gateway *g, struct exposition *x)
+static void write_calls(const struct gateway *g, const struct metrics_sum *sum, struct exposition *x)
 {
-    const struct metrics *m = &g->metrics;
+    const struct metrics *m = &sum->metrics;
     struct node_counts c = node_counts(g->node);
 
     write_outcomes(m, x);
@@ -315,7 +314,7 @@ static void write_calls(const struct gateway *g, struct exposition *x)
     put_bytes(x, SLICE("in"), SLICE("term"), m->term_in);
     put_bytes(x, SLICE("out"), SLICE("text"), m->text_out);
     put_bytes(x, SLICE("out"), SLICE("term"), m->term_out);
-    put(x, METRIC_ATOMS, g->atoms.introduced);
+    put(x, METRIC_ATOMS, atoms_introduced(&g->atoms));
     put_limit(x, METRIC_ATOMS_BUDGET, g->atoms.budget == SIZE_MAX ? UINT64_MAX : g->atoms.budget);
 }
 
@@ -369,12 +368,12 @@ static void write_self(const struct gateway *g, struct exposition *x)
 
 /* ---- the answer ---- */
 
-static void write_all(struct gateway *g, struct exposition *x)
+static void write_all(struct gateway *g, const struct metrics_sum *sum, struct exposition *x)
 {
-    write_requests(g, x);
-    write_server(g, x);
-    write_who(g, x);
-    write_calls(g, x);
+    write_requests(sum->requests, x);
+    write_server(g, sum, x);
+    write_who(g, sum, x);
+    write_calls(g, sum, x);
     write_streams(g, x);
     metrics_write_node(g, x);
     write_self(g, x);
@@ -396,13 +395,19 @@ void metrics_get(void *ctx, struct http_request *req)
     struct gateway *g = ctx;
     struct http_response response = {.status = 200, .content_type = EXPOSITION_TYPE};
     bool is_open = wants_open(req);
+    struct metrics_sum sum;
     struct exposition x;
     struct wr w;
 
+    if (!metrics_sum_init(&sum, g)) {
+        errors_answer(g, http_request_id(req), ERR_NOMEM, (struct slice){0});
+        return;
+    }
     wr_init(&w, SIZE_MAX);
     wr_room(&w, g->metrics.last_len ? g->metrics.last_len + g->metrics.last_len / 8 : ROOM);
     exposition_init(&x, &w, is_open);
-    write_all(g, &x);
+    write_all(g, &sum, &x);
+    metrics_sum_fini(&sum);
     g->metrics.last_len = w.len;
     if (is_open)
         response.content_type = EXPOSITION_OPEN_TYPE;

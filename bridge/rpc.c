@@ -33,7 +33,7 @@ static bool is_undefined(const struct exchange *x, const struct node_result *r)
            etf_atom_eq(function, (struct etf_atom){.text = x->target.function}) && etf_read_nil(&stack);
 }
 
-static void done(void *ctx, uint64_t id, const struct node_result *r)
+void rpc_done(void *ctx, uint64_t id, const struct node_result *r)
 {
     struct gateway *g = ctx;
     struct exchange *x = exchange_take(g, id);
@@ -58,10 +58,16 @@ void rpc_perform(struct gateway *g, struct exchange *x)
 
     if (!exchange_keep(g, x))
         return;
+    if (g->config.owner) {
+        e = across_ask(g, x);
+        if (e != ERR_NONE)
+            calls_fail(g, x, e);
+        return;
+    }
     e = x->verb == VERB_RPC ? node_rpc(g->node, t->node, t->name, t->function, exchange_term(g, x),
-                                       exchange_left_ms(x), done, g, x->id, &x->op)
+                                       exchange_left_ms(x), rpc_done, g, x->id, &x->op)
                             : node_rpc_cast(g->node, t->node, t->name, t->function, exchange_term(g, x),
-                                            exchange_left_ms(x), done, g, x->id, &x->op);
+                                            exchange_left_ms(x), rpc_done, g, x->id, &x->op);
     if (e != ERR_NONE) {
         calls_fail(g, x, e);
     } else if (x->op == 0) {

@@ -21,7 +21,7 @@ void status_self(void *ctx, struct http_request *req)
         "dist_port", (json_int_t)node_dist_port(g->node), "embedded_epmd", node_has_embedded_epmd(g->node),
         "links", (json_int_t)c.links, "processes", (json_int_t)c.processes, "calls", (json_int_t)c.requests,
         "late_replies", (json_int_t)c.late_replies, "unknown_dropped", (json_int_t)c.unknown_dropped,
-        "atoms_introduced", (json_int_t)g->atoms.introduced);
+        "atoms_introduced", (json_int_t)atoms_introduced(&g->atoms));
 
     answer_object(g, http_request_id(req), 200, o);
 }

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/internal.h"
+#include "http/cross_wire.h"
 #include "http/negotiate.h"
 #include "http/problem.h"
 
@@ -71,7 +71,7 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
     add_rate(out, &r->admission.rate);
     if (r->timing.is_on)
         add_header(out, "Server-Timing", http_timing_write(&r->timing, timing));
-    if (r->conn->listener->guard.origins)
+    if (r->has_origins)
         add_origin(out, r);
     if (r->server->is_leaving)
         add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -267,6 +267,10 @@ void http_request_finish(struct http_request *r)
     struct http_server *s = r->server;
     bool was_waiting = r->phase == PHASE_WAITING;
 
+    if (r->borrowed) {
+        http_twin_finish(r);
+        return;
+    }
     r->phase = PHASE_ANSWERED;
     s->sending++;
     if (!was_waiting)
@@ -312,11 +316,15 @@ void http_request_depart(struct http_server *s, uint64_t id)
 {
     struct http_request *r = idtab_remove(&s->requests, id);
     uint64_t tag;
+    bool is_lent;
 
     if (!r)
         return;
     tag = r->tag;
+    is_lent = r->is_lent;
+    if (is_lent)
+        http_lend_gone(s, r);
     http_request_finish(r); /* without a response */
-    if (s->config.gone)
+    if (s->config.gone && !is_lent)
         s->config.gone(s->config.ctx, id, tag);
 }

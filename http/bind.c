@@ -47,13 +47,11 @@ bool http_is_any_address(const char *host)
                                       : IN6_IS_ADDR_UNSPECIFIED(&a.v6.sin6_addr);
 }
 
-static enum err bind_to(int fd, const union address *a, socklen_t len, bool is_port_shared)
+static enum err bind_to(int fd, const union address *a, socklen_t len)
 {
     const int on = 1, off = 0;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
-        return ERR_IO;
-    if (is_port_shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
         return ERR_IO;
     if (a->any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
         return ERR_IO;
@@ -62,7 +60,7 @@ static enum err bind_to(int fd, const union address *a, socklen_t len, bool is_p
     return ERR_NONE;
 }
 
-static enum err bind_tcp(struct http_listener *l, bool is_port_shared, int *ret_fd)
+static enum err bind_tcp(struct http_listener *l, int *ret_fd)
 {
     const struct http_listen *c = &l->config;
     union address a;
@@ -81,7 +79,7 @@ static enum err bind_tcp(struct http_listener *l, bool is_port_shared, int *ret_
     }
     if (fd < 0)
         return ERR_IO;
-    e = bind_to(fd, &a, len, is_port_shared);
+    e = bind_to(fd, &a, len);
     if (e == ERR_NONE && getsockname(fd, &a.any, &len) != 0)
         e = ERR_IO;
     if (e != ERR_NONE) {
@@ -167,7 +165,7 @@ void http_unbind(struct http_listener *l)
     l->socket_ino = 0;
 }
 
-enum err http_bind(struct http_listener *l, bool is_port_shared, int *ret_fd)
+enum err http_bind(struct http_listener *l, int *ret_fd)
 {
-    return l->config.path ? bind_unix(l, ret_fd) : bind_tcp(l, is_port_shared, ret_fd);
+    return l->config.path ? bind_unix(l, ret_fd) : bind_tcp(l, ret_fd);
 }

@@ -10,6 +10,7 @@
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <stdatomic.h>
 
 #include "http/tls.h"
 
@@ -17,7 +18,7 @@ struct MHD_Connection;
 struct http_conn;
 
 struct http_tls {
-    unsigned refs;
+    atomic_uint refs; /* connections of any thread hold one each */
     gnutls_certificate_credentials_t cred;
     gnutls_priority_t priority;
     struct http_tls_info info;

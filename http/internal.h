@@ -10,6 +10,7 @@
  *   answer.c   responses and problems
  *   limits.c   what clients may cost
  *   sweep.c    clients that left, requests that never arrive
+ *   spread.c   connections for workers; lend.c, twin.c  requests of workers (cross.h)
  *   streams.h  what belongs to event streams
  */
 #ifndef ERLGATE_HTTP_INTERNAL_H
@@ -22,6 +23,7 @@
 #include "base/idtab.h"
 #include "base/map.h"
 #include "base/wr.h"
+#include "http/cross.h"
 #include "http/guard.h"
 #include "http/gzip.h"
 #include "http/handshake.h"
@@ -73,6 +75,9 @@ struct http_listener {
     uint16_t port;
     dev_t socket_dev; /* of the socket's file, so that we remove none but our own */
     ino_t socket_ino; /* 0: there is none */
+    int fd;           /* owned: on which we accept ourselves, for workers too; -1: libmicrohttpd does */
+    struct loop_poll *accept_poll;   /* of fd; NULL: none, or there are no descriptors left */
+    struct loop_timer *accept_timer; /* until there are some again */
     char path[HTTP_SOCKET_PATH_MAX];
 };
 
@@ -91,6 +96,7 @@ struct http_conn {
     char address[HTTP_PEER_TEXT]; /* the same as text; "": not known */
     struct http_crowd *crowd;     /* shared with others of its address; NULL: it is not counted */
     enum http_over over;          /* accepted only to be told so */
+    uint64_t guest;               /* at a worker: the owner's id of it */
     struct http_shake shake;
 };
 
@@ -111,8 +117,13 @@ enum http_phase {
 
 struct http_request {
     struct http_server *server;
-    struct MHD_Connection *mhd; /* borrowed */
-    struct http_conn *conn;     /* borrowed */
+    struct MHD_Connection *mhd; /* borrowed; NULL: it is a twin */
+    struct http_conn *conn;     /* borrowed; NULL: it is a twin */
+    struct http_twin
+        *borrowed; /* owned: what a twin knows of the request that it stands for; NULL: it is none */
+    uint64_t twin; /* at a worker: the id of its twin at the owner, once that has told; 0: none */
+    bool is_lent;  /* at a worker: it has one, or is about to */
+    bool is_secure, has_origins; /* of its connection: HTTPS; answers are shown to some origins (CORS) */
     enum http_phase phase;
     struct http_link waiting; /* in http_server.waiting, by checked_ms; the free list too; streams.ready */
     uint64_t checked_ms;
@@ -126,7 +137,7 @@ struct http_request {
     struct wr body;       /* until its handler has returned */
     bool is_body_too_large;
     bool is_head, is_1_0;
-    bool is_late; /* it began when the server takes no more */
+    bool is_late;                  /* it began when the server takes no more */
     struct http_reader reader;     /* if it reads a stream */
     struct MHD_Response *response; /* ours until it is queued */
     unsigned status;
@@ -138,6 +149,12 @@ struct http_request {
     char traceparent[TRACEPARENT_LEN + 1];
     char origin[HTTP_ORIGIN_MAX + 1]; /* to which the answer is shown (CORS); "": none */
     struct http_target target;        /* last: it is large, and only as much of it is touched as there is */
+};
+
+/* At the owner: a worker. */
+struct http_worker {
+    struct channel *channel; /* borrowed; NULL: there is none of this number (any more) */
+    unsigned connections;    /* that it has been given and has not closed */
 };
 
 struct http_server {
@@ -169,6 +186,13 @@ struct http_server {
     struct loop_timer *late_timer; /* owned: between the last two; NULL: not yet quiescing */
     bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
     struct http_streams streams;
+    struct http_worker workers[HTTP_WORKERS_MAX];
+    unsigned worker_count, next_worker;
+    struct idtab guests;     /* at the owner: connections that workers have */
+    struct idtab twins;      /* at the owner: of requests that workers have lent */
+    struct idtab remotes;    /* at a worker: requests that read streams of the owner's */
+    uint64_t arriving_guest; /* at a worker: the connection that is being opened; 0: it has been */
+    enum http_over arriving_over;
     struct http_gzip *gzip; /* owned; NULL until the first body is packed */
     size_t entropy_left;
     uint8_t entropy[ENTROPY_LEN]; /* so that not each request asks the kernel */
@@ -181,6 +205,11 @@ enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const c
                                   const char *version, const char *data, size_t *size, void **context);
 void http_request_completed(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_RequestTerminationCode code);
+/* All but its connection is set; of the free list, if there is one. NULL: no memory. */
+MUST_USE struct http_request *http_request_new(struct http_server *s);
+void http_request_recycle(struct http_request *r);
+/* The body has been used, or will not be. */
+void http_request_forget_body(struct http_request *r);
 void http_requests_free(struct http_server *s); /* the free list */
 /* See http_request_spent. */
 void http_request_time(struct http_request *r, enum http_stage stage);
@@ -222,7 +251,7 @@ void http_sweep_arm(struct http_server *s);
 /* ---- bind.c ---- */
 
 /* ERR_INVALID for an address or path that is none, ERR_NAME_TAKEN when it is in use. */
-MUST_USE enum err http_bind(struct http_listener *l, bool is_port_shared, int *ret_fd);
+MUST_USE enum err http_bind(struct http_listener *l, int *ret_fd);
 /* Removes the socket's file, if it is still ours. */
 void http_unbind(struct http_listener *l);
 bool http_is_any_address(const char *host);
@@ -245,7 +274,8 @@ void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a reques
 
 /* ---- limits.c ---- */
 
-struct http_limits http_limits_fill(const struct http_limits *in);
+/* threads: how many share what is of all requests. */
+struct http_limits http_limits_fill(const struct http_limits *in, unsigned threads);
 /* A connection whose peer is known takes its place among the others, and leaves it. */
 void http_peer_enter(struct http_server *s, struct http_conn *c);
 void http_peer_leave(struct http_server *s, struct http_conn *c);

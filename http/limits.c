@@ -73,7 +73,12 @@ static unsigned fit_to_descriptors(unsigned wanted)
     return (unsigned)room;
 }
 
-struct http_limits http_limits_fill(const struct http_limits *in)
+static uint64_t share(uint64_t all, unsigned threads)
+{
+    return threads > 1 ? (all + threads - 1) / threads : all;
+}
+
+struct http_limits http_limits_fill(const struct http_limits *in, unsigned threads)
 {
     struct http_limits c = *in;
 
@@ -84,7 +89,8 @@ struct http_limits http_limits_fill(const struct http_limits *in)
     c.max_connections = fit_to_descriptors(c.max_connections ? c.max_connections : defaults.max_connections);
     if (!c.max_connections_per_address)
         c.max_connections_per_address = defaults.max_connections_per_address;
-    c.max_in_flight = c.max_in_flight ? c.max_in_flight : defaults.max_in_flight;
+    c.max_in_flight = (unsigned)share(c.max_in_flight ? c.max_in_flight : defaults.max_in_flight, threads);
+    c.max_bodies = share(c.max_bodies, threads);
     c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
     c.streams = fill_streams(&c.streams);
     return c;
@@ -92,7 +98,7 @@ struct http_limits http_limits_fill(const struct http_limits *in)
 
 void http_server_set_limits(struct http_server *s, const struct http_limits *limits)
 {
-    s->limits = http_limits_fill(limits);
+    s->limits = http_limits_fill(limits, s->config.threads);
     if (!s->is_quiescing)
         http_listeners_renew(s);
 }

@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/internal.h"
+#include "http/cross_wire.h"
 
 enum {
     POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
@@ -48,6 +48,8 @@ static enum MHD_Result may_come(void *cls, const struct sockaddr *address, sockl
     struct http_peer peer = l->config.path ? (struct http_peer){0} : http_peer_of(address);
 
     (void)len;
+    if (l->server->config.owner) /* where it has been asked already */
+        return MHD_YES;
     return http_peer_is_shut_out(l->server, &peer) ? MHD_NO : MHD_YES;
 }
 
@@ -66,7 +68,8 @@ static void conn_opened(struct http_listener *l, struct MHD_Connection *mhd, voi
     *c = (struct http_conn){
         .listener = l, .fd = info ? info->connect_fd : -1, .uid = -1, .peer = peer_of(l, mhd)};
     http_peer_write(&c->peer, c->address);
-    http_peer_enter(s, c);
+    if (!http_guest_enter(s, c))
+        http_peer_enter(s, c);
     if (l->config.path)
         c->uid = uid_of(c->fd);
     if (l->config.is_tls)
@@ -92,7 +95,8 @@ static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
     }
     ring_remove(&c->arriving);
     http_shake_end(c);
-    http_peer_leave(l->server, c);
+    if (!http_guest_leave(l->server, c))
+        http_peer_leave(l->server, c);
     mem_free(c);
 }
 
@@ -245,18 +249,25 @@ static unsigned idle_s(const struct http_limits *c)
 static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
 {
     struct http_server *s = l->server;
-    const struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_shake_no_cert},
-        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem more[3];
+    size_t n = 0;
+
+    if (fd >= 0)
+        more[n++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL};
+    if (l->config.is_tls)
+        more[n++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_shake_no_cert};
+    more[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (l->config.is_tls ? MHD_USE_TLS : 0),
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (l->config.is_tls ? MHD_USE_TLS : 0) |
+            (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0),
         0, may_come, l, http_request_came, s, MHD_OPTION_EXTERNAL_LOGGER, library_logs, l,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->pool_bytes, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)l->idle_s,
-        MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l,
-        MHD_OPTION_ARRAY, l->config.is_tls ? tls : tls + 1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->pool_bytes,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)l->idle_s, MHD_OPTION_URI_LOG_CALLBACK, http_request_begun,
+        s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l, MHD_OPTION_ARRAY, more,
+        MHD_OPTION_END);
 }
 
 static enum err attach(struct http_listener *l)
@@ -282,14 +293,25 @@ static bool is_named(const void *ctx, struct slice name)
     return http_tls_is_named(s->tls, name);
 }
 
-/* Takes fd when it succeeds. */
+/* Does libmicrohttpd accept? */
+static bool accepts(const struct http_listener *l)
+{
+    const struct http_config *c = &l->server->config;
+
+    return !c->owner && (!c->is_spread || l->config.is_admin);
+}
+
+/* Takes fd when it succeeds; -1: it listens nowhere. */
 static enum err run_on(struct http_listener *l, int fd)
 {
     l->run_at_ms = UINT64_MAX;
     l->pool_bytes = pool_bytes(&l->server->limits);
     l->idle_s = idle_s(&l->server->limits);
-    l->daemon = start_daemon(l, fd);
-    return l->daemon ? ERR_NONE : ERR_NOMEM;
+    l->fd = -1;
+    l->daemon = start_daemon(l, accepts(l) ? fd : -1);
+    if (!l->daemon)
+        return ERR_NOMEM;
+    return fd < 0 || accepts(l) ? ERR_NONE : http_spread_begin(l, fd);
 }
 
 enum err http_listener_add(struct http_server *s, const struct http_listen *config)
@@ -302,6 +324,7 @@ enum err http_listener_add(struct http_server *s, const struct http_listen *conf
         return ERR_NOMEM;
     s->listeners[s->listener_count++] = l;
     l->server = s;
+    l->fd = -1;
     l->config = *config;
     l->router = config->is_admin ? s->admin_router : s->router;
     l->guard = (struct http_guard){.listen = config->path ? NULL : config->host,
@@ -310,12 +333,13 @@ enum err http_listener_add(struct http_server *s, const struct http_listen *conf
                                    .origins = s->config.origins,
                                    .is_named = config->is_tls ? is_named : NULL,
                                    .ctx = s};
-    e = http_bind(l, s->config.is_port_shared, &fd);
+    e = s->config.owner ? ERR_NONE : http_bind(l, &fd);
     if (e != ERR_NONE)
         return e;
     e = run_on(l, fd);
     if (e != ERR_NONE) {
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         return e;
     }
     return attach(l);
@@ -335,6 +359,10 @@ void http_listener_close(struct http_listener *l)
 {
     int fd;
 
+    if (!accepts(l)) {
+        http_spread_close(l);
+        return;
+    }
     accept_all(l);
     fd = MHD_quiesce_daemon(l->daemon);
     if (fd != MHD_INVALID_SOCKET)
@@ -347,6 +375,7 @@ void http_listener_free(struct http_listener *l)
         return;
     CHECK(!l->is_running);
     ring_remove(&l->retired);
+    http_spread_end(l);
     loop_poll_free(l->poll);
     loop_timer_free(l->run_timer);
     if (l->daemon)
@@ -355,16 +384,25 @@ void http_listener_free(struct http_listener *l)
     mem_free(l);
 }
 
+/* -1: nowhere, for it is a worker's. */
+static int listens_on(const struct http_listener *l)
+{
+    const union MHD_DaemonInfo *info =
+        accepts(l) ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD) : NULL;
+
+    return info ? info->listen_fd : l->fd;
+}
+
 /* Another one on the same socket, whose file goes over to it. */
 static struct http_listener *successor(const struct http_listener *old)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(old->daemon, MHD_DAEMON_INFO_LISTEN_FD);
     struct http_listener *l = mem_zalloc(sizeof *l);
-    int fd = info ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
+    int listening = listens_on(old), fd = listening >= 0 ? fcntl(listening, F_DUPFD_CLOEXEC, 0) : -1;
 
-    if (!l || fd < 0)
+    if (!l || (listening >= 0 && fd < 0))
         goto fail;
     l->server = old->server;
+    l->fd = -1;
     l->config = old->config;
     l->router = old->router;
     l->guard = old->guard;

@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "http/internal.h"
+#include "http/cross_wire.h"
 
 enum {
     BLOCK_BYTES = 4096,       /* of a response to HTTP/1.0, which is not chunked */
@@ -98,9 +98,20 @@ static size_t write_frames(struct http_server *s, struct http_reader *rd, uint8_
     return n;
 }
 
+size_t http_reader_write(struct http_request *r, uint8_t *to, size_t room)
+{
+    size_t n = write_frames(r->server, &r->reader, to, room);
+
+    if (n > 0) {
+        r->bytes_out += n;
+        r->reader.wrote_ms = loop_now_ms(r->server->loop);
+    }
+    return n;
+}
+
 /* ---- libmicrohttpd asks ---- */
 
-static void rest(struct http_request *r)
+void http_reader_rest(struct http_request *r)
 {
     struct http_server *s = r->server;
 
@@ -120,21 +131,19 @@ static ssize_t content(void *cls, uint64_t position, char *to, size_t room)
     (void)position;
     if (rd->is_cut)
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    n = write_frames(r->server, rd, (uint8_t *)to, room < CHUNK_BYTES ? room : CHUNK_BYTES);
-    if (n > 0) {
-        r->bytes_out += n;
-        rd->wrote_ms = loop_now_ms(r->server->loop);
+    n = http_reader_write(r, (uint8_t *)to, room < CHUNK_BYTES ? room : CHUNK_BYTES);
+    if (n > 0)
         return (ssize_t)n;
-    }
     if (rd->is_ending)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    rest(r);
+    http_reader_rest(r);
     return 0;
 }
 
 /* ---- its life ---- */
 
-bool http_reader_respond(struct http_request *r, enum http_media media)
+bool http_reader_respond(struct http_request *r, enum http_media media,
+                         ssize_t (*reads)(void *request, uint64_t position, char *to, size_t room))
 {
     const struct http_header unbuffered = {"X-Accel-Buffering", "no"};
     struct http_response head = {.status = MHD_HTTP_OK,
@@ -143,8 +152,8 @@ bool http_reader_respond(struct http_request *r, enum http_media media)
                                  .header_count = 1};
 
     r->status = head.status;
-    r->response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, r->is_1_0 ? BLOCK_BYTES : 1, content, r, NULL);
+    r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, r->is_1_0 ? BLOCK_BYTES : 1,
+                                                    reads ? reads : content, r, NULL);
     if (!r->response) {
         LOG(LOG_ERROR, "no-memory-for-response");
         return false;
@@ -157,8 +166,7 @@ bool http_reader_respond(struct http_request *r, enum http_media media)
     return true;
 }
 
-/* So that a client that is slow, or a host that is gone, costs little and not for long. */
-static void bound_socket(const struct http_request *r)
+void http_reader_bound_socket(const struct http_request *r)
 {
     const int unsent = UNSENT_BYTES;
     const unsigned unacknowledged_ms = (unsigned)(2 * r->server->limits.idle_ms);
@@ -185,7 +193,8 @@ void http_reader_open(struct http_request *r, struct http_stream *st, const stru
     http_stream_epoch(s, st, r->reader.frame.epoch);
     r->reader.frame.seq = st->history.taken_seq;
     s->streams.readers++;
-    bound_socket(r);
+    if (r->conn)
+        http_reader_bound_socket(r);
 }
 
 void http_reader_wake(struct http_request *r)
@@ -253,6 +262,10 @@ bool http_readers_resume(struct http_server *s)
 
         ring_remove(&r->waiting);
         r->reader.is_ready = false;
+        if (r->borrowed) {
+            http_twin_pump(r);
+            continue;
+        }
         r->phase = PHASE_SENDING;
         MHD_resume_connection(r->mhd);
         r->conn->listener->has_resumed = true;

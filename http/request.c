@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/internal.h"
+#include "http/cross_wire.h"
 #include "http/text.h"
 
 enum {
@@ -16,7 +16,7 @@ enum {
 
 /* ---- the free list ---- */
 
-static struct http_request *request_new(struct http_server *s)
+static struct http_request *find_free(struct http_server *s)
 {
     struct http_request *r;
     struct http_link *l = s->free_requests.next;
@@ -38,7 +38,7 @@ static struct http_request *request_new(struct http_server *s)
 /* The body has been used, or will not be: a large one does not keep its memory while its request waits for an
  * answer.
  */
-static void forget_body(struct http_request *r)
+void http_request_forget_body(struct http_request *r)
 {
     r->server->body_bytes -= r->body.len;
     if (r->body.cap > KEPT_BYTES_MAX)
@@ -53,11 +53,11 @@ static void request_free(struct http_request *r)
     mem_free(r);
 }
 
-static void request_recycle(struct http_request *r)
+void http_request_recycle(struct http_request *r)
 {
     struct http_server *s = r->server;
 
-    forget_body(r);
+    http_request_forget_body(r);
     if (s->free_count == FREE_REQUESTS_MAX) {
         request_free(r);
         return;
@@ -79,6 +79,40 @@ void http_requests_free(struct http_server *s)
     s->free_count = 0;
 }
 
+struct http_request *http_request_new(struct http_server *s)
+{
+    struct http_request *r = find_free(s);
+
+    if (!r)
+        return NULL;
+    r->server = s;
+    r->mhd = NULL;
+    r->conn = NULL;
+    r->borrowed = NULL;
+    r->twin = 0;
+    r->is_lent = r->is_secure = r->has_origins = false;
+    r->phase = PHASE_HEAD;
+    r->id = r->tag = 0;
+    r->note = NULL;
+    r->route = NULL;
+    r->match = (struct http_match){0};
+    r->admission = (struct http_admission){0};
+    r->timing.is_on = false;
+    r->is_body_too_large = r->is_head = r->is_1_0 = r->is_late = false;
+    r->reader = (struct http_reader){0};
+    r->response = NULL;
+    r->status = 0;
+    r->code = NULL;
+    r->bytes_in = r->bytes_out = 0;
+    r->trace_len = r->traceparent_len = 0;
+    r->method[0] = r->trace[0] = r->traceparent[0] = r->origin[0] = '\0';
+    r->target.segment_count = r->target.param_count = 0;
+    wr_reset(&r->raw_target);
+    wr_reset(&r->body);
+    r->body.ceiling = s->limits.max_body;
+    return r;
+}
+
 /* ---- its first line ---- */
 
 /* libmicrohttpd's URI_LOG_CALLBACK: the only place that has the target as it came. What it gives is the
@@ -92,34 +126,16 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
 
     if (!c || c->shake.is_cert_missing)
         return NULL;
-    r = request_new(s);
+    r = http_request_new(s);
     if (!r)
         return NULL;
-    r->server = s;
     r->mhd = mhd;
     r->conn = c;
     r->conn->request = r;
-    r->phase = PHASE_HEAD;
-    r->id = r->tag = 0;
-    r->note = NULL;
-    r->route = NULL;
-    r->match = (struct http_match){0};
-    r->admission = (struct http_admission){0};
-    r->timing.is_on = false;
-    r->is_body_too_large = r->is_head = r->is_1_0 = false;
+    r->is_secure = c->listener->config.is_tls;
+    r->has_origins = c->listener->guard.origins != NULL;
     r->is_late = s->is_refusing && !c->listener->config.is_admin;
-    r->reader = (struct http_reader){0};
-    r->response = NULL;
-    r->status = 0;
-    r->code = NULL;
     r->started_us = loop_now_us();
-    r->bytes_in = r->bytes_out = 0;
-    r->trace_len = r->traceparent_len = 0;
-    r->method[0] = r->trace[0] = r->traceparent[0] = r->origin[0] = '\0';
-    r->target.segment_count = r->target.param_count = 0;
-    wr_reset(&r->raw_target);
-    wr_reset(&r->body);
-    r->body.ceiling = s->limits.max_body;
     wr_str(&r->raw_target, uri ? uri : "");
     return r;
 }
@@ -180,7 +196,7 @@ static void keep_body(struct http_request *r, struct slice piece)
     size_t before = r->body.len;
 
     if (before + piece.len > KEPT_BYTES_MAX && s->body_bytes + piece.len > s->limits.max_bodies) {
-        forget_body(r);
+        http_request_forget_body(r);
         s->stats.over_max_bodies++;
         http_request_refuse_overloaded(r, "Too many large bodies arrive at once (max_bodies).");
         return;
@@ -190,7 +206,7 @@ static void keep_body(struct http_request *r, struct slice piece)
     if (wr_ok(&r->body))
         return;
     r->is_body_too_large = r->body.err == ERR_TOO_LARGE;
-    forget_body(r);
+    http_request_forget_body(r);
     if (!r->is_body_too_large)
         http_request_refuse_overloaded(r, "There is no memory for the body.");
 }
@@ -216,8 +232,11 @@ static bool handle(struct http_request *r)
         return http_request_refuse_overloaded(r, "There is no memory for the request.");
     http_request_time(r, HTTP_STAGE_READ);
     r->phase = PHASE_HANDLING;
-    r->route->handle(s->config.ctx, r);
-    forget_body(r);
+    if (s->config.owner && !r->route->is_anywhere)
+        http_request_lend(r);
+    else
+        r->route->handle(s->config.ctx, r);
+    http_request_forget_body(r);
     return true;
 }
 
@@ -299,14 +318,14 @@ static struct slice path_of(const struct http_request *r, char *ret, size_t cap)
     return slice_of(ret, n);
 }
 
-static void report(const struct http_request *r)
+static void report(const struct http_request *r, bool is_stream)
 {
     struct http_server *s = r->server;
     struct http_done done = {.route = r->route,
                              .method = r->method,
                              .status = r->status,
                              .code = r->code,
-                             .is_stream = r->reader.is_open,
+                             .is_stream = is_stream,
                              .duration_us = loop_now_us() - r->started_us,
                              .bytes_in = r->bytes_in,
                              .bytes_out = r->bytes_out,
@@ -338,6 +357,7 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
 {
     struct http_request *r = *context;
     struct http_server *s = cls;
+    bool is_stream;
 
     (void)mhd;
     if (!r)
@@ -347,7 +367,10 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
      */
     CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);
     s->stats.idle_requests += code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
-    if (r->reader.is_open)
+    is_stream = r->reader.is_open;
+    if (r->reader.remote)
+        http_lend_close(r);
+    else if (is_stream)
         http_reader_close(r);
     s->sending -= r->phase == PHASE_ANSWERED || r->phase == PHASE_SENDING;
     if (r->response)
@@ -355,14 +378,14 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
     if (r->phase == PHASE_ANSWERED)
         r->status = 0;
     if (r->method[0])
-        report(r);
+        report(r, is_stream);
     forget_note(r);
     r->conn->request = NULL;
     if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         http_conn_wait(s, r->conn);
     else
         ring_remove(&r->conn->arriving);
-    request_recycle(r);
+    http_request_recycle(r);
 }
 
 /* ---- what a handler asks ---- */
@@ -408,6 +431,8 @@ bool http_request_header(const struct http_request *r, const char *name, struct 
     const char *value;
     size_t len;
 
+    if (r->borrowed)
+        return http_twin_header(r->borrowed, name, ret);
     if (MHD_lookup_connection_value_n(r->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &len) != MHD_YES)
         return false;
     *ret = value ? text_trim(slice_of(value, len)) : (struct slice){0};
@@ -443,7 +468,7 @@ const struct http_admission *http_request_admission(const struct http_request *r
 
 bool http_request_is_secure(const struct http_request *r)
 {
-    return r->conn->listener->config.is_tls;
+    return r->is_secure;
 }
 
 struct slice http_request_trace(const struct http_request *r)

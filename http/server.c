@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/internal.h"
+#include "http/cross_wire.h"
 
 enum {
     SOCKET_MODE = 0600,
@@ -40,6 +40,10 @@ static void server_free(struct http_server *s)
     while (!ring_is_empty(&s->retired))
         http_listener_free(LINK_OWNER(s->retired.next, struct http_listener, retired));
     http_streams_fini(s);
+    CHECK(s->guests.count == 0 && s->twins.count == 0 && s->remotes.count == 0);
+    idtab_fini(&s->guests);
+    idtab_fini(&s->twins);
+    idtab_fini(&s->remotes);
     CHECK(s->peers.count == 0);
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
     http_requests_free(s);
@@ -134,7 +138,7 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
         return ERR_NOMEM;
     s->config = *config;
     s->config.gone_ms = config->gone_ms ? config->gone_ms : GONE_MS;
-    s->limits = http_limits_fill(&config->limits);
+    s->limits = http_limits_fill(&config->limits, config->threads);
     s->loop = l;
     s->tls = config->tls ? http_tls_ref(config->tls) : NULL;
     s->counts = http_stats_new(config->route_count);
@@ -142,6 +146,9 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
     http_random(s, &seed, sizeof seed);
     map_init(&s->peers, seed);
     idtab_init(&s->requests);
+    idtab_init(&s->guests);
+    idtab_init(&s->twins);
+    idtab_init(&s->remotes);
     ring_init(&s->retired);
     ring_init(&s->fresh);
     ring_init(&s->arriving);
@@ -212,7 +219,14 @@ unsigned http_server_connections(const struct http_server *s)
 
 size_t http_server_in_flight(const struct http_server *s)
 {
-    return s->requests.count;
+    const struct http_request *r;
+    size_t count = s->requests.count;
+    uint32_t cursor = 0;
+
+    /* Twins are counted where they come from. */
+    while ((r = idtab_next(&s->twins, &cursor)))
+        count -= idtab_get(&s->requests, r->id) == r;
+    return count;
 }
 
 uint64_t http_server_body_bytes(const struct http_server *s)
@@ -348,6 +362,7 @@ void http_server_stop(struct http_server *s)
     http_server_quiesce(s);
     answer_all(s);
     http_streams_say_bye(s);
+    http_lend_end_all(s);
     drain(s);
     server_free(s);
 }

@@ -37,6 +37,7 @@
 #include "http/tls.h"
 #include "loop/loop.h"
 
+struct channel;
 struct http_server;
 struct http_problem;
 struct http_request; /* valid inside the handler only; the id outlives it */
@@ -67,7 +68,9 @@ struct http_route {
     void (*handle)(void *ctx, struct http_request *req);
     unsigned operation, target; /* for the user of the table */
     enum http_where where;
-    bool is_public; /* served to everybody: admit is not asked */
+    bool is_public;   /* served to everybody: admit is not asked */
+    bool is_anywhere; /* its handler runs in whichever thread the request came to; else in the owner's
+                         (cross.h) */
 };
 
 /* One thing to listen on. */
@@ -197,7 +200,11 @@ struct http_config {
     struct http_limits limits;
     /* A stream's reader left, and no other came within its linger: the id is gone. May be NULL. */
     void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
-    bool is_port_shared; /* SO_REUSEPORT: one server a worker on the same port */
+    unsigned
+        threads; /* that serve what this one does: of max_in_flight and max_bodies each has its share; 0: 1 */
+    bool is_spread;        /* its connections are given to workers too (cross.h) */
+    struct channel *owner; /* a worker's server, which listens nowhere: to the owner of all that there is one
+                              of. Borrowed; NULL: it is the owner, or there are no workers */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */
     void (*done)(void *ctx, const struct http_done *done);
 };
@@ -251,7 +258,7 @@ void http_server_quiesce(struct http_server *s);
 /* After quiesce: has some request begun, or may one, that is not yet answered and sent? Event streams do not
  * count: they end with http_server_stop. */
 bool http_server_is_busy(struct http_server *s);
-size_t http_server_in_flight(const struct http_server *s); /* requests not yet answered */
+size_t http_server_in_flight(const struct http_server *s);    /* requests not yet answered */
 uint64_t http_server_body_bytes(const struct http_server *s); /* of bodies that are being read */
 /* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a
  * second to leave (and a fifth of a millisecond more for each reader), stops libmicrohttpd, frees. Takes

@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "http/internal.h"
+#include "http/cross_wire.h"
 #include "http/text.h"
 
 enum { RELIEVED_AT_ONCE = 8 };   /* streams */
@@ -336,7 +336,9 @@ static bool read_on(struct http_server *s, uint64_t request, struct http_stream 
         return true;
     }
     idtab_remove(&s->requests, request);
-    if (http_reader_respond(r, reading->media)) {
+    if (r->borrowed)
+        http_twin_stream(r, reading->media);
+    if (r->borrowed || http_reader_respond(r, reading->media, NULL)) {
         if (st->reader)
             http_reader_dismiss(st->reader, HTTP_TAKEOVER_RETRIES * s->limits.streams.retry_ms);
         s->streams.over_count -= ring_has(&st->over);
@@ -386,7 +388,11 @@ void http_stream_answer_head(struct http_server *s, uint64_t request, const stru
 
     if (!r)
         return;
-    http_reader_respond(r, reading->media);
+    if (r->borrowed) {
+        http_twin_stream(r, reading->media);
+        return;
+    }
+    http_reader_respond(r, reading->media, NULL);
     http_request_finish(r);
 }
 

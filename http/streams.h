@@ -11,11 +11,14 @@
 #ifndef ERLGATE_HTTP_STREAMS_H
 #define ERLGATE_HTTP_STREAMS_H
 
+#include <sys/types.h>
+
 #include "base/idtab.h"
 #include "http/events.h"
 #include "http/frame.h"
 #include "http/link.h"
 
+struct http_remote;
 struct http_request;
 struct http_server;
 
@@ -43,9 +46,10 @@ struct http_reader {
     bool is_open;               /* this request reads a stream, or did */
     bool is_writing;
     bool has_to_open, has_to_tell_gap, has_to_ping, has_to_say_bye;
-    bool is_ending; /* the response ends once nothing is left to be written */
-    bool is_cut;    /* the connection is to be closed */
-    bool is_ready;  /* in http_streams.ready, not in http_server.waiting */
+    bool is_ending;             /* the response ends once nothing is left to be written */
+    bool is_cut;                /* the connection is to be closed */
+    bool is_ready;              /* in http_streams.ready, not in http_server.waiting */
+    struct http_remote *remote; /* owned: at a worker, its part of a stream that is the owner's */
     uint64_t bye_retry_ms;
     uint64_t heartbeat_ms;
     uint64_t wrote_ms; /* when something was last written */
@@ -94,8 +98,16 @@ void http_stream_left(struct http_server *s, struct http_stream *st);
 
 /* ---- reader.c ---- */
 
-/* Makes the response by which a stream is read; for HEAD that is all. False: there is no memory. */
-bool http_reader_respond(struct http_request *r, enum http_media media);
+/* Makes the response by which a stream is read; for HEAD that is all. content: what libmicrohttpd asks for
+ * the next bytes; NULL: the reader here. False: there is no memory. */
+bool http_reader_respond(struct http_request *r, enum http_media media,
+                         ssize_t (*content)(void *request, uint64_t position, char *to, size_t room));
+/* What there is to say, as much as there is room for. */
+size_t http_reader_write(struct http_request *r, uint8_t *to, size_t room);
+/* Suspends the connection: there is nothing to say. */
+void http_reader_rest(struct http_request *r);
+/* So that a client that is slow, or a host that is gone, costs little and not for long. */
+void http_reader_bound_socket(const struct http_request *r);
 /* r, which has its response, reads st, from where that is. has_gap: after telling that some events are lost.
  */
 void http_reader_open(struct http_request *r, struct http_stream *st, const struct http_reading *reading,

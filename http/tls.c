@@ -312,7 +312,7 @@ enum err http_tls_load(const struct http_tls_config *config, struct http_tls **r
     *f = (struct http_tls_fault){0};
     if (!tls)
         return ERR_NOMEM;
-    tls->refs = 1;
+    atomic_init(&tls->refs, 1);
     tls->info.client_cert = config->client_cert;
     tls->names = mem_realloc_array(NULL, NAMES_MAX, sizeof *tls->names);
     e = tls->names ? read_chain(config->cert_file, &chain, f) : ERR_NOMEM;
@@ -329,13 +329,13 @@ enum err http_tls_load(const struct http_tls_config *config, struct http_tls **r
 
 struct http_tls *http_tls_ref(struct http_tls *tls)
 {
-    tls->refs++;
+    atomic_fetch_add_explicit(&tls->refs, 1, memory_order_relaxed);
     return tls;
 }
 
 void http_tls_unref(struct http_tls *tls)
 {
-    if (!tls || --tls->refs > 0)
+    if (!tls || atomic_fetch_sub_explicit(&tls->refs, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < tls->name_count; i++)
         mem_free(tls->names[i]);

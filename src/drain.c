@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "src/server.h"
 
+enum { WATCH_MS = 20 };
+
 /* Our handlers go: a signal that comes now comes too late, and must not end us where we stand. */
 static void hold_signals(void)
 {
@@ -28,29 +30,73 @@ void server_stop(struct server *s)
     if (s->state == STOPPED)
         return;
     s->state = STOPPED;
+    workers_stop(s->workers);
     gateway_stop(s->gateway);
     s->gateway = NULL;
+    workers_free(s->workers);
+    s->workers = NULL;
     node_stop(s->node);
     loop_hook_free(s->hook);
     loop_timer_free(s->limit);
+    loop_timer_free(s->watch);
     hold_signals();
     for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
         loop_signal_free(s->signals[i]);
     loop_stop(s->loop);
 }
 
+static void note_busy(struct gateway *worker, void *arg)
+{
+    bool *is_busy = arg;
+
+    *is_busy = *is_busy || gateway_is_busy(worker);
+}
+
+static bool is_any_busy(struct server *s)
+{
+    bool is_busy = gateway_is_busy(s->gateway);
+
+    if (!is_busy)
+        workers_each(s->workers, note_busy, &is_busy);
+    return is_busy;
+}
+
 static void look_if_drained(void *ctx)
 {
     struct server *s = ctx;
 
-    if (s->state == DRAINING && !gateway_is_busy(s->gateway))
+    if (s->state == DRAINING && !is_any_busy(s))
         loop_timer_start(s->limit, 0); /* not from within a hook */
+}
+
+/* A worker that has nothing to do any more does not tell. (A turn of the loop is all that is wanted here.) */
+static void watch_due(void *ctx, uint64_t id)
+{
+    struct server *s = ctx;
+
+    (void)id;
+    loop_timer_start(s->watch, WATCH_MS);
+}
+
+static void quiesce_worker(struct gateway *worker, void *arg)
+{
+    (void)arg;
+    gateway_quiesce(worker);
+}
+
+static void leave_worker(struct gateway *worker, void *arg)
+{
+    (void)arg;
+    gateway_leave(worker);
 }
 
 static void quiesce(struct server *s)
 {
     s->state = DRAINING;
     gateway_quiesce(s->gateway);
+    workers_each(s->workers, quiesce_worker, NULL);
+    if (s->workers && (s->watch = loop_timer_new(s->loop, watch_due, s, 0)))
+        watch_due(s, 0);
     LOG(LOG_INFO, "draining", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
     s->hook = loop_hook_new(s->loop, look_if_drained, s);
     if (s->hook)
@@ -68,7 +114,7 @@ static void limit_due(void *ctx, uint64_t id)
         quiesce(s);
         return;
     }
-    if (gateway_is_busy(s->gateway))
+    if (is_any_busy(s))
         LOG(LOG_WARN, "drain-cut", LOG_UINT("in_flight", gateway_in_flight(s->gateway)),
             LOG_STR("hint", "see --stop-timeout"));
     else
@@ -92,6 +138,7 @@ void server_drain(struct server *s)
                     settings->drain_delay_ms + settings->stop_timeout_ms);
     LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
     gateway_leave(s->gateway);
+    workers_each(s->workers, leave_worker, NULL);
     if (settings->drain_delay_ms)
         loop_timer_start(s->limit, settings->drain_delay_ms);
     else

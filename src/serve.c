@@ -93,6 +93,32 @@ static struct urls urls_of(const struct server *s)
     return u;
 }
 
+static void each_worker(void *ctx, workers_fn *fn, void *arg)
+{
+    struct server *s = ctx;
+
+    workers_each(s->workers, fn, arg);
+}
+
+static enum err start_gateways(struct server *s)
+{
+    struct settings *settings = &s->start.settings;
+    enum err e;
+
+    if (settings->workers > 1) {
+        settings->gateway.is_spread = true;
+        settings->gateway.each_worker = each_worker;
+        settings->gateway.each_worker_ctx = s;
+        s->workers = workers_new(s->loop, settings->workers - 1);
+        if (!s->workers)
+            return ERR_NOMEM;
+    }
+    e = gateway_start(s->loop, &settings->gateway, &s->gateway);
+    if (e == ERR_NONE && s->workers && !workers_start(s->workers, s->gateway, &settings->gateway))
+        e = ERR_NOMEM;
+    return e;
+}
+
 static void node_is_up(void *ctx, enum err e, const char *text)
 {
     struct server *s = ctx;
@@ -114,7 +140,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     s->start.settings.gateway.version = ERLGATE_VERSION;
     s->start.settings.gateway.openapi_json = openapi_json;
     s->start.settings.gateway.openapi_yaml = openapi_yaml;
-    e = gateway_start(s->loop, &s->start.settings.gateway, &s->gateway);
+    e = start_gateways(s);
     if (e != ERR_NONE) {
         failed(s, "http-failed", e,
                e == ERR_NAME_TAKEN ? "what HTTP is to listen on is in use" : "HTTP cannot listen there",

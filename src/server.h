@@ -6,6 +6,7 @@
 #include "src/files.h"
 #include "src/notify.h"
 #include "src/settings.h"
+#include "src/workers.h"
 
 /*
  *   STARTING --(registered with EPMD, HTTP listens)--> SERVING --(signal)--> LEAVING --(--drain-delay)-->
@@ -32,8 +33,10 @@ struct server {
     struct loop *loop;
     struct node *node;
     struct gateway *gateway;
+    struct workers *workers;  /* NULL: all is done in this thread */
     struct loop_hook *hook;   /* while DRAINING: looks whether anything still waits */
     struct loop_timer *limit; /* of LEAVING, then of DRAINING */
+    struct loop_timer *watch; /* while DRAINING with workers: looks at them */
     struct loop_signal *signals[5];
     struct notify notify;
     uint64_t left_ms;      /* when LEAVING began */

@@ -32,6 +32,7 @@ struct settings {
     struct http_listen listens[3]; /* of gateway.listens */
     struct auth_config auth;
     struct gateway_config gateway;
+    unsigned workers; /* threads, with the first */
     uint64_t drain_delay_ms, stop_timeout_ms;
     enum log_level log_level;
     enum log_format log_format;

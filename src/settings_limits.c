@@ -1,6 +1,7 @@
 /* Numbers that bound things. */
 #include <string.h>
 
+#include "http/cross.h"
 #include "src/settings_read.h"
 
 enum { MAX_MS = 86400000, MAX_BYTES = 1 << 30 };
@@ -32,6 +33,8 @@ void settings_read_limits(struct settings *s, struct options *o)
 {
     struct gateway_config *g = &s->gateway;
 
+    s->workers = (unsigned)settings_number(o, OPT_WORKERS, 1, HTTP_WORKERS_MAX);
+    g->threads = s->workers;
     g->default_timeout_ms = settings_number(o, OPT_TIMEOUT, 1, MAX_MS);
     g->max_timeout_ms = settings_number(o, OPT_MAX_TIMEOUT, 1, MAX_MS);
     g->max_body = settings_number(o, OPT_MAX_BODY, 1, MAX_BYTES);

@@ -42,19 +42,6 @@ static void all_addresses_may_be_listened_on(void **state)
     assert_problem(ask("GET /echo/x HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 421, "misdirected-host");
 }
 
-static void a_port_may_be_shared(void **state)
-{
-    struct http_server *other;
-    struct http_config c = {.is_port_shared = true};
-
-    (void)state;
-    stop();
-    start(&c);
-    c.port = http_server_port(h.server);
-    assert_int_equal(http_server_start(h.loop, &c, &other), ERR_NONE);
-    http_server_stop(other);
-}
-
 static void requests_beyond_the_limit_are_told_at_once(void **state)
 {
     struct client a, b;
@@ -253,7 +240,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_bad_configuration_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(want_of_memory_at_the_start_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_addresses_may_be_listened_on, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_port_may_be_shared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_beyond_the_limit_are_told_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(connections_beyond_the_limit_are_told_and_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_request_that_is_on_its_way_when_the_server_closes_is_served, set_up,

@@ -1,0 +1,24 @@
+/*
+ * metrics_sum: what the gateways of all threads have counted, in one.
+ */
+#ifndef ERLGATE_BRIDGE_METRICS_SUM_H
+#define ERLGATE_BRIDGE_METRICS_SUM_H
+
+#include "bridge/gateway.h"
+#include "bridge/metrics.h"
+
+struct metrics_sum {
+    struct metrics metrics;
+    struct http_server_stats server;
+    struct gateway_admission_stats admission;
+    struct gateway_permission_stats permission;
+    struct http_stats *requests; /* owned */
+    size_t in_flight;
+    uint64_t body_bytes, atoms_refused;
+};
+
+/* Asks each worker, if there are some. False: no memory. */
+MUST_USE bool metrics_sum_init(struct metrics_sum *sum, struct gateway *g);
+void metrics_sum_fini(struct metrics_sum *sum);
+
+#endif
