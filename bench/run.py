@@ -24,6 +24,7 @@ LIMIT, SHORT_LIMIT = 900, 220  # seconds for all of it
 MEASUREMENTS = {  # name: its module
     "call": "http/calls.py",
     "verb": "http/verbs.py",
+    "workers": "http/workers.py",
     "rate": "http/rates.py",
     "codec": "cost/codec.py",
     "events": "events/streams.py",

@@ -310,6 +310,12 @@ void gateway_at_owner(struct gateway *owner, unsigned worker, unsigned kind, str
     }
 }
 
+/* It has waited for the worker's turn to end, and for this thread's to begin: not for this one's end, too. */
+void gateway_batch_at_owner(struct gateway *owner)
+{
+    node_flush(owner->node);
+}
+
 /* ---- workers come and go ---- */
 
 enum err gateway_add_worker(struct gateway *owner, struct channel *to_worker, unsigned *ret_number)
@@ -343,4 +349,14 @@ void gateway_remove_worker(struct gateway *owner, unsigned worker)
     mem_free(w->asked);
     mem_free(w);
     owner->workers[worker] = NULL;
+}
+
+void across_flush(void *ctx)
+{
+    const struct gateway *g = ctx;
+
+    for (unsigned i = 0; i + 1 < g->config.threads; i++) {
+        if (g->workers[i] && g->workers[i]->channel)
+            channel_flush(g->workers[i]->channel);
+    }
 }

@@ -25,6 +25,8 @@ enum gateway_cross {
 MUST_USE enum err gateway_add_worker(struct gateway *owner, struct channel *to_worker, unsigned *ret_number);
 /* Whatever came from it; kinds of HTTP's, too. */
 void gateway_at_owner(struct gateway *owner, unsigned worker, unsigned kind, struct slice body);
+/* After the last message of a batch. */
+void gateway_batch_at_owner(struct gateway *owner);
 /* The channel to it is no more: from now on it is told nothing. What it has sent may still come. */
 void gateway_part_worker(struct gateway *owner, unsigned worker);
 /* After that; nothing comes from it any more. What it had asked is called off. */
@@ -44,5 +46,9 @@ MUST_USE bool across_lends(struct gateway *g, struct http_request *req, const st
 /* In place of node_request and node_rpc: calls_done or rpc_done follows, or calls_fail. */
 MUST_USE enum err across_ask(struct gateway *g, struct exchange *x);
 void across_cancel(struct gateway *g, const struct exchange *x);
+/* At the owner, for node_on_read: replies go over as soon as they are there. At the end of the turn they
+ * would come behind all that the owner does for its own clients in it, and workers' clients would wait twice
+ * as long. */
+void across_flush(void *ctx);
 
 #endif

@@ -239,6 +239,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     if (g->node) {
         node_on_atom(g->node, learn, &g->atoms);
         node_set_gate(g->node, gate, g);
+        if (config->is_spread)
+            node_on_read(g->node, across_flush, g);
     }
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
     g->trim_timer = loop_timer_new(l, inboxes_trim, g, 0);
@@ -347,6 +349,7 @@ void gateway_stop(struct gateway *g)
     if (g->node) {
         node_on_atom(g->node, NULL, NULL);
         node_set_gate(g->node, NULL, NULL);
+        node_on_read(g->node, NULL, NULL);
     }
     http_server_stop(g->http);
     CHECK(g->exchanges.count == 0 && g->parts.count == 0);

@@ -1,5 +1,7 @@
 #include "bridge/metrics.h"
 
+#include <stdio.h>
+
 #include "auth/auth.h"
 #include "base/check.h"
 #include "bridge/internal.h"
@@ -191,6 +193,27 @@ static void put_labelled(struct exposition *x, const char *label, const char *va
     exposition_uint(x, LABELS({label, slice_of_str(value)}), n);
 }
 
+static void put_thread(struct exposition *x, unsigned thread, uint64_t n)
+{
+    char text[8];
+
+    snprintf(text, sizeof text, "%u", thread);
+    put_labelled(x, "thread", text, n);
+}
+
+static void write_threads(const struct metrics_sum *sum, struct exposition *x)
+{
+    metrics_begin(x, METRIC_HTTP_THREAD_REQUESTS);
+    for (unsigned i = 0; i < sum->thread_count; i++)
+        put_thread(x, i, sum->threads[i].requests);
+    metrics_begin(x, METRIC_HTTP_THREAD_CONNECTIONS);
+    for (unsigned i = 0; i < sum->thread_count; i++)
+        put_thread(x, i, sum->threads[i].connections);
+    metrics_begin(x, METRIC_HTTP_THREAD_LENT);
+    for (unsigned i = 0; i < sum->thread_count; i++)
+        put_thread(x, i, sum->threads[i].lent);
+}
+
 static uint64_t problems(const struct metrics_sum *sum, const char *code)
 {
     return sum->requests->problems[http_problem_index(code)];
@@ -239,6 +262,7 @@ static void write_server(const struct gateway *g, const struct metrics_sum *sum,
     put_labelled(x, "reason", "slow", s->slow_requests);
     put_labelled(x, "reason", "idle", s->idle_requests);
     put(x, METRIC_HTTP_MALFORMED, s->malformed_requests);
+    write_threads(sum, x);
     write_limits(g, sum, x);
 }
 

@@ -43,9 +43,12 @@ static void add_metrics(struct metrics *to, const struct metrics *from)
 static void add(struct gateway *g, void *arg)
 {
     struct metrics_sum *sum = arg;
+    const struct http_server_stats *server = http_server_stats(g->http);
 
+    sum->threads[sum->thread_count++] =
+        (struct metrics_thread){server->requests, server->lent, http_server_own_connections(g->http)};
     add_metrics(&sum->metrics, &g->metrics);
-    ADD(&sum->server, http_server_stats(g->http));
+    ADD(&sum->server, server);
     ADD(&sum->admission, &g->admission_stats);
     ADD(&sum->permission, &g->permission_stats);
     add_requests(sum->requests, http_server_counts(g->http));

@@ -6,6 +6,7 @@
 
 #include "bridge/gateway.h"
 #include "bridge/metrics.h"
+#include "http/cross.h"
 
 struct metrics_sum {
     struct metrics metrics;
@@ -14,6 +15,12 @@ struct metrics_sum {
     struct gateway_permission_stats permission;
     struct http_stats *requests; /* owned */
     size_t in_flight;
+    /* Of each thread, the owner's first. */
+    struct metrics_thread {
+        uint64_t requests, lent;
+        unsigned connections;
+    } threads[HTTP_WORKERS_MAX + 1];
+    unsigned thread_count;
     uint64_t body_bytes, atoms_refused;
 };
 

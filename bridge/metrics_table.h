@@ -7,35 +7,41 @@
 #ifndef ERLGATE_BRIDGE_METRICS_TABLE_H
 #define ERLGATE_BRIDGE_METRICS_TABLE_H
 
-#define METRICS_HTTP_TABLE(X)                                                                           \
-    X(HTTP_REQUESTS, "erlgate_http_requests_total", COUNTER,                                            \
-      "Requests that are over, by route template, method and status; gone: the client left before its " \
-      "answer.")                                                                                        \
-    X(HTTP_DURATION, "erlgate_http_request_duration_seconds", HISTOGRAM,                                \
-      "From a request's first line to the last byte of its answer; event streams are left out.")        \
-    X(HTTP_REQUEST_BYTES, "erlgate_http_request_body_bytes_total", COUNTER,                             \
-      "Bytes of request bodies, by route template.")                                                    \
-    X(HTTP_RESPONSE_BYTES, "erlgate_http_response_body_bytes_total", COUNTER,                           \
-      "Bytes of answers' bodies as sent, by route template; of event streams too.")                     \
-    X(HTTP_PROBLEMS, "erlgate_http_problems_total", COUNTER,                                            \
-      "Requests that were answered with a problem, by its code.")                                       \
-    X(HTTP_IN_FLIGHT, "erlgate_http_requests_in_flight", GAUGE, "Requests that wait for their answer.") \
-    X(HTTP_IN_FLIGHT_LIMIT, "erlgate_http_requests_in_flight_limit", GAUGE,                             \
-      "As many may wait: --max-in-flight.")                                                             \
-    X(HTTP_CONNECTIONS, "erlgate_http_connections", GAUGE, "Connections of clients that are open.")     \
-    X(HTTP_CONNECTIONS_LIMIT, "erlgate_http_connections_limit", GAUGE,                                  \
-      "As many may be open: --max-connections, or what the descriptors of the process leave room for.") \
-    X(HTTP_CONNECTIONS_OPENED, "erlgate_http_connections_opened_total", COUNTER,                        \
-      "Connections that clients have opened.")                                                          \
-    X(HTTP_BODY_BYTES, "erlgate_http_body_bytes", GAUGE, "Bytes of bodies that are being read.")        \
-    X(HTTP_BODY_BYTES_LIMIT, "erlgate_http_body_bytes_limit", GAUGE,                                    \
-      "As many bytes of bodies may be read at once: beyond, large ones are refused.")                   \
-    X(HTTP_TLS, "erlgate_http_tls_handshakes_total", COUNTER,                                           \
-      "TLS handshakes of HTTPS, by result: done or failed.")                                            \
-    X(HTTP_CUT_OFF, "erlgate_http_cut_off_total", COUNTER,                                              \
-      "Clients that were cut off: slow with a request, or idle in taking an answer.")                   \
-    X(HTTP_MALFORMED, "erlgate_http_malformed_total", COUNTER,                                          \
-      "Requests whose framing could not be trusted; their connections were closed.")                    \
+#define METRICS_HTTP_TABLE(X)                                                                             \
+    X(HTTP_REQUESTS, "erlgate_http_requests_total", COUNTER,                                              \
+      "Requests that are over, by route template, method and status; gone: the client left before its "   \
+      "answer.")                                                                                          \
+    X(HTTP_DURATION, "erlgate_http_request_duration_seconds", HISTOGRAM,                                  \
+      "From a request's first line to the last byte of its answer; event streams are left out.")          \
+    X(HTTP_REQUEST_BYTES, "erlgate_http_request_body_bytes_total", COUNTER,                               \
+      "Bytes of request bodies, by route template.")                                                      \
+    X(HTTP_RESPONSE_BYTES, "erlgate_http_response_body_bytes_total", COUNTER,                             \
+      "Bytes of answers' bodies as sent, by route template; of event streams too.")                       \
+    X(HTTP_PROBLEMS, "erlgate_http_problems_total", COUNTER,                                              \
+      "Requests that were answered with a problem, by its code.")                                         \
+    X(HTTP_IN_FLIGHT, "erlgate_http_requests_in_flight", GAUGE, "Requests that wait for their answer.")   \
+    X(HTTP_IN_FLIGHT_LIMIT, "erlgate_http_requests_in_flight_limit", GAUGE,                               \
+      "As many may wait: --max-in-flight.")                                                               \
+    X(HTTP_CONNECTIONS, "erlgate_http_connections", GAUGE, "Connections of clients that are open.")       \
+    X(HTTP_CONNECTIONS_LIMIT, "erlgate_http_connections_limit", GAUGE,                                    \
+      "As many may be open: --max-connections, or what the descriptors of the process leave room for.")   \
+    X(HTTP_CONNECTIONS_OPENED, "erlgate_http_connections_opened_total", COUNTER,                          \
+      "Connections that clients have opened.")                                                            \
+    X(HTTP_BODY_BYTES, "erlgate_http_body_bytes", GAUGE, "Bytes of bodies that are being read.")          \
+    X(HTTP_BODY_BYTES_LIMIT, "erlgate_http_body_bytes_limit", GAUGE,                                      \
+      "As many bytes of bodies may be read at once: beyond, large ones are refused.")                     \
+    X(HTTP_TLS, "erlgate_http_tls_handshakes_total", COUNTER,                                             \
+      "TLS handshakes of HTTPS, by result: done or failed.")                                              \
+    X(HTTP_CUT_OFF, "erlgate_http_cut_off_total", COUNTER,                                                \
+      "Clients that were cut off: slow with a request, or idle in taking an answer.")                     \
+    X(HTTP_MALFORMED, "erlgate_http_malformed_total", COUNTER,                                            \
+      "Requests whose framing could not be trusted; their connections were closed.")                      \
+    X(HTTP_THREAD_REQUESTS, "erlgate_http_thread_requests_total", COUNTER,                                \
+      "Requests that are over, by the thread their connections belong to: 0 is the owner, then workers.") \
+    X(HTTP_THREAD_CONNECTIONS, "erlgate_http_thread_connections", GAUGE,                                  \
+      "Connections that are open, by the thread they belong to.")                                         \
+    X(HTTP_THREAD_LENT, "erlgate_http_thread_lent_total", COUNTER,                                        \
+      "Requests that a worker has lent to the owner, who has what they are about.")                       \
     X(LIMITS, "erlgate_limit_refusals_total", COUNTER, "What limits have refused, by the limit's name.")
 
 #define METRICS_WHO_TABLE(X)                                                                                \

@@ -103,6 +103,7 @@ void http_request_lend(struct http_request *r)
         http_answer_overloaded(s, r->id, "The worker that owns the node has too much to do.");
         return;
     }
+    s->stats.lent++;
     r->is_lent = true;
     r->twin = 0;
     s->body_bytes -= r->body.len;

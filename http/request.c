@@ -366,6 +366,7 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
     /* Only when libmicrohttpd is stopped with requests suspended, which http_server_stop does not let happen.
      */
     CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);
+    s->stats.requests++;
     s->stats.idle_requests += code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
     is_stream = r->reader.is_open;
     if (r->reader.remote)

@@ -212,6 +212,11 @@ const struct http_stats *http_server_counts(const struct http_server *s)
     return s->counts;
 }
 
+unsigned http_server_own_connections(const struct http_server *s)
+{
+    return s->connections - s->guests.count;
+}
+
 unsigned http_server_connections(const struct http_server *s)
 {
     return s->connections;

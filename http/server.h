@@ -241,9 +241,11 @@ struct http_server_stats {
     uint64_t malformed_requests; /* whose framing cannot be trusted */
     uint64_t slow_requests;      /* heads, bodies and handshakes that did not come in time */
     uint64_t idle_requests;      /* that were being sent to a client which took nothing (idle_ms) */
+    uint64_t requests, lent;     /* that are over; that a worker's server has lent to the owner's (cross.h) */
 };
 const struct http_server_stats *http_server_stats(const struct http_server *s); /* borrowed */
-unsigned http_server_connections(const struct http_server *s);                  /* open now */
+unsigned http_server_connections(const struct http_server *s);                  /* open now; workers' too */
+unsigned http_server_own_connections(const struct http_server *s);              /* without those */
 /*
  * The way down, so that no request is lost. A listener for health and metrics goes on to the end, so that it
  * can be asked how far things are.

@@ -19,10 +19,11 @@ enum {
 
 /* ---- who gets it ---- */
 
-/* The first of those that have the fewest, from the next one on. */
+/* The first of those that have the fewest, from the next one on. Our own count two fifths more, for we serve
+ * the links to other nodes besides. */
 static unsigned fewest(struct http_server *s)
 {
-    unsigned best = SELF, least = s->connections - s->guests.count;
+    unsigned best = SELF, own = http_server_own_connections(s), least = own + own * 2 / 5;
 
     for (unsigned n = 0; n < s->worker_count; n++) {
         unsigned i = (s->next_worker + n) % s->worker_count;

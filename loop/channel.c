@@ -30,6 +30,7 @@ struct channel {
     /* The receiver's: what it reads. */
     struct wr fetched;
     channel_fn *fn;
+    void (*batch)(void *ctx);
     void *ctx; /* borrowed */
     size_t room;
     bool is_closed;
@@ -149,6 +150,8 @@ static void read_all(struct channel *c)
         c->fn(c->ctx, head.kind, slice_of(c->fetched.buf + at, head.len));
         at += (head.len + ALIGN - 1) / ALIGN * ALIGN;
     }
+    if (c->batch && !c->is_closed)
+        c->batch(c->ctx);
     atomic_fetch_sub_explicit(&c->waiting, c->fetched.len, memory_order_relaxed);
     empty(&c->fetched);
 }
@@ -171,13 +174,15 @@ void channel_drain(struct channel *c)
     } while (!c->is_closed);
 }
 
-struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn, void *ctx)
+struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn, void (*batch)(void *ctx),
+                            void *ctx)
 {
     struct channel *c = mem_zalloc(sizeof *c);
 
     if (!c)
         return NULL;
     c->fn = fn;
+    c->batch = batch;
     c->ctx = ctx;
     c->room = room;
     wr_init(&c->open, SIZE_MAX);

@@ -22,8 +22,10 @@ typedef void channel_fn(void *ctx, unsigned kind, struct slice body);
 
 /* ---- the receiver's ---- */
 
-/* room: bytes of messages that may be on their way before channel_is_full. NULL: no memory. */
-MUST_USE struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn, void *ctx);
+/* batch: called after the last message of each batch, unless NULL. room: bytes of messages that may be on
+ * their way before channel_is_full. NULL: no memory. */
+MUST_USE struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn,
+                                     void (*batch)(void *ctx), void *ctx);
 /* Hands over what has been flushed already and not come yet: for the end, when the loop does not run any
  * more. */
 void channel_drain(struct channel *c);

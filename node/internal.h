@@ -35,6 +35,8 @@ struct node {
     uint32_t tick_ms, connect_ms;
     node_atom_fn *on_atom;
     void *on_atom_ctx; /* borrowed */
+    void (*on_read)(void *ctx);
+    void *on_read_ctx; /* borrowed */
     node_gate_fn *gate;
     void *gate_ctx; /* borrowed */
     uint64_t links_refused;

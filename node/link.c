@@ -190,10 +190,13 @@ static void bound_answers(struct link *l)
 static void stream_received(void *ctx, size_t n)
 {
     struct link *l = ctx;
+    const struct node *node = l->node;
 
-    dist_conn_received(l->conn, n, loop_now_ms(l->node->loop));
+    dist_conn_received(l->conn, n, loop_now_ms(node->loop));
     pump(l);
     bound_answers(l);
+    if (node->on_read)
+        node->on_read(node->on_read_ctx);
 }
 
 static void stream_writable(void *ctx)
@@ -609,7 +612,7 @@ static void free_dead(struct node *n)
     }
 }
 
-void link_flush_all(struct node *n)
+void node_flush(struct node *n)
 {
     while (n->dirty) {
         struct link *l = n->dirty;
@@ -619,5 +622,10 @@ void link_flush_all(struct node *n)
         if (l->state != LINK_CLOSED)
             link_flush(l);
     }
+}
+
+void link_flush_all(struct node *n)
+{
+    node_flush(n);
     free_dead(n);
 }

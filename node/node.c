@@ -268,6 +268,12 @@ void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx)
     n->on_atom_ctx = ctx;
 }
 
+void node_on_read(struct node *n, void (*fn)(void *ctx), void *ctx)
+{
+    n->on_read = fn;
+    n->on_read_ctx = ctx;
+}
+
 void node_set_gate(struct node *n, node_gate_fn *fn, void *ctx)
 {
     n->gate = fn;

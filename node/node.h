@@ -49,8 +49,8 @@ struct node_config {
     uint32_t tick_ms;           /* net_ticktime; 0: 60,000 */
     uint32_t connect_ms;        /* EPMD, TCP and handshake together, each at most; 0: 7,000 */
     size_t max_message;         /* bytes of one incoming message; 0: 128 MiB */
-    size_t max_queue;           /* bytes waiting for one link, or for all that are not up yet; 0: 64 MiB. Beyond:
-                                   ERR_OVERLOADED */
+    size_t max_queue; /* bytes waiting for one link, or for all that are not up yet; 0: 64 MiB. Beyond:
+                         ERR_OVERLOADED */
 };
 
 MUST_USE struct node *node_new(struct loop *l, const struct node_config *config);
@@ -78,6 +78,14 @@ void node_free(struct node *n); /* takes NULL; after node_stop */
  * to come. */
 typedef void node_atom_fn(void *ctx, struct slice utf8);
 void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx);
+
+/* What has been asked in this turn of the loop is written now and not at its end: for whoever brings a batch
+ * from elsewhere. Not from within a callback of the node's. */
+void node_flush(struct node *n);
+
+/* Told when all that one read of a link has brought is dealt with: whoever passes on what came of it can do
+ * so now, rather than at the end of the turn. NULL: nobody. */
+void node_on_read(struct node *n, void (*fn)(void *ctx), void *ctx);
 
 /*
  * May there be a link to that node? Asked before a node is looked for or dialled (is_incoming false: it then

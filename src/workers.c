@@ -110,7 +110,7 @@ static enum err begin(struct worker *w)
     w->loop = loop_new();
     if (!w->loop)
         return ERR_NOMEM;
-    w->to_worker = channel_new(w->loop, CHANNEL_ROOM, came_to_worker, w);
+    w->to_worker = channel_new(w->loop, CHANNEL_ROOM, came_to_worker, NULL, w);
     w->hook = loop_hook_new(w->loop, flush_to_owner, w);
     if (!w->to_worker || !w->hook)
         return ERR_NOMEM;
@@ -154,6 +154,13 @@ static void came_to_owner(void *ctx, unsigned kind, struct slice body)
     struct worker *w = ctx;
 
     gateway_at_owner(w->all->owner, w->number, kind, body);
+}
+
+static void came_whole(void *ctx)
+{
+    const struct worker *w = ctx;
+
+    gateway_batch_at_owner(w->all->owner);
 }
 
 static void flush_to_workers(void *ctx)
@@ -211,7 +218,7 @@ static void ask(struct worker *w, void (*run)(struct worker *w, void *arg), void
 static bool start_one(struct workers *ws, struct worker *w, const struct gateway_config *config)
 {
     *w = (struct worker){.all = ws, .config = *config};
-    w->to_owner = channel_new(ws->loop, CHANNEL_ROOM, came_to_owner, w);
+    w->to_owner = channel_new(ws->loop, CHANNEL_ROOM, came_to_owner, came_whole, w);
     if (!w->to_owner)
         return false;
     w->config.node = NULL;

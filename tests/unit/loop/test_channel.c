@@ -59,7 +59,7 @@ static void messages_come_once_and_in_order(void **state)
 
     (void)state;
     assert_non_null(r.loop);
-    c = r.channel = channel_new(r.loop, ROOM, came, &r);
+    c = r.channel = channel_new(r.loop, ROOM, came, NULL, &r);
     assert_non_null(c);
     assert_int_equal(pthread_create(&thread, NULL, receive, &r), 0);
     for (uint64_t n = 0; n < MESSAGES; n++) {
@@ -82,7 +82,7 @@ static void a_message_that_is_not_whole_is_not_sent(void **state)
     struct wr *w;
 
     (void)state;
-    r.channel = channel_new(r.loop, ROOM, came, &r);
+    r.channel = channel_new(r.loop, ROOM, came, NULL, &r);
     assert_true(send_number(r.channel, 0));
     w = channel_begin(r.channel, KIND_COUNT);
     assert_non_null(w);
@@ -104,7 +104,7 @@ static void it_says_when_it_is_full(void **state)
     uint64_t n = 0;
 
     (void)state;
-    r.channel = channel_new(r.loop, ROOM, came, &r);
+    r.channel = channel_new(r.loop, ROOM, came, NULL, &r);
     while (!channel_is_full(r.channel) && n < ROOM) {
         assert_true(send_number(r.channel, n++));
         if (n % BATCH == 0)
@@ -125,7 +125,7 @@ static void what_was_flushed_is_drained(void **state)
     struct receiver r = {.loop = loop_new()};
 
     (void)state;
-    r.channel = channel_new(r.loop, ROOM, came, &r);
+    r.channel = channel_new(r.loop, ROOM, came, NULL, &r);
     for (uint64_t n = 0; n < 3; n++)
         assert_true(send_number(r.channel, n));
     channel_drain(r.channel);
