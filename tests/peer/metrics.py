@@ -69,7 +69,7 @@ def moved(gate, do, *ignored):
     for key, value in after.samples.items():
         name, pairs = key
         name_of_family = re.sub(r"_(bucket|sum|count)$", "", name)
-        if not (name.endswith("_total") or name.endswith("_count")) or name.startswith("process_") or name in ignored:
+        if not (name.endswith("_total") or name.endswith("_count")) or name.startswith(("process_", "erlgate_http_thread_")) or name in ignored:
             continue
         if ("route", "/metrics") in pairs or name_of_family in ignored:
             continue
