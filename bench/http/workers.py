@@ -56,8 +56,8 @@ def compare(world, table, scheme, args, is_short):
     table.add("workers", f"60 B, {CONNECTIONS} conns, {scheme}", "1 thread", **one)
     table.add("workers", f"60 B, {CONNECTIONS} conns, {scheme}", "2 threads", **two)
     table.goal(f"workers, {scheme}: cpu_us of two threads / of one", two["cpu_us"] / one["cpu_us"], "at most", COST, 2.0)
-    table.goal(f"workers, {scheme}: the owner's share of the requests", share, "at least", LEAST)
-    table.goal(f"workers, {scheme}: the owner's share of the requests", share, "at most", MOST)
+    table.goal(f"workers, {scheme}: the owner's share of the requests", share, "at least", LEAST, 1.3)
+    table.goal(f"workers, {scheme}: the owner's share of the requests", share, "at most", MOST, 1.3)
     if os.cpu_count() >= 6:
         table.goal(f"workers, {scheme}: rps of two threads / of one", two["rps"] / one["rps"], "at least", 1.3, 1.3)
     for gate, _ in pairs:
