@@ -4,8 +4,6 @@
  * One way for all: read whom, how long and what (prepare), find out what must be found out (begin), ask
  * (calls_perform), answer. Each step that waits goes on in a callback with the exchange's id.
  */
-#include <stdio.h>
-
 #include "base/mem.h"
 #include "bridge/internal.h"
 #include "http/duration.h"
@@ -126,12 +124,7 @@ void calls_done(void *ctx, uint64_t id, const struct node_result *r)
         answer_reply(g, x, r->term, r->atoms);
     else
         answer_accepted(g, x);
-    exchange_free(x);
-}
-
-static void keep_node_name(struct exchange *x)
-{
-    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(x->target.node));
+    exchange_free(g, x);
 }
 
 enum node_verb calls_node_verb(enum verb verb)
@@ -166,7 +159,7 @@ static void request(struct gateway *g, struct exchange *x)
 
 void calls_perform(struct gateway *g, struct exchange *x)
 {
-    keep_node_name(x);
+    exchange_name_node(x, x->target.node);
     if (!x->is_permitted && !permission_exchange(g, x, false)) {
         exchange_end(g, x->id);
         return;

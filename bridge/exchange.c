@@ -1,9 +1,27 @@
 #include "base/mem.h"
 #include "bridge/internal.h"
 
+enum { FREE_MAX = 256 }; /* kept for the next requests; what a crowd leaves beyond goes back */
+
+/* All but the text of its node, which is long and of which hardly anything is used. */
+static struct exchange *exchange_alloc(struct gateway *g)
+{
+    struct exchange *x = g->free_exchanges;
+
+    if (x) {
+        g->free_exchanges = x->next_free;
+        g->free_exchange_count--;
+    } else {
+        x = mem_alloc(sizeof *x);
+    }
+    if (x)
+        memset(x, 0, offsetof(struct exchange, node) + 1);
+    return x;
+}
+
 struct exchange *exchange_new(struct gateway *g, struct http_request *req)
 {
-    struct exchange *x = mem_zalloc(sizeof *x);
+    struct exchange *x = exchange_alloc(g);
 
     if (x) {
         x->http_id = http_request_id(req);
@@ -13,7 +31,7 @@ struct exchange *exchange_new(struct gateway *g, struct http_request *req)
         x->id = idtab_add(&g->exchanges, x);
     }
     if (!x || !x->id) {
-        mem_free(x);
+        exchange_free(g, x);
         errors_answer(g, http_request_id(req), ERR_NOMEM, (struct slice){0});
         return NULL;
     }
@@ -26,19 +44,46 @@ struct exchange *exchange_take(struct gateway *g, uint64_t id)
     return idtab_remove(&g->exchanges, id);
 }
 
-void exchange_free(struct exchange *x)
+void exchange_free(struct gateway *g, struct exchange *x)
 {
     if (!x)
         return;
     target_fini(&x->target);
     target_fini(&x->named);
     mem_free(x->term);
-    mem_free(x);
+    if (g->free_exchange_count == FREE_MAX) {
+        mem_free(x);
+        return;
+    }
+    x->next_free = g->free_exchanges;
+    g->free_exchanges = x;
+    g->free_exchange_count++;
+}
+
+void exchanges_fini(struct gateway *g)
+{
+    struct exchange *x;
+
+    while ((x = g->free_exchanges)) {
+        g->free_exchanges = x->next_free;
+        mem_free(x);
+    }
+    g->free_exchange_count = 0;
+    idtab_fini(&g->exchanges);
 }
 
 void exchange_end(struct gateway *g, uint64_t id)
 {
-    exchange_free(exchange_take(g, id));
+    exchange_free(g, exchange_take(g, id));
+}
+
+void exchange_name_node(struct exchange *x, struct slice node)
+{
+    size_t len = node.len < sizeof x->node ? node.len : sizeof x->node - 1;
+
+    if (len)
+        memcpy(x->node, node.ptr, len);
+    x->node[len] = '\0';
 }
 
 bool exchange_keep(struct gateway *g, struct exchange *x)

@@ -145,7 +145,7 @@ static void gone(void *ctx, uint64_t http_id, uint64_t tag)
     (void)http_id;
     if (x)
         call_off(g, x);
-    exchange_free(x);
+    exchange_free(g, x);
 }
 
 static bool gate(void *ctx, struct slice node, bool is_incoming)
@@ -356,7 +356,7 @@ void gateway_stop(struct gateway *g)
     CHECK(g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);
     idtab_fini(&g->inboxes);
     idtab_fini(&g->ties);
-    idtab_fini(&g->exchanges);
+    exchanges_fini(g);
     idtab_fini(&g->parts);
     releases_fini(g);
     atoms_fini(&g->atoms);

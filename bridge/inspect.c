@@ -41,7 +41,7 @@ static bool ended_badly(struct gateway *g, uint64_t id, const struct node_result
     x = exchange_take(g, id);
     if (x)
         errors_answer_result(g, x, r->err == ERR_NONE ? &noproc : r);
-    exchange_free(x);
+    exchange_free(g, x);
     return true;
 }
 
@@ -177,7 +177,7 @@ static void informed(void *ctx, uint64_t id, const struct node_result *r)
         answer_term(g, x, 200, wr_written(&g->scratch), NULL);
     else
         http_answer_problem(g->http, x->http_id, &odd);
-    exchange_free(x);
+    exchange_free(g, x);
 }
 
 void inspect_perform(struct gateway *g, struct exchange *x)

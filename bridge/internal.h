@@ -36,6 +36,8 @@ struct gateway {
     struct gateway_config config; /* with the defaults filled in */
     struct atoms atoms;
     struct idtab exchanges;
+    struct exchange *free_exchanges; /* owned: a list of such as are over */
+    size_t free_exchange_count;
     struct idtab parts;         /* bridge/fan.c: of exchanges that go to many */
     uint32_t turn;              /* which member of a group is next */
     struct map releases;        /* bridge/releases.c: what is known, by node */
@@ -100,17 +102,21 @@ struct exchange {
     bool is_unwrapped;  /* ?unwrap=ok */
     uint64_t applied_s; /* Preference-Applied: wait=N; 0: none */
     struct transcode_options options;
-    char node[256 * 4]; /* for texts: the node that was asked; NUL-terminated */
+    struct exchange *next_free; /* in the gateway's list */
+    char node[256 * 4];         /* for texts: the node that was asked; NUL-terminated */
 };
 
 MUST_USE struct exchange *exchange_new(struct gateway *g, struct http_request *req);
 /* The exchange, now yours to free with exchange_free; NULL when it is gone. */
 struct exchange *exchange_take(struct gateway *g, uint64_t id);
-void exchange_free(struct exchange *x); /* takes NULL */
+void exchange_free(struct gateway *g, struct exchange *x); /* takes NULL */
+void exchanges_fini(struct gateway *g);                    /* when there are none any more */
 /* Both of these. */
 void exchange_end(struct gateway *g, uint64_t id);
 /* Its target and g->term become its own. False: no memory, answered and ended. */
 MUST_USE bool exchange_keep(struct gateway *g, struct exchange *x);
+/* The node that is asked, for texts. */
+void exchange_name_node(struct exchange *x, struct slice node);
 /* What is to be sent. */
 struct slice exchange_term(const struct gateway *g, const struct exchange *x);
 /* ms of its deadline that are left; at least 1. */

@@ -117,7 +117,7 @@ static bool add(struct opening *o, struct target *target, struct slice path)
     struct node_result result = {0};
     struct tie *t;
 
-    snprintf(o->x->node, sizeof o->x->node, "%.*s", SLICE_FMT(target->node));
+    exchange_name_node(o->x, target->node);
     result.err = tie_new(o->inbox, TIE_MONITOR, target, path, &t);
     if (result.err != ERR_NONE)
         monitors_failed(o->inbox, NULL, &result);
@@ -236,7 +236,7 @@ void monitors_settled(struct inbox *in)
     x = exchange_take(g, in->exchange);
     in->exchange = 0;
     http_id = x ? x->http_id : 0;
-    exchange_free(x);
+    exchange_free(g, x);
     if (!x || !http_stream_attach(g->http, http_id, in->stream, &in->reading))
         inbox_drop(in);
     else
@@ -250,7 +250,7 @@ void monitors_refused(struct inbox *in, const struct permission *p)
     bool is_permitted = x && permission_ask(g, x->http_id, p);
 
     CHECK(!is_permitted);
-    exchange_free(x);
+    exchange_free(g, x);
     inbox_drop(in);
 }
 
@@ -260,9 +260,9 @@ void monitors_failed(struct inbox *in, const struct target *target, const struct
     struct exchange *x = exchange_take(g, in->exchange);
 
     if (x && target)
-        snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(target->node));
+        exchange_name_node(x, target->node);
     if (x)
         errors_answer_result(g, x, result);
-    exchange_free(x);
+    exchange_free(g, x);
     inbox_drop(in);
 }

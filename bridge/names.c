@@ -147,7 +147,7 @@ static void listed(void *ctx, uint64_t id, const struct node_result *r)
         errors_answer_result(g, x, r);
     names_fini(&l);
     mem_free(x->work);
-    exchange_free(x);
+    exchange_free(g, x);
 }
 
 static void answer_own(struct gateway *g, struct exchange *x)
@@ -194,7 +194,7 @@ void names_registered(void *ctx, struct http_request *req)
         exchange_end(g, x->id);
         return;
     }
-    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(x->target.node));
+    exchange_name_node(x, x->target.node);
     if (slice_eq(x->target.node, node_name(g->node))) {
         answer_own(g, x);
         return;

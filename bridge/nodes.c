@@ -2,7 +2,6 @@
  * nodes: the other nodes: what is known of them, connecting, disconnecting, and net_adm:ping.
  */
 #include <jansson.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 #include "bridge/internal.h"
@@ -177,7 +176,7 @@ void nodes_get(void *ctx, struct http_request *req)
         exchange_end(g, x->id);
         return;
     }
-    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(name));
+    exchange_name_node(x, name);
     look(g, x);
 }
 
@@ -211,7 +210,7 @@ static struct exchange *begin(struct gateway *g, struct http_request *req)
         exchange_end(g, x->id);
         return NULL;
     }
-    snprintf(x->node, sizeof x->node, "%.*s", SLICE_FMT(name));
+    exchange_name_node(x, name);
     return x;
 }
 
@@ -239,7 +238,7 @@ static bool ended_badly(struct gateway *g, uint64_t id, const struct node_result
     x = exchange_take(g, id);
     if (x)
         errors_answer_result(g, x, r);
-    exchange_free(x);
+    exchange_free(g, x);
     return true;
 }
 
@@ -281,7 +280,7 @@ static void ping_done(void *ctx, uint64_t id, const struct node_result *r)
         answer_object_for(g, x,
                           json_pack("{s:b, s:I}", "pong", etf_read_atom_is(&rd, "yes"), "rtt_us",
                                     (json_int_t)(loop_now_us() - x->started_us)));
-    exchange_free(x);
+    exchange_free(g, x);
 }
 
 /* net_adm:ping/1: {is_auth, Node} asked of its net_kernel. The time is that of the question, not of

@@ -48,7 +48,7 @@ void rpc_done(void *ctx, uint64_t id, const struct node_result *r)
         answer_reply(g, x, r->term, r->atoms);
     else
         answer_accepted(g, x);
-    exchange_free(x);
+    exchange_free(g, x);
 }
 
 void rpc_perform(struct gateway *g, struct exchange *x)
