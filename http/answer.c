@@ -13,69 +13,7 @@ enum {
     PACK_AT_MOST = 1 << 20, /* some 10 ms of packing */
     PACK_LEVEL = 1,
 };
-enum { PROBLEM_MAX = 1 << 20, RETRY_TEXT_MAX = 16, PROBLEM_HEADERS_MAX = 16, RATE_TEXT_MAX = 64 };
-
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    /* Refused only for want of memory, or for a line break or tab in the value: the answer is then sent
-     * without. */
-    if (MHD_add_response_header(response, name, value) != MHD_YES)
-        LOG(LOG_WARN, "response-header-left-out", LOG_STR("name", name));
-}
-
-/* Each answer tells how much is left, so that a client can hold back before it is refused. */
-static void add_rate(struct MHD_Response *out, const struct http_rate *rate)
-{
-    char text[RATE_TEXT_MAX];
-
-    if (!rate->limit)
-        return;
-    snprintf(text, sizeof text, "\"calls\";q=%u;w=%u", rate->limit, rate->window_s);
-    add_header(out, "RateLimit-Policy", text);
-    snprintf(text, sizeof text, "\"calls\";r=%u;t=%u", rate->remaining, rate->reset_s);
-    add_header(out, "RateLimit", text);
-}
-
-/* CORS. Never for everybody, so that credentials may come along: EventSource has no other way to show any. */
-static void add_origin(struct MHD_Response *out, const struct http_request *r)
-{
-    add_header(out, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
-    if (!r->origin[0])
-        return;
-    add_header(out, "Access-Control-Allow-Origin", r->origin);
-    add_header(out, "Access-Control-Allow-Credentials", "true");
-    add_header(out, "Access-Control-Expose-Headers",
-               "X-Request-Id, Location, Link, Retry-After, RateLimit, RateLimit-Policy, Allow, ETag, "
-               "Preference-Applied, Server-Timing, WWW-Authenticate, traceparent");
-}
-
-void http_response_dress(struct MHD_Response *out, const struct http_request *r,
-                         const struct http_response *in)
-{
-    char timing[HTTP_TIMING_TEXT_MAX];
-    bool has_caching = false;
-
-    for (size_t i = 0; i < in->header_count; i++) {
-        has_caching = has_caching || strcmp(in->headers[i].name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
-        add_header(out, in->headers[i].name, in->headers[i].value);
-    }
-    if (in->content_type)
-        add_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, in->content_type);
-    if (!has_caching)
-        add_header(out, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    add_header(out, "X-Content-Type-Options", "nosniff");
-    add_header(out, MHD_HTTP_HEADER_SERVER, "erlgate");
-    add_header(out, "X-Request-Id", r->trace);
-    if (r->traceparent_len)
-        add_header(out, "traceparent", r->traceparent);
-    add_rate(out, &r->admission.rate);
-    if (r->timing.is_on)
-        add_header(out, "Server-Timing", http_timing_write(&r->timing, timing));
-    if (r->has_origins)
-        add_origin(out, r);
-    if (r->server->is_leaving)
-        add_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
-}
+enum { PROBLEM_MAX = 1 << 20, RETRY_TEXT_MAX = 16, PROBLEM_HEADERS_MAX = 16 };
 
 static struct MHD_Response *make(const struct http_request *r, const struct http_response *in)
 {
@@ -144,9 +82,9 @@ static struct MHD_Response *make_packed(struct http_request *r, struct http_resp
     time_last(r);
     out = make(r, in);
     if (out && is_packed)
-        add_header(out, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+        http_response_add(out, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
     if (out)
-        add_header(out, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+        http_response_add(out, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
     return out;
 }
 

@@ -8,6 +8,7 @@
  *   request.c  one request from its first line to its end
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
+ *   dress.c    their headers
  *   limits.c   what clients may cost
  *   sweep.c    clients that left, requests that never arrive
  *   spread.c   connections for workers; lend.c, twin.c  requests of workers (cross.h)
@@ -184,7 +185,8 @@ struct http_server {
     bool is_quiescing;             /* nobody can connect */
     bool is_refusing;              /* and whatever begins is refused */
     struct loop_timer *late_timer; /* owned: between the last two; NULL: not yet quiescing */
-    bool is_head_exact; /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
+    bool is_head_exact;  /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
+    bool is_dress_whole; /* it lets us give it all headers as one: see dress.c */
     struct http_streams streams;
     struct http_worker workers[HTTP_WORKERS_MAX];
     unsigned worker_count, next_worker;
@@ -236,11 +238,18 @@ void http_request_respond(struct http_request *r, const struct http_response *re
 void http_request_cut_off(struct http_request *r);
 /* The id is gone from the table: what has been put into r is sent, or the connection closed. */
 void http_request_finish(struct http_request *r);
-/* The headers that all answers have. */
-void http_response_dress(struct MHD_Response *out, const struct http_request *r,
-                         const struct http_response *in);
 /* Removes a suspended request whose client has left, tells its owner, and has the connection closed. */
 void http_request_depart(struct http_server *s, uint64_t id);
+
+/* ---- dress.c ---- */
+
+/* The headers that all answers have, and those of in. */
+void http_response_dress(struct MHD_Response *out, const struct http_request *r,
+                         const struct http_response *in);
+/* One more. */
+void http_response_add(struct MHD_Response *out, const char *name, const char *value);
+/* Does this libmicrohttpd let us give it all headers as one? */
+bool http_dress_is_whole(void);
 
 /* ---- sweep.c ---- */
 

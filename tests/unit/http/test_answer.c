@@ -1,5 +1,14 @@
 /* Answers at once and later, problems, and what each answer has: http/answer.c. */
+#include "http/server.h"
+
+static void handle_broken_value(void *ctx, struct http_request *req);
+static void handle_long_value(void *ctx, struct http_request *req);
+
+#define HARNESS_ROUTES                                                            \
+    {.method = "GET", .pattern = "/broken-value", .handle = handle_broken_value}, \
+        {.method = "GET", .pattern = "/long-value", .handle = handle_long_value},
 #include "harness.h"
+#include "http/internal.h"
 
 static void an_answer_may_come_later(void **state)
 {
@@ -87,6 +96,100 @@ static void every_answer_has_its_headers(void **state)
     assert_non_null(header(r, "Server"));
     assert_non_null(header(r, "traceparent"));
     assert_null(header(r, "Connection"));
+}
+
+static void handle_broken_value(void *ctx, struct http_request *req)
+{
+    const struct http_header headers[] = {{"Location", "/x\r\nSneaked: in"}, {"Link", "\n"}, {"ETag", ""}};
+
+    (void)ctx;
+    http_answer(h.server, http_request_id(req),
+                &(struct http_response){.status = 204, .headers = headers, .header_count = 3});
+}
+
+static void handle_long_value(void *ctx, struct http_request *req)
+{
+    char value[2501];
+    const struct http_header headers[] = {{"Link", value}, {"ETag", "\"x\""}};
+
+    (void)ctx;
+    memset(value, 'l', sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    http_answer(h.server, http_request_id(req),
+                &(struct http_response){.status = 204, .headers = headers, .header_count = 2});
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The head of an answer with its lines in order, but for those that no two answers share. */
+static void sorted_head(const char *request, char *ret, size_t cap)
+{
+    struct client c = dial();
+    char *lines[64], *rest = NULL;
+    size_t count = 0, n = 0;
+    struct reply r;
+
+    say(&c, request);
+    assert_true(hear_reply(&c, &r, strncmp(request, "HEAD", 4) == 0));
+    hang_up(&c);
+    for (char *l = strtok_r(r.head, "\r\n", &rest); l; l = strtok_r(NULL, "\r\n", &rest))
+        if (strncmp(l, "Date:", 5) != 0 && strncmp(l, "traceparent:", 12) != 0)
+            lines[count++] = l;
+    qsort(lines, count, sizeof lines[0], compare_lines);
+    for (size_t i = 0; i < count; i++)
+        n += (size_t)snprintf(ret + n, cap - n, "%s\n", lines[i]);
+}
+
+static void headers_given_as_one_are_the_same_as_one_by_one(void **state)
+{
+    static const char *const requests[] = {
+        "GET /echo/x HTTP/1.1\r\n" HOST "X-Request-Id: a\r\n\r\n",
+        "HEAD /echo/x HTTP/1.1\r\n" HOST "X-Request-Id: a\r\n\r\n",
+        "GET /echo/x HTTP/1.0\r\n" HOST "X-Request-Id: a\r\nConnection: keep-alive\r\n\r\n",
+        "PUT /nothing HTTP/1.1\r\n" HOST "X-Request-Id: a\r\nContent-Length: 0\r\n\r\n",
+        "GET /problem HTTP/1.1\r\n" HOST "X-Request-Id: a\r\n\r\n",
+        "OPTIONS /echo/x HTTP/1.1\r\n" HOST "X-Request-Id: a\r\nConnection: close\r\n\r\n",
+        "GET /broken-value HTTP/1.1\r\n" HOST "X-Request-Id: a\r\n\r\n",
+        "GET /long-value HTTP/1.1\r\n" HOST "X-Request-Id: a\r\n\r\n",
+    };
+    char whole[8192], single[8192];
+
+    (void)state;
+    assert_true(h.server->is_dress_whole); /* with the libmicrohttpd of Debian 12 */
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        h.server->is_dress_whole = true;
+        sorted_head(requests[i], whole, sizeof whole);
+        h.server->is_dress_whole = false;
+        sorted_head(requests[i], single, sizeof single);
+        assert_string_equal(whole, single);
+        assert_non_null(strstr(whole, "X-Content-Type-Options: nosniff\n"));
+    }
+}
+
+static void a_header_with_a_line_break_is_left_out(void **state)
+{
+    struct reply *r = ask("GET /broken-value HTTP/1.1\r\n" HOST "\r\n");
+
+    (void)state;
+    assert_int_equal(r->status, 204);
+    assert_null(header(r, "Location"));
+    assert_null(header(r, "Link"));
+    assert_null(header(r, "Sneaked"));
+    assert_string_equal(header(r, "Server"), "erlgate");
+}
+
+static void a_header_may_be_longer_than_all_others(void **state)
+{
+    struct reply *r = ask("GET /long-value HTTP/1.1\r\n" HOST "\r\n");
+    const char *link = strstr(r->head, "\r\nLink: "), *server = strstr(r->head, "\r\nServer: erlgate\r\n");
+
+    (void)state;
+    assert_non_null(link);
+    assert_int_equal(strcspn(link + 8, "\r"), 2500);
+    assert_non_null(server);
 }
 
 static void request_ids_are_made_when_they_are_missing_or_strange(void **state)
@@ -226,6 +329,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(hundreds_of_suspended_requests_are_answered_in_one_turn, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_answer_has_its_headers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(headers_given_as_one_are_the_same_as_one_by_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_header_with_a_line_break_is_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_header_may_be_longer_than_all_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(request_ids_are_made_when_they_are_missing_or_strange, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_traceparent_comes_back_if_it_is_one_and_else_is_made, set_up,
