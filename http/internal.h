@@ -190,6 +190,7 @@ struct http_server {
     struct http_streams streams;
     struct http_worker workers[HTTP_WORKERS_MAX];
     unsigned worker_count, next_worker;
+    unsigned handicap;       /* connections that we are taken to have besides: for tests */
     struct idtab guests;     /* at the owner: connections that workers have */
     struct idtab twins;      /* at the owner: of requests that workers have lent */
     struct idtab remotes;    /* at a worker: requests that read streams of the owner's */

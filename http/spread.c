@@ -23,7 +23,7 @@ enum {
  * the links to other nodes besides. */
 static unsigned fewest(struct http_server *s)
 {
-    unsigned best = SELF, own = http_server_own_connections(s), least = own + own * 2 / 5;
+    unsigned best = SELF, own = http_server_own_connections(s), least = own + own * 2 / 5 + s->handicap;
 
     for (unsigned n = 0; n < s->worker_count; n++) {
         unsigned i = (s->next_worker + n) % s->worker_count;

@@ -1,6 +1,9 @@
 /*
  * harness: a server with a few routes, and clients that speak raw bytes to it, all on one thread: whoever
  * waits for bytes turns the loop meanwhile. A test may define HARNESS_ROUTES, further rows of the table.
+ *
+ * With TEST_WORKER in the environment each connection is given to the server of a worker, which lends each
+ * request to the one that the test speaks of (http/cross.h): whatever a client sees must be the same.
  */
 #ifndef ERLGATE_TESTS_UNIT_HTTP_HARNESS_H
 #define ERLGATE_TESTS_UNIT_HTTP_HARNESS_H
@@ -24,6 +27,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/wr.h"
+#include "http/cross_wire.h"
 #include "http/events.h"
 #include "http/server.h"
 
@@ -32,6 +36,9 @@ enum { PATIENCE_MS = 20000, HELD_MAX = 4096 };
 struct harness {
     struct loop *loop;
     struct http_server *server;
+    struct http_server *worker; /* with TEST_WORKER, and so the next three */
+    struct channel *to_owner, *to_worker;
+    struct loop_hook *flush;
     uint64_t held[HELD_MAX]; /* ids that no handler has answered */
     size_t held_count;
     uint64_t gone_id, gone_tag;
@@ -211,6 +218,50 @@ static inline size_t open_fds(void)
     return n;
 }
 
+static inline void came_to_owner(void *ctx, unsigned kind, struct slice body)
+{
+    (void)ctx;
+    http_cross_at_owner(h.server, 0, (enum http_cross)kind, body);
+}
+
+static inline void came_to_worker(void *ctx, unsigned kind, struct slice body)
+{
+    (void)ctx;
+    http_cross_at_worker(h.worker, (enum http_cross)kind, body);
+}
+
+static inline void flush(void *ctx)
+{
+    (void)ctx;
+    channel_flush(h.to_owner);
+    channel_flush(h.to_worker);
+}
+
+static inline void start_worker(struct http_config c)
+{
+    c.is_spread = false;
+    c.owner = h.to_owner;
+    assert_int_equal(http_server_start(h.loop, &c, &h.worker), ERR_NONE);
+    assert_int_equal(http_server_add_worker(h.server, h.to_worker), 0);
+    h.server->handicap = 1u << 30;
+}
+
+static inline void stop_worker(void)
+{
+    http_cross_say_bye(h.server);
+    channel_flush(h.to_worker);
+    channel_drain(h.to_worker);
+    http_server_stop(h.worker);
+    channel_flush(h.to_owner);
+    http_server_part_worker(h.server, 0);
+    channel_drain(h.to_owner);
+    http_server_remove_worker(h.server, 0);
+    loop_hook_free(h.flush);
+    channel_free(h.to_owner);
+    channel_free(h.to_worker);
+    h.worker = NULL;
+}
+
 static inline void start(const struct http_config *extra)
 {
     struct http_config c = extra ? *extra : (struct http_config){0};
@@ -228,12 +279,35 @@ static inline void start(const struct http_config *extra)
         c.limits.streams.min_heartbeat_ms = 1;
     if (!c.gone_ms)
         c.gone_ms = 20;
+    c.is_spread = getenv("TEST_WORKER") != NULL;
+    if (c.is_spread) {
+        h.to_owner = channel_new(h.loop, 1 << 24, came_to_owner, NULL, NULL);
+        h.to_worker = channel_new(h.loop, 1 << 24, came_to_worker, NULL, NULL);
+        h.flush = loop_hook_new(h.loop, flush, NULL);
+        assert_true(h.to_owner && h.to_worker && h.flush);
+    }
     assert_int_equal(http_server_start(h.loop, &c, &h.server), ERR_NONE);
     assert_true(http_server_port(h.server) != 0);
+    if (c.is_spread)
+        start_worker(c);
+}
+
+static inline size_t in_flight(void)
+{
+    return http_server_in_flight(h.worker ? h.worker : h.server);
+}
+
+static inline void set_names(const char *const *hosts, const char *const *origins)
+{
+    http_server_set_names(h.server, hosts, origins);
+    if (h.worker)
+        http_server_set_names(h.worker, hosts, origins);
 }
 
 static inline void stop(void)
 {
+    if (h.worker)
+        stop_worker();
     http_server_stop(h.server);
     h.server = NULL;
     loop_free(h.loop);
@@ -289,6 +363,22 @@ static inline void turn_for(uint64_t ms)
                 fail_msg("never came true: %s", #claim); \
         }                                                \
     } while (0)
+
+/* What has been answered is on its way at once; from a worker, once that has been told. */
+static inline void assert_in_flight(size_t count)
+{
+    if (h.worker)
+        TURN_UNTIL(in_flight() == count);
+    assert_int_equal(in_flight(), count);
+}
+
+/* All leaves before the loop waits; at a worker, in its next turn. */
+static inline void turn_once(void)
+{
+    loop_turn(h.loop, 0);
+    if (h.worker)
+        turn_for(50);
+}
 
 /* ---- clients ---- */
 

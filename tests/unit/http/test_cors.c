@@ -199,13 +199,13 @@ static void origins_may_change(void **state)
     (void)state;
     say(&waiting, "GET /hold HTTP/1.1\r\n" HOST APP "\r\n");
     TURN_UNTIL(h.held_count == 1);
-    http_server_set_names(h.server, hosts, others);
+    set_names(hosts, others);
     assert_problem(ask("GET /echo/x HTTP/1.1\r\n" HOST APP "\r\n"), 403, "cross-site");
     is_shown_to(ask("GET /echo/x HTTP/1.1\r\nHost: gate.example\r\n" EVIL "\r\n"), "https://evil.example");
     answer_text(h.held[0], 200, "ok", 2);
     r = hear(&waiting);
     is_shown_to(r, "https://app.example");
-    http_server_set_names(h.server, NULL, NULL);
+    set_names(NULL, NULL);
     assert_problem(ask("GET /echo/x HTTP/1.1\r\nHost: gate.example\r\n\r\n"), 421, "misdirected-host");
     hang_up(&waiting);
 }

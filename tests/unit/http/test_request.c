@@ -517,7 +517,7 @@ static void cuts_of_a_request_leave_nothing_behind(void **state)
         loop_turn(h.loop, 0);
     }
     assert_int_equal(h.handled_count, 0);
-    assert_int_equal(http_server_in_flight(h.server), 0);
+    assert_int_equal(in_flight(), 0);
 }
 
 int main(void)

@@ -13,7 +13,7 @@ static void assert_gone_once(void)
     TURN_UNTIL(h.gone_count > 0);
     assert_int_equal(h.gone_id, h.held[0]);
     assert_int_equal(h.gone_tag, 77);
-    assert_int_equal(http_server_in_flight(h.server), 0);
+    assert_int_equal(in_flight(), 0);
     TURN_UNTIL(h.done_count == 1);
     assert_int_equal(h.last_status, 0);
     answer_text(h.held[0], 200, "late", 4);
@@ -135,7 +135,7 @@ static void many_clients_that_leave_at_once_are_each_told_once(void **state)
     TURN_UNTIL(h.gone_count == N / 2);
     turn_for(100);
     assert_int_equal(h.gone_count, N / 2);
-    assert_int_equal(http_server_in_flight(h.server), N / 2);
+    assert_int_equal(in_flight(), N / 2);
     for (int i = 1; i < N; i += 2)
         hang_up(&clients[i]);
 }
