@@ -60,6 +60,8 @@ bool body_options(struct gateway *g, struct http_request *req, struct transcode_
     struct slice v;
 
     body_defaults(g, ret);
+    if (!http_request_has_query(req))
+        return true;
     if (!read_null(g, req, ret))
         return false;
     for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
@@ -86,7 +88,7 @@ bool body_accept(struct gateway *g, struct http_request *req, enum http_media *r
     };
     struct slice accept = {0};
 
-    (void)http_request_header(req, "Accept", &accept);
+    (void)http_request_known(req, HTTP_KNOWN_ACCEPT, &accept);
     if (http_media_choose(accept, http_media_terms, HTTP_MEDIA_TERMS, ret) == ERR_NONE)
         return true;
     http_answer_problem(g->http, http_request_id(req), &problem);
@@ -183,7 +185,7 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
     enum http_media media;
     enum err e = ERR_NONE;
 
-    (void)http_request_header(req, "Content-Type", &type);
+    (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
     if (http_media_of_content(type, &media) != ERR_NONE) {
         http_answer_problem(g->http, http_request_id(req), &unsupported);
         return false;

@@ -19,8 +19,8 @@ bool calls_deadline(struct gateway *g, struct http_request *req, struct exchange
 
     in.timeout = x->timeout;
     in.has_timeout = x->timeout.len > 0 || http_request_query(req, "timeout", &in.timeout);
-    in.has_prefer = http_request_header(req, "Prefer", &in.prefer);
-    in.has_grpc = http_request_header(req, "Grpc-Timeout", &in.grpc);
+    in.has_prefer = http_request_known(req, HTTP_KNOWN_PREFER, &in.prefer);
+    in.has_grpc = http_request_known(req, HTTP_KNOWN_GRPC_TIMEOUT, &in.grpc);
     if (http_wait_choose(&in, &wait, &parameter) != ERR_NONE) {
         errors_answer_parameter(
             g, x->http_id, parameter,

@@ -426,7 +426,7 @@ bool envelope_read(struct gateway *g, struct http_request *req, struct exchange 
     enum http_media media;
     bool is_read;
 
-    (void)http_request_header(req, "Content-Type", &type);
+    (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
     if (http_media_of_content(type, &media) != ERR_NONE ||
         (media != HTTP_MEDIA_JSON && media != HTTP_MEDIA_TYPED_JSON)) {
         http_answer_problem(g->http, x->http_id, &unsupported);

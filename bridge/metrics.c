@@ -410,7 +410,7 @@ static bool wants_open(struct http_request *req)
     static const char name[] = "application/openmetrics-text";
     struct slice accept;
 
-    return http_request_header(req, "Accept", &accept) &&
+    return http_request_known(req, HTTP_KNOWN_ACCEPT, &accept) &&
            memmem(accept.ptr, accept.len, name, sizeof name - 1) != NULL;
 }
 

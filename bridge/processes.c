@@ -176,7 +176,7 @@ void *processes_read_object(struct gateway *g, struct http_request *req)
     json_error_t error = {.line = 0};
     json_t *o;
 
-    (void)http_request_header(req, "Content-Type", &type);
+    (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
     if (http_media_of_content(type, &media) != ERR_NONE || media != HTTP_MEDIA_JSON) {
         http_answer_problem(g->http, http_request_id(req), &unsupported);
         return NULL;

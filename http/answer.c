@@ -52,7 +52,7 @@ static bool is_packing_liked(const struct http_request *r)
 {
     struct slice accept;
 
-    return http_request_header(r, MHD_HTTP_HEADER_ACCEPT_ENCODING, &accept) && http_gzip_is_liked(accept);
+    return http_request_known(r, HTTP_KNOWN_ACCEPT_ENCODING, &accept) && http_gzip_is_liked(accept);
 }
 
 /* Puts the body in gzip if the client likes that and it becomes shorter. */

@@ -69,7 +69,7 @@ void http_answer_document(struct http_server *s, struct http_request *req, const
         http_answer(s, http_request_id(req), &r);
         return;
     }
-    if (d->packed && http_request_header(req, MHD_HTTP_HEADER_ACCEPT_ENCODING, &accept) &&
+    if (d->packed && http_request_known(req, HTTP_KNOWN_ACCEPT_ENCODING, &accept) &&
         http_gzip_is_liked(accept)) {
         headers[r.header_count++] = (struct http_header){MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip"};
         body = slice_of(d->packed, d->packed_len);

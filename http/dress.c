@@ -14,7 +14,10 @@
 
 enum { RATE_TEXT_MAX = 64, TEXT_MAX = 2048, BREAKS_MAX = 32, BREAK_LEN = 2 };
 
-static const char first_name[] = "X-Content-Type-Options", first_value[] = "nosniff";
+#define FIRST  "Server" /* (short, for it is looked for) */
+#define COMMON "erlgate  X-Content-Type-Options: nosniff"
+
+enum { COMMON_BREAK = sizeof "erlgate" - 1 };
 
 struct lines {
     struct MHD_Response *out;
@@ -42,8 +45,15 @@ static void begin(struct lines *l, struct MHD_Response *out, const struct http_r
 {
     l->out = out;
     l->is_whole = r->server->is_dress_whole;
-    l->len = l->break_count = 0;
-    put(l, first_value, sizeof first_value - 1);
+    l->len = 0;
+    l->break_count = 0;
+    if (!l->is_whole) {
+        http_response_add(out, "X-Content-Type-Options", "nosniff");
+        put(l, COMMON, COMMON_BREAK);
+        return;
+    }
+    l->breaks[l->break_count++] = COMMON_BREAK;
+    put(l, COMMON, sizeof COMMON - 1);
 }
 
 /* A value that libmicrohttpd would take. */
@@ -79,10 +89,10 @@ static void end(struct lines *l)
     const char *kept;
 
     l->text[l->len] = '\0';
-    http_response_add(l->out, first_name, l->text);
+    http_response_add(l->out, FIRST, l->text);
     if (l->break_count == 0)
         return;
-    kept = MHD_get_response_header(l->out, first_name);
+    kept = MHD_get_response_header(l->out, FIRST);
     for (size_t i = 0; kept && i < l->break_count; i++)
         memcpy((char *)(uintptr_t)kept + l->breaks[i], "\r\n", BREAK_LEN);
 }
@@ -94,8 +104,8 @@ bool http_dress_is_whole(void)
     const char *kept = NULL;
     bool is_own;
 
-    if (out && MHD_add_response_header(out, first_name, value) == MHD_YES)
-        kept = MHD_get_response_header(out, first_name);
+    if (out && MHD_add_response_header(out, FIRST, value) == MHD_YES)
+        kept = MHD_get_response_header(out, FIRST);
     is_own = kept && kept != value && strcmp(kept, value) == 0;
     MHD_destroy_response(out);
     return is_own && strncmp(MHD_get_version(), "0.9.7", 5) == 0;
@@ -145,7 +155,6 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
         add(&l, MHD_HTTP_HEADER_CONTENT_TYPE, in->content_type);
     if (!has_caching)
         ADD_FIXED(&l, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    ADD_FIXED(&l, MHD_HTTP_HEADER_SERVER, "erlgate");
     if (r->trace_len)
         ADD_GOOD(&l, "X-Request-Id", r->trace, r->trace_len);
     if (r->traceparent_len)

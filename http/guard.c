@@ -30,6 +30,15 @@ static bool is_identity(struct slice coding)
     return !coding.len || text_eq_nocase(coding, "identity");
 }
 
+/* A field whose first value alone is asked for, later. */
+static void keep_known(struct http_head *head, enum http_known which, struct slice value)
+{
+    if (!head->known[which].ptr)
+        head->known[which] = value;
+}
+
+#define IS(name, text) text_same_nocase((name), SLICE(text))
+
 void http_head_add(struct http_head *head, struct slice name, struct slice value)
 {
     unsigned once = 0;
@@ -39,47 +48,60 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
     value = text_trim(value);
     switch (name.len) { /* the length tells nearly all of them apart */
     case 4:
-        if (text_eq_nocase(name, "Host"))
+        if (IS(name, "Host"))
             keep_first(value, &head->host_count, &head->host);
         break;
     case 6:
-        if (text_eq_nocase(name, "Origin"))
+        if (IS(name, "Accept")) {
+            keep_known(head, HTTP_KNOWN_ACCEPT, value);
+        } else if (IS(name, "Origin")) {
             keep_first(value, &head->origin_count, &head->origin);
-        else if (text_eq_nocase(name, "Expect"))
+        } else if (IS(name, "Expect")) {
             keep_first(value, &head->expect_count, &head->expect);
-        else if (text_eq_nocase(name, "Cookie"))
+        } else if (IS(name, "Cookie")) {
             keep_first(value, &head->cookie_count, &head->cookie);
-        else if (text_eq_nocase(name, "Prefer") && !head->prefer.len)
-            keep_first(value, &once, &head->prefer);
+        } else if (IS(name, "Prefer")) {
+            keep_known(head, HTTP_KNOWN_PREFER, value);
+            if (!head->prefer.len)
+                keep_first(value, &once, &head->prefer);
+        }
         break;
     case 11:
-        if (text_eq_nocase(name, "traceparent") && !head->traceparent.len)
+        if (IS(name, "traceparent") && !head->traceparent.len)
             keep_first(value, &once, &head->traceparent);
         break;
     case 12:
-        if (text_eq_nocase(name, "X-Request-Id") && !head->request_id.len)
+        if (IS(name, "Content-Type"))
+            keep_known(head, HTTP_KNOWN_CONTENT_TYPE, value);
+        else if (IS(name, "Grpc-Timeout"))
+            keep_known(head, HTTP_KNOWN_GRPC_TIMEOUT, value);
+        else if (IS(name, "X-Request-Id") && !head->request_id.len)
             keep_first(value, &once, &head->request_id);
         break;
     case 13:
-        if (text_eq_nocase(name, "Authorization"))
+        if (IS(name, "Authorization"))
             keep_first(value, &head->authorization_count, &head->authorization);
         break;
     case 14:
-        if (text_eq_nocase(name, "Content-Length")) {
+        if (IS(name, "Content-Length")) {
             head->length_count++;
             head->is_length_bad = head->is_length_bad || !text_read_uint(value, &head->length);
-        } else if (text_eq_nocase(name, "Sec-Fetch-Site")) {
+        } else if (IS(name, "Sec-Fetch-Site")) {
             /* A repeated field must not hide a stranger. */
             if (is_own_site(head->fetch_site))
                 head->fetch_site = value;
         }
         break;
+    case 15:
+        if (IS(name, "Accept-Encoding"))
+            keep_known(head, HTTP_KNOWN_ACCEPT_ENCODING, value);
+        break;
     case 16:
-        if (text_eq_nocase(name, "Content-Encoding") && !is_identity(value))
+        if (IS(name, "Content-Encoding") && !is_identity(value))
             head->content_encoding = value;
         break;
     case 17:
-        if (text_eq_nocase(name, "Transfer-Encoding"))
+        if (IS(name, "Transfer-Encoding"))
             keep_first(value, &head->encoding_count, &head->encoding);
         break;
     default: break;
@@ -88,10 +110,11 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
 
 /* ---- whose host is it? ---- */
 
+/* Letters and digits are tested first: nearly all are. */
 static bool is_host_char(uint8_t c, bool is_v6)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-           c == '.' || c == '_' || (is_v6 && (c == ':' || c == '%'));
+    return (uint8_t)((c | 0x20) - 'a') < 26 || (uint8_t)(c - '0') < 10 || c == '-' || c == '.' || c == '_' ||
+           (is_v6 && (c == ':' || c == '%'));
 }
 
 /* host [":" port] (RFC 3986, 3.2.2): the host alone, without brackets and a dot at its end. False when it is
@@ -158,15 +181,14 @@ static bool is_configured(struct slice name, const char *configured)
            (read_host(slice_of_str(configured), &host) && text_same_nocase(name, host));
 }
 
-bool http_guard_is_ours(const struct http_guard *g, struct slice host)
+static bool is_our_name(const struct http_guard *g, struct slice name)
 {
     enum address_kind kind;
-    struct slice name;
 
-    if (!read_host(host, &name))
-        return false;
+    if (is_localhost(name))
+        return true;
     kind = address_kind(name);
-    if (is_localhost(name) || kind == ADDRESS_LOOPBACK || (kind == ADDRESS_OTHER && g->is_any))
+    if (kind == ADDRESS_LOOPBACK || (kind == ADDRESS_OTHER && g->is_any))
         return true;
     if (g->listen && is_configured(name, g->listen))
         return true;
@@ -175,6 +197,13 @@ bool http_guard_is_ours(const struct http_guard *g, struct slice host)
             return true;
     }
     return g->is_named && g->is_named(g->ctx, name);
+}
+
+bool http_guard_is_ours(const struct http_guard *g, struct slice host)
+{
+    struct slice name;
+
+    return read_host(host, &name) && is_our_name(g, name);
 }
 
 /* ---- judging ---- */
@@ -246,7 +275,7 @@ static bool judge_host(const struct http_guard *g, const struct http_head *head,
         return true;
     if (!read_host(host, &name))
         return refuse(ret, "bad-parameter", "header:Host", "Host is neither a name nor an address.");
-    if (http_guard_is_ours(g, host))
+    if (is_our_name(g, name))
         return true;
     return refuse(ret, "misdirected-host", "header:Host",
                   "This gateway does not answer to the name %.*s. If it should, start it with --host %.*s.",

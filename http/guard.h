@@ -11,6 +11,7 @@
 #define ERLGATE_HTTP_GUARD_H
 
 #include "base/slice.h"
+#include "http/known.h"
 
 /* The fields of a head that the guard and the server look at, gathered in one pass. A slice is that of the
  * first one. */
@@ -21,9 +22,10 @@ struct http_head {
         cookie_count;
     struct slice host, origin, fetch_site, encoding, expect, request_id, traceparent, content_encoding,
         authorization, cookie, prefer;
-    uint64_t length;        /* Content-Length; UINT64_MAX: larger */
-    bool is_length_bad;     /* no number */
-    struct slice authority; /* of an absolute-form target; counts as the Host */
+    struct slice known[HTTP_KNOWN_COUNT]; /* the first one, if it is empty too; ptr NULL: there is none */
+    uint64_t length;                      /* Content-Length; UINT64_MAX: larger */
+    bool is_length_bad;                   /* no number */
+    struct slice authority;               /* of an absolute-form target; counts as the Host */
 };
 
 /* Looks whether the head's field is one of the above. */

@@ -144,6 +144,7 @@ struct http_request {
     unsigned status;
     const char *code; /* static: the problem it was answered with; NULL: none */
     uint64_t started_us, bytes_in, bytes_out;
+    struct slice known[HTTP_KNOWN_COUNT]; /* borrowed from libmicrohttpd; of a twin unset */
     size_t trace_len, traceparent_len;
     char method[METHOD_MAX + 1];
     char trace[TRACE_MAX + 1];

@@ -35,16 +35,17 @@ static enum MHD_Result gather_field(void *cls, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-static void gather(struct http_request *r, const char *method, const char *version, struct http_head *head)
+/* size: of the head; 0: not known. */
+static void gather(struct http_request *r, const char *method, const char *version, size_t size,
+                   struct http_head *head)
 {
     struct gathering g = {
         .head = head, .is_exact = r->server->is_head_exact, .next = (uintptr_t)version + strlen(version) + 2};
-    const union MHD_ConnectionInfo *size;
 
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, gather_field, &g);
-    size = MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (g.is_exact && size && g.next + 2 != (uintptr_t)method + size->header_size)
+    if (g.is_exact && size && g.next + 2 != (uintptr_t)method + size)
         head->is_malformed = true;
+    memcpy(r->known, head->known, sizeof r->known);
 }
 
 static bool is_visible(struct slice s)
@@ -56,16 +57,17 @@ static bool is_visible(struct slice s)
     return true;
 }
 
-/* bytes random ones, in hex, at out; gives the place behind them. No NUL. */
+/* bytes random ones, a multiple of four, in hex, at out; gives the place behind them. No NUL. */
 static char *put_random(struct http_server *s, char *out, size_t bytes)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t random[TRACE_ID_BYTES];
 
     http_random(s, random, bytes);
-    for (size_t i = 0; i < bytes; i++) {
-        *out++ = digits[random[i] >> 4];
-        *out++ = digits[random[i] & 15];
+    for (size_t i = 0; i < bytes; i += 4, out += 8) {
+        uint32_t four;
+
+        memcpy(&four, random + i, sizeof four);
+        text_put_hex(out, four);
     }
     return out;
 }
@@ -353,18 +355,32 @@ bool http_request_judge_load(struct http_request *r)
     return false;
 }
 
-static bool judge_head_size(struct http_request *r)
+static size_t head_size(const struct http_request *r)
 {
     const union MHD_ConnectionInfo *size =
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+    return size ? size->header_size : 0;
+}
+
+static bool judge_head_size(struct http_request *r, size_t size)
+{
     char detail[DETAIL_MAX];
 
-    if (!size || size->header_size <= r->server->limits.max_headers)
+    if (size <= r->server->limits.max_headers)
         return true;
     r->server->stats.over_max_headers++;
     snprintf(detail, sizeof detail, "The request line and headers may have at most %zu bytes (max_headers).",
              r->server->limits.max_headers);
     return refuse(r, "headers-too-large", NULL, detail);
+}
+
+static void keep_method(struct http_request *r, const char *method)
+{
+    size_t len = strnlen(method, METHOD_MAX);
+
+    memcpy(r->method, method, len);
+    r->method[len] = '\0';
 }
 
 static const char *origin_of(const struct http_guard *guard, const struct http_head *head)
@@ -380,14 +396,15 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
     const struct http_guard *guard = &r->conn->listener->guard;
     enum http_target_result target = http_target_parse(r->raw_target.buf, r->raw_target.len, &r->target);
     struct http_refusal refusal;
+    size_t size = head_size(r);
 
-    snprintf(r->method, sizeof r->method, "%s", method);
+    keep_method(r, method);
     r->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     *head = (struct http_head){.is_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0,
                                .authority = r->target.authority};
     *ret_must_close = false;
     r->is_1_0 = head->is_1_0;
-    gather(r, method, version, head);
+    gather(r, method, version, size, head);
     set_trace(r, head);
     if (head->prefer.len && http_prefers(head->prefer, "timing"))
         http_timing_start(&r->timing, r->started_us);
@@ -405,6 +422,6 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
         *ret_must_close = r->is_late || r->conn->over;
         return false;
     }
-    return judge_head_size(r) && judge_target(r, target) && judge_route(r) && judge_caller(r, head) &&
+    return judge_head_size(r, size) && judge_target(r, target) && judge_route(r) && judge_caller(r, head) &&
            judge_query(r) && judge_body(r, head);
 }

@@ -65,7 +65,7 @@ enum err http_media_of_content(struct slice value, enum http_media *ret)
     bool is_known = false;
 
     value = text_trim(value);
-    if (!value.len) {
+    if (!value.len || slice_eq_str(value, medias[HTTP_MEDIA_JSON].sent)) { /* what most say */
         *ret = HTTP_MEDIA_JSON;
         return ERR_NONE;
     }
@@ -160,7 +160,8 @@ enum err http_media_choose(struct slice accept, const enum http_media *offers, s
     unsigned best = 0;
 
     CHECK(count > 0);
-    if (!text_trim(accept).len) {
+    accept = text_trim(accept);
+    if (!accept.len || slice_eq_str(accept, "*/*")) {
         *ret = offers[0];
         return ERR_NONE;
     }

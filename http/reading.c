@@ -12,7 +12,7 @@ static bool read_media(struct http_server *s, struct http_request *req, enum htt
 {
     struct slice accept = {0};
 
-    http_request_header(req, "accept", &accept);
+    http_request_known(req, HTTP_KNOWN_ACCEPT, &accept);
     if (http_media_choose(accept, offers, sizeof offers / sizeof offers[0], ret) == ERR_NONE)
         return true;
     http_answer_problem(

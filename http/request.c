@@ -104,6 +104,7 @@ struct http_request *http_request_new(struct http_server *s)
     r->status = 0;
     r->code = NULL;
     r->bytes_in = r->bytes_out = 0;
+    memset(r->known, 0, sizeof r->known);
     r->trace_len = r->traceparent_len = 0;
     r->method[0] = r->trace[0] = r->traceparent[0] = r->origin[0] = '\0';
     r->target.segment_count = r->target.param_count = 0;
@@ -172,8 +173,8 @@ static bool is_body_worth_reading(const struct http_head *head)
 
 static enum MHD_Result head_came(struct http_request *r, const char *method, const char *version)
 {
-    struct http_head head = {0};
-    bool must_close = false;
+    struct http_head head; /* set by http_request_judge */
+    bool must_close;
 
     if (!wr_ok(&r->raw_target))
         return MHD_NO;
@@ -420,11 +421,16 @@ bool http_request_query_next(const struct http_request *r, const char *name, siz
     return false;
 }
 
+bool http_request_has_query(const struct http_request *r)
+{
+    return r->target.param_count > 0;
+}
+
 bool http_request_query(const struct http_request *r, const char *name, struct slice *ret)
 {
     size_t cursor = 0;
 
-    return http_request_query_next(r, name, &cursor, ret);
+    return r->target.param_count > 0 && http_request_query_next(r, name, &cursor, ret);
 }
 
 bool http_request_header(const struct http_request *r, const char *name, struct slice *ret)
@@ -437,6 +443,22 @@ bool http_request_header(const struct http_request *r, const char *name, struct 
     if (MHD_lookup_connection_value_n(r->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &len) != MHD_YES)
         return false;
     *ret = value ? text_trim(slice_of(value, len)) : (struct slice){0};
+    return true;
+}
+
+bool http_request_known(const struct http_request *r, enum http_known which, struct slice *ret)
+{
+    static const char *const names[HTTP_KNOWN_COUNT] = {
+#define X(symbol, name) name,
+        HTTP_KNOWN_TABLE(X)
+#undef X
+    };
+
+    if (r->borrowed)
+        return http_twin_header(r->borrowed, names[which], ret);
+    if (!r->known[which].ptr)
+        return false;
+    *ret = r->known[which];
     return true;
 }
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "http/target.h"
 
@@ -11,6 +10,7 @@ enum { NONE = 0, ROOT = 0, ALLOW_MAX = 128 };
 
 /* A place in the tree: what has been read of a path so far. */
 struct place {
+    bool has_words;       /* a literal segment may follow */
     uint32_t hole;        /* the place behind a {…}; NONE */
     const char *allow;    /* owned; NULL: no route ends here */
     uint32_t first_route; /* index + 1 into routes; NONE */
@@ -31,9 +31,20 @@ struct http_router {
     uint32_t edge_mask;
 };
 
+/* text is not empty. The table is ours: whatever a client looks for in it, it is soon found not to be there.
+ */
+static uint32_t hash(uint32_t from, struct slice text)
+{
+    uint32_t h = (uint32_t)text.len | (uint32_t)text.ptr[0] << 8 | (uint32_t)text.ptr[text.len / 2] << 16 |
+                 (uint32_t)text.ptr[text.len - 1] << 24;
+
+    h = (h ^ from * 0x9E3779B1u) * 0x85EBCA6Bu;
+    return h ^ h >> 16;
+}
+
 static uint32_t edge_slot(const struct http_router *r, uint32_t from, struct slice text)
 {
-    uint32_t at = (uint32_t)map_hash(from, text) & r->edge_mask;
+    uint32_t at = hash(from, text) & r->edge_mask;
 
     while (r->edges[at].to != NONE && (r->edges[at].from != from || !slice_eq(r->edges[at].text, text)))
         at = (at + 1) & r->edge_mask;
@@ -57,6 +68,7 @@ static uint32_t step(struct http_router *r, uint32_t from, struct slice text)
             r->places[from].hole = r->place_count++;
         return r->places[from].hole;
     }
+    r->places[from].has_words = true;
     at = edge_slot(r, from, text);
     if (r->edges[at].to == NONE)
         r->edges[at] = (struct edge){.from = from, .to = r->place_count++, .text = text};
@@ -232,7 +244,7 @@ static bool search(struct search *q, uint32_t at, size_t depth, size_t holes)
         q->match->route = route;
         return route != NULL;
     }
-    to = q->r->edges[edge_slot(q->r, at, q->segments[depth])].to;
+    to = p->has_words ? q->r->edges[edge_slot(q->r, at, q->segments[depth])].to : NONE;
     if (to != NONE && search(q, to, depth + 1, holes))
         return true;
     if (p->hole == NONE)

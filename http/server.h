@@ -33,6 +33,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "http/known.h"
 #include "http/timing.h"
 #include "http/tls.h"
 #include "loop/loop.h"
@@ -272,6 +273,7 @@ uint64_t http_request_id(const struct http_request *r);
 const struct http_route *http_request_route(const struct http_request *r);
 /* The n-th {…} of the pattern, percent-decoded once. */
 struct slice http_request_segment(const struct http_request *r, size_t n);
+bool http_request_has_query(const struct http_request *r); /* is there any parameter? */
 /* The value of a query parameter, decoded; false when absent. */
 bool http_request_query(const struct http_request *r, const char *name, struct slice *ret);
 /* Iterates over the values of a parameter that may be repeated: *cursor starts at 0; false at the end. */
@@ -281,6 +283,8 @@ bool http_request_query_next(const struct http_request *r, const char *name, siz
 bool http_request_is_head(const struct http_request *r);
 /* A header's value; the first if it is repeated; false when absent. Names are compared without case. */
 bool http_request_header(const struct http_request *r, const char *name, struct slice *ret);
+/* The same of one of known.h's. */
+bool http_request_known(const struct http_request *r, enum http_known which, struct slice *ret);
 struct slice http_request_body(const struct http_request *r);
 /* Who asks, as admit said; "anonymous" when nobody was asked. */
 struct slice http_request_principal(const struct http_request *r);

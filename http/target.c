@@ -2,20 +2,14 @@
 
 #include "http/text.h"
 
-/* Visible ASCII, and whatever bytes a client did not escape; never '#', which no client sends. */
-static bool has_strange_chars(const uint8_t *p, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (p[i] <= 0x20 || p[i] == 0x7F || p[i] == '#')
-            return true;
-    }
-    return false;
-}
-
 static enum http_target_result decode(uint8_t *p, size_t len, bool is_form, struct slice *ret)
 {
     uint8_t *out = p;
 
+    if (!is_form && !memchr(p, '%', len)) {
+        *ret = slice_of(p, len);
+        return HTTP_TARGET_OK;
+    }
     for (size_t i = 0; i < len; i++) {
         uint8_t c = p[i];
 
@@ -124,7 +118,7 @@ enum http_target_result http_target_parse(uint8_t *target, size_t len, struct ht
         ret->is_asterisk = true;
         return HTTP_TARGET_OK;
     }
-    if (len == 0 || has_strange_chars(target, len))
+    if (len == 0 || !text_is_of_url(slice_of(target, len)))
         return HTTP_TARGET_BAD_FORM;
     if (target[0] != '/' && !take_authority(&target, &len, ret))
         return HTTP_TARGET_BAD_FORM;

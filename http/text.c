@@ -1,5 +1,9 @@
 #include "http/text.h"
 
+enum { WORD = 8, DIGITS_NEVER_TOO_MANY = 19 };
+
+#define ONES 0x0101010101010101u /* times a byte: a word of it */
+
 /* RFC 9110, 5.6.2: tchar. */
 static const bool token_chars[256] = {
     ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true, ['*'] = true,
@@ -34,20 +38,63 @@ static uint8_t lower(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-bool text_same_nocase(struct slice a, struct slice b)
+static bool is_same_nocase(const uint8_t *a, const uint8_t *b, size_t len)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+    for (size_t i = 0; i < len; i++) {
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;
     }
     return true;
 }
 
+/* Most are the same byte by byte, or differ in more than the bit that tells the cases apart. */
+bool text_same_nocase(struct slice a, struct slice b)
+{
+    size_t at = 0;
+
+    if (a.len != b.len)
+        return false;
+    for (; a.len - at >= WORD; at += WORD) {
+        uint64_t x, y;
+
+        memcpy(&x, a.ptr + at, WORD);
+        memcpy(&y, b.ptr + at, WORD);
+        if ((x ^ y) & ~(ONES * 0x20) || (x != y && !is_same_nocase(a.ptr + at, b.ptr + at, WORD)))
+            return false;
+    }
+    return is_same_nocase(a.ptr + at, b.ptr + at, a.len - at);
+}
+
 bool text_eq_nocase(struct slice a, const char *b)
 {
     return text_same_nocase(a, slice_of_str(b));
+}
+
+/* Is one of the word's bytes c? */
+static bool has_byte(uint64_t word, uint8_t c)
+{
+    uint64_t x = word ^ ONES * c;
+
+    return (x - ONES) & ~x & ONES * 0x80;
+}
+
+bool text_is_of_url(struct slice s)
+{
+    size_t at = 0;
+
+    for (; s.len - at >= WORD; at += WORD) {
+        uint64_t x;
+
+        memcpy(&x, s.ptr + at, WORD);
+        /* (Of the first: is one less than 0x21?) */
+        if ((x - ONES * 0x21) & ~x & ONES * 0x80 || has_byte(x, 0x7F) || has_byte(x, '#'))
+            return false;
+    }
+    for (; at < s.len; at++) {
+        if (s.ptr[at] <= 0x20 || s.ptr[at] == 0x7F || s.ptr[at] == '#')
+            return false;
+    }
+    return true;
 }
 
 static bool is_blank(uint8_t c)
@@ -72,6 +119,19 @@ int text_hex_digit(uint8_t c)
         return c - '0';
     c = lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void text_put_hex(char out[8], uint32_t v)
+{
+    uint64_t x = v, letters;
+
+    /* Each half of a byte becomes a byte, all at once; those from 10 on are to be letters. */
+    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+    x = (x | x << 8) & 0x00FF00FF00FF00FFu;
+    x = (x | x << 4) & 0x0F0F0F0F0F0F0F0Fu;
+    letters = (x + ONES * 6) >> 4 & ONES;
+    x += ONES * '0' + letters * ('a' - '0' - 10);
+    memcpy(out, &x, sizeof x);
 }
 
 /* The first n bytes, eaten. */
@@ -156,7 +216,10 @@ bool text_read_uint(struct slice s, uint64_t *ret)
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9')
             return false;
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s.ptr[i] - '0'), &v))
+        if (i < DIGITS_NEVER_TOO_MANY)
+            v = v * 10 + (uint64_t)(s.ptr[i] - '0');
+        else if (__builtin_mul_overflow(v, 10, &v) ||
+                 __builtin_add_overflow(v, (uint64_t)(s.ptr[i] - '0'), &v))
             v = UINT64_MAX; /* and stays there: each further digit overflows again */
     }
     *ret = v;

@@ -13,10 +13,16 @@ bool text_is_token(struct slice s); /* at least one character */
 /* ASCII case is ignored. */
 bool text_eq_nocase(struct slice a, const char *b);
 bool text_same_nocase(struct slice a, struct slice b);
+/* Visible ASCII, and whatever bytes a client did not escape; never '#', which no client sends. */
+bool text_is_of_url(struct slice s);
 /* Without the spaces and tabs at both ends. */
 struct slice text_trim(struct slice s);
 /* 0 to 15, or -1. */
 int text_hex_digit(uint8_t c);
+
+/* 8 digits, in the order of the machine's bytes, low halves first: of what has no order, as what is random.
+ */
+void text_put_hex(char out[8], uint32_t v);
 
 /* Empty when there is none. */
 struct slice text_take_token(struct slice *in);
