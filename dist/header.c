@@ -140,11 +140,23 @@ static bool holds(const struct dist_cached *slot, struct slice text)
     return slot->text && slice_eq(slice_of(slot->text, slot->len), text);
 }
 
+static uint16_t slot_of(struct dist_cache_out *c, struct slice text)
+{
+    uint16_t *guess = &c->guesses[((uintptr_t)text.ptr ^ (uintptr_t)text.ptr >> 6) % DIST_CACHE_GUESSES];
+    uint16_t at;
+
+    if (*guess && holds(&c->slots[*guess - 1], text))
+        return *guess - 1;
+    at = map_hash(0, text) % DIST_CACHE_SLOTS;
+    *guess = at + 1;
+    return at;
+}
+
 /* The atom's place in the header, or -1: a full header, a text of more than 255 bytes, a slot that another
  * atom of this same message needs, or no memory. */
 static int place_of(struct dist_cache_out *c, struct slice text)
 {
-    uint16_t at = map_hash(0, text) % DIST_CACHE_SLOTS;
+    uint16_t at = slot_of(c, text);
     struct dist_cached fresh = {0};
 
     if (text.len > MAX_SHORT)

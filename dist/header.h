@@ -16,6 +16,7 @@
 enum {
     DIST_CACHE_SLOTS = 2048,
     DIST_HEADER_MAX_ATOMS = 255,
+    DIST_CACHE_GUESSES = 64,
     DIST_TAG_HEADER = 68,        /* after byte 131 */
     DIST_TAG_FRAG_HEADER = 69,   /* the first fragment, with its header */
     DIST_TAG_FRAG = 70,          /* the others */
@@ -61,6 +62,9 @@ struct dist_cache_out {
         struct dist_cached fresh; /* owned; text NULL: the slot's own */
     } used[DIST_HEADER_MAX_ATOMS];
     size_t count; /* atoms of the message that is being written */
+    /* The slot of a text that stood at an address, plus one, by the address: a guess that spares the hash,
+     * for the same few atoms are written again and again. */
+    uint16_t guesses[DIST_CACHE_GUESSES];
 };
 
 MUST_USE struct dist_cache_out *dist_cache_out_new(void);

@@ -250,6 +250,7 @@ void node_free(struct node *n)
     pidtab_fini(&n->processes);
     map_fini(&n->names);
     map_fini(&n->links_by_name);
+    requests_free_spare(n);
     idtab_fini(&n->requests);
     idtab_fini(&n->links);
     if (n->cookie)

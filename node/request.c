@@ -75,11 +75,50 @@ static void forget_term(struct request *r)
     r->term = NULL;
 }
 
-static void request_free(struct request *r)
+/* Calls come and go by the ten thousand: some are kept, so that the heap is not asked for each. */
+enum { SPARE_MAX = 1024, SPARE_TEXT_MAX = 256 };
+
+static void request_free(struct request *r, struct node *n)
 {
-    mem_free(r->text);
     forget_term(r);
-    mem_free(r);
+    if (n->spare_count == SPARE_MAX) {
+        mem_free(r->text);
+        mem_free(r);
+        return;
+    }
+    if (r->text_cap > SPARE_TEXT_MAX) {
+        mem_free(r->text);
+        r->text = NULL;
+        r->text_cap = 0;
+    }
+    r->next = n->spare_requests;
+    n->spare_requests = r;
+    n->spare_count++;
+}
+
+void requests_free_spare(struct node *n)
+{
+    while (n->spare_requests) {
+        struct request *r = n->spare_requests;
+
+        n->spare_requests = r->next;
+        mem_free(r->text);
+        mem_free(r);
+    }
+    n->spare_count = 0;
+}
+
+/* All zero but for its room for text. NULL: no memory. */
+static struct request *request_alloc(struct node *n)
+{
+    struct request *r = n->spare_requests;
+
+    if (!r)
+        return mem_zalloc(sizeof *r);
+    n->spare_requests = r->next;
+    n->spare_count--;
+    *r = (struct request){.text = r->text, .text_cap = r->text_cap};
+    return r;
 }
 
 /* Ends it and tells why; the request leaves every table before its owner hears of it. */
@@ -93,7 +132,7 @@ void request_end(struct request *r, const struct node_result *result)
     process_exit(&r->process, process_reason_normal);
     if (r->done)
         r->done(r->ctx, r->done_id, result);
-    request_free(r);
+    request_free(r, n);
 }
 
 static void fail(struct request *r, enum err e, const char *text)
@@ -189,9 +228,17 @@ static bool keep_target(struct request *r, const struct node_target *t)
 {
     struct slice text = t->is_pid ? t->pid.node.text : t->name;
 
-    r->text = mem_strndup(text.ptr, text.len);
-    if (!r->text)
-        return false;
+    if (text.len > r->text_cap) {
+        size_t cap = text.len < SPARE_TEXT_MAX ? SPARE_TEXT_MAX : text.len;
+        char *bigger = mem_realloc_array(r->text, cap, 1);
+
+        if (!bigger)
+            return false;
+        r->text = bigger;
+        r->text_cap = cap;
+    }
+    if (text.len)
+        memcpy(r->text, text.ptr, text.len);
     r->from = t->from;
     r->to_pid = t->is_pid;
     if (t->is_pid) {
@@ -206,7 +253,7 @@ static bool keep_target(struct request *r, const struct node_target *t)
 static struct request *request_new(struct node *n, enum request_kind kind, const struct node_target *t,
                                    uint64_t timeout_ms)
 {
-    struct request *r = mem_zalloc(sizeof *r);
+    struct request *r = request_alloc(n);
 
     if (!r)
         return NULL;
@@ -216,7 +263,7 @@ static struct request *request_new(struct node *n, enum request_kind kind, const
         deadlines_add(&n->deadlines, &r->deadline, loop_now_ms(n->loop) + timeout_ms) != ERR_NONE) {
         process_exit(&r->process, process_reason_normal);
         idtab_remove(&n->requests, r->id);
-        request_free(r);
+        request_free(r, n);
         return NULL;
     }
     request_arm(n);

@@ -32,8 +32,9 @@ struct request {
     bool to_pid;
     struct etf_pid pid; /* to_pid; its node's text stands in `text` */
     struct slice name;  /* else; stands in `text` */
-    char *text;         /* owned */
-    uint8_t *term;      /* owned: the request, while there is no link yet */
+    char *text;         /* owned, and kept with the request for the next one */
+    size_t text_cap;
+    uint8_t *term; /* owned: the request, while there is no link yet */
     size_t term_len;
     uint32_t uses;
     struct deadline deadline;
@@ -62,6 +63,7 @@ MUST_USE enum err request_start(struct node *n, enum request_kind kind, struct s
                                 uint64_t timeout_ms, node_done_fn *done, void *ctx, uint64_t id,
                                 uint64_t *ret_op);
 void request_end_all(struct node *n, enum err why, const char *text);
+void requests_free_spare(struct node *n); /* those kept for requests to come */
 
 static inline bool request_is_rpc(const struct request *r)
 {
