@@ -246,15 +246,14 @@ static void write_server(const struct gateway *g, const struct metrics_sum *sum,
 {
     const struct http_server_stats *s = &sum->server;
     const struct http_limits *limits = http_server_limits(g->http);
-    unsigned threads = g->config.threads ? g->config.threads : 1;
 
     put(x, METRIC_HTTP_IN_FLIGHT, sum->in_flight);
-    put(x, METRIC_HTTP_IN_FLIGHT_LIMIT, threads * (uint64_t)limits->max_in_flight);
+    put(x, METRIC_HTTP_IN_FLIGHT_LIMIT, sum->max_in_flight);
     put(x, METRIC_HTTP_CONNECTIONS, http_server_connections(g->http));
     put(x, METRIC_HTTP_CONNECTIONS_LIMIT, limits->max_connections);
     put(x, METRIC_HTTP_CONNECTIONS_OPENED, s->connections);
     put(x, METRIC_HTTP_BODY_BYTES, sum->body_bytes);
-    put(x, METRIC_HTTP_BODY_BYTES_LIMIT, threads * limits->max_bodies);
+    put(x, METRIC_HTTP_BODY_BYTES_LIMIT, sum->max_bodies);
     metrics_begin(x, METRIC_HTTP_TLS);
     put_labelled(x, "result", "done", s->tls_handshakes);
     put_labelled(x, "result", "failed", s->tls_failures);

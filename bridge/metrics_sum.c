@@ -53,6 +53,8 @@ static void add(struct gateway *g, void *arg)
     ADD(&sum->permission, &g->permission_stats);
     add_requests(sum->requests, http_server_counts(g->http));
     sum->in_flight += http_server_in_flight(g->http);
+    sum->max_in_flight += http_server_limits(g->http)->max_in_flight;
+    sum->max_bodies += http_server_limits(g->http)->max_bodies;
     sum->body_bytes += http_server_body_bytes(g->http);
     sum->atoms_refused += g->atoms.refused;
 }

@@ -285,8 +285,8 @@ void http_conn_wait(struct http_server *s, struct http_conn *c); /* for a reques
 
 /* ---- limits.c ---- */
 
-/* threads: how many share what is of all requests. */
-struct http_limits http_limits_fill(const struct http_limits *in, unsigned threads);
+/* Each thread has its share of what is of all requests. */
+struct http_limits http_limits_fill(const struct http_limits *in, const struct http_config *config);
 /* A connection whose peer is known takes its place among the others, and leaves it. */
 void http_peer_enter(struct http_server *s, struct http_conn *c);
 void http_peer_leave(struct http_server *s, struct http_conn *c);

@@ -73,12 +73,17 @@ static unsigned fit_to_descriptors(unsigned wanted)
     return (unsigned)room;
 }
 
-static uint64_t share(uint64_t all, unsigned threads)
+/* An equal part, at least 1; the owner has what is left over. */
+static uint64_t share(uint64_t all, const struct http_config *config)
 {
-    return threads > 1 ? (all + threads - 1) / threads : all;
+    uint64_t threads = config->threads > 1 ? config->threads : 1, part = all / threads;
+
+    if (!config->owner)
+        part += all % threads;
+    return part ? part : 1;
 }
 
-struct http_limits http_limits_fill(const struct http_limits *in, unsigned threads)
+struct http_limits http_limits_fill(const struct http_limits *in, const struct http_config *config)
 {
     struct http_limits c = *in;
 
@@ -86,11 +91,13 @@ struct http_limits http_limits_fill(const struct http_limits *in, unsigned threa
     if (!c.max_bodies)
         c.max_bodies = c.max_body > MAX_BODIES / 4 ? 4 * (uint64_t)c.max_body : MAX_BODIES;
     c.max_headers = c.max_headers ? c.max_headers : defaults.max_headers;
-    c.max_connections = fit_to_descriptors(c.max_connections ? c.max_connections : defaults.max_connections);
+    c.max_connections = c.max_connections ? c.max_connections : defaults.max_connections;
+    if (!config->owner) /* who counts them */
+        c.max_connections = fit_to_descriptors(c.max_connections);
     if (!c.max_connections_per_address)
         c.max_connections_per_address = defaults.max_connections_per_address;
-    c.max_in_flight = (unsigned)share(c.max_in_flight ? c.max_in_flight : defaults.max_in_flight, threads);
-    c.max_bodies = share(c.max_bodies, threads);
+    c.max_in_flight = (unsigned)share(c.max_in_flight ? c.max_in_flight : defaults.max_in_flight, config);
+    c.max_bodies = share(c.max_bodies, config);
     c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
     c.streams = fill_streams(&c.streams);
     return c;
@@ -98,7 +105,7 @@ struct http_limits http_limits_fill(const struct http_limits *in, unsigned threa
 
 void http_server_set_limits(struct http_server *s, const struct http_limits *limits)
 {
-    s->limits = http_limits_fill(limits, s->config.threads);
+    s->limits = http_limits_fill(limits, &s->config);
     if (!s->is_quiescing)
         http_listeners_renew(s);
 }

@@ -138,7 +138,7 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
         return ERR_NOMEM;
     s->config = *config;
     s->config.gone_ms = config->gone_ms ? config->gone_ms : GONE_MS;
-    s->limits = http_limits_fill(&config->limits, config->threads);
+    s->limits = http_limits_fill(&config->limits, config);
     s->loop = l;
     s->tls = config->tls ? http_tls_ref(config->tls) : NULL;
     s->counts = http_stats_new(config->route_count);

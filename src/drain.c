@@ -45,6 +45,21 @@ void server_stop(struct server *s)
     loop_stop(s->loop);
 }
 
+static void add_in_flight(struct gateway *worker, void *arg)
+{
+    size_t *sum = arg;
+
+    *sum += gateway_in_flight(worker);
+}
+
+static size_t in_flight(struct server *s)
+{
+    size_t sum = gateway_in_flight(s->gateway);
+
+    workers_each(s->workers, add_in_flight, &sum);
+    return sum;
+}
+
 static void note_busy(struct gateway *worker, void *arg)
 {
     bool *is_busy = arg;
@@ -97,7 +112,7 @@ static void quiesce(struct server *s)
     workers_each(s->workers, quiesce_worker, NULL);
     if (s->workers && (s->watch = loop_timer_new(s->loop, watch_due, s, 0)))
         watch_due(s, 0);
-    LOG(LOG_INFO, "draining", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
+    LOG(LOG_INFO, "draining", LOG_UINT("in_flight", in_flight(s)));
     s->hook = loop_hook_new(s->loop, look_if_drained, s);
     if (s->hook)
         loop_timer_start(s->limit, s->current->settings.stop_timeout_ms);
@@ -115,7 +130,7 @@ static void limit_due(void *ctx, uint64_t id)
         return;
     }
     if (is_any_busy(s))
-        LOG(LOG_WARN, "drain-cut", LOG_UINT("in_flight", gateway_in_flight(s->gateway)),
+        LOG(LOG_WARN, "drain-cut", LOG_UINT("in_flight", in_flight(s)),
             LOG_STR("hint", "see --stop-timeout"));
     else
         LOG(LOG_INFO, "drained", LOG_UINT("ms", loop_now_ms(s->loop) - s->left_ms));
@@ -136,7 +151,7 @@ void server_drain(struct server *s)
     s->left_ms = loop_now_ms(s->loop);
     notify_stopping(&s->notify, "Finishing what has begun",
                     settings->drain_delay_ms + settings->stop_timeout_ms);
-    LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", gateway_in_flight(s->gateway)));
+    LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", in_flight(s)));
     gateway_leave(s->gateway);
     workers_each(s->workers, leave_worker, NULL);
     if (settings->drain_delay_ms)
