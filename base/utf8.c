@@ -47,6 +47,9 @@ size_t utf8_valid_prefix(struct slice s)
         /* Eight bytes of ASCII at a time: most text is. */
         while (end - p >= 8 && (memcpy(&word, p, 8), (word & 0x8080808080808080u) == 0))
             p += 8;
+        /* And of its end, of which there are fewer. */
+        while (p < end && *p < 0x80)
+            p++;
         if (end - p >= 4 && *p >= 0x80) {
             unsigned n = utf8_char_length(p);
 

@@ -70,7 +70,7 @@ enum err across_ask(struct gateway *g, struct exchange *x)
     struct slice term = exchange_term(g, x);
     struct ask m = {
         .exchange = x->id,
-        .timeout_ms = exchange_left_ms(x),
+        .timeout_ms = exchange_left_ms(g, x),
         .pid = t->pid,
         .verb = x->verb,
         .is_pid = t->kind == TARGET_PID,

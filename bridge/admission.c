@@ -140,11 +140,12 @@ static bool identify(struct gateway *g, const struct http_request *req, const st
     struct auth_question q = question_of(caller);
     struct auth_verdict v = {.principal = {"anonymous", 9}, .expires_s = INT64_MAX};
     enum auth_why why = AUTH_FINE;
-    struct timespec now;
+    struct timespec now = {0};
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (is_on(g))
+    if (is_on(g)) {
+        clock_gettime(CLOCK_REALTIME, &now);
         why = auth_judge(g->config.admission.auth, g->sessions, g->verified, &q, now.tv_sec, &v);
+    }
     if (why != AUTH_FINE)
         return refuse(g, req, caller, why, ret_problem);
     stats->admitted[v.kind]++;

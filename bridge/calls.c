@@ -148,7 +148,7 @@ static void request(struct gateway *g, struct exchange *x)
     }
     target.from = x->from;
     e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
-                     x->uses | x->target.uses, exchange_left_ms(x), calls_done, g, x->id, &x->op);
+                     x->uses | x->target.uses, exchange_left_ms(g, x), calls_done, g, x->id, &x->op);
     if (e != ERR_NONE) {
         calls_fail(g, x, e);
     } else if (x->op == 0) {

@@ -1,7 +1,10 @@
 #include "base/mem.h"
 #include "bridge/internal.h"
 
-enum { FREE_MAX = 256 }; /* kept for the next requests; what a crowd leaves beyond goes back */
+enum {
+    FREE_MAX = 256,       /* kept for the next requests; what a crowd leaves beyond goes back */
+    SOON_READ = 8 * 1024, /* bytes of a term: less than a ms */
+};
 
 /* All but the text of its node, which is long and of which hardly anything is used. */
 static struct exchange *exchange_alloc(struct gateway *g)
@@ -25,7 +28,7 @@ struct exchange *exchange_new(struct gateway *g, struct http_request *req)
 
     if (x) {
         x->http_id = http_request_id(req);
-        x->started_us = loop_now_us();
+        x->started_us = http_now_us(g->http);
         target_init(&x->target, TARGET_BODY);
         target_init(&x->named, TARGET_BODY);
         x->id = idtab_add(&g->exchanges, x);
@@ -107,9 +110,10 @@ struct slice exchange_term(const struct gateway *g, const struct exchange *x)
     return x->term ? slice_of(x->term, x->term_len) : wr_written(&g->term);
 }
 
-uint64_t exchange_left_ms(const struct exchange *x)
+uint64_t exchange_left_ms(const struct gateway *g, const struct exchange *x)
 {
-    uint64_t now = loop_now_us();
+    /* A body of any size has been read since. */
+    uint64_t now = exchange_term(g, x).len < SOON_READ ? http_now_us(g->http) : loop_now_us();
 
     return x->deadline_at_us > now + 1000 ? (x->deadline_at_us - now) / 1000 : 1;
 }

@@ -170,7 +170,7 @@ static enum err look(struct gateway *g, struct exchange *x, struct part *p)
     e = args.err;
     if (e == ERR_NONE)
         e = node_rpc(g->node, slice_of_str(p->node), SLICE("erlang"), SLICE("process_info"),
-                     wr_written(&args), exchange_left_ms(x), done, g, p->id, &p->op);
+                     wr_written(&args), exchange_left_ms(g, x), done, g, p->id, &p->op);
     wr_fini(&args);
     return e;
 }
@@ -185,7 +185,7 @@ static enum err ask(struct gateway *g, struct exchange *x, struct part *p)
     if (x->verb == VERB_LOOK)
         return look(g, x, p);
     return node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x), x->uses,
-                        exchange_left_ms(x), done, g, p->id, &p->op);
+                        exchange_left_ms(g, x), done, g, p->id, &p->op);
 }
 
 static void start(struct gateway *g, struct exchange *x, struct part *p)

@@ -109,7 +109,7 @@ void found_global(struct gateway *g, struct exchange *x)
 
     if (!exchange_keep(g, x))
         return;
-    e = node_global_whereis(g->node, x->target.term, exchange_left_ms(x), global_done, g, x->id, &x->op);
+    e = node_global_whereis(g->node, x->target.term, exchange_left_ms(g, x), global_done, g, x->id, &x->op);
     if (e == ERR_NONE)
         x->cancel = cancel_global;
     else
@@ -178,7 +178,7 @@ static void synced(void *ctx, uint64_t id, const struct node_result *r)
 /* Goes on once the scope knows who is in it. */
 static void sync(struct gateway *g, struct exchange *x, bool looks_again)
 {
-    uint64_t left = exchange_left_ms(x);
+    uint64_t left = exchange_left_ms(g, x);
     enum err e;
 
     if (!exchange_keep(g, x))

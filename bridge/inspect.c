@@ -24,7 +24,7 @@ static void ask(struct gateway *g, struct exchange *x, const char *function, nod
 
     if (e == ERR_NONE)
         e = node_rpc(g->node, x->target.node, SLICE("erlang"), slice_of_str(function),
-                     wr_written(&g->scratch), exchange_left_ms(x), done, g, x->id, &x->op);
+                     wr_written(&g->scratch), exchange_left_ms(g, x), done, g, x->id, &x->op);
     if (e != ERR_NONE)
         calls_fail(g, x, e);
 }

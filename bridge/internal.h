@@ -120,7 +120,7 @@ void exchange_name_node(struct exchange *x, struct slice node);
 /* What is to be sent. */
 struct slice exchange_term(const struct gateway *g, const struct exchange *x);
 /* ms of its deadline that are left; at least 1. */
-uint64_t exchange_left_ms(const struct exchange *x);
+uint64_t exchange_left_ms(const struct gateway *g, const struct exchange *x);
 
 /* ---- bridge/body.c: terms in and out ---- */
 

@@ -200,7 +200,7 @@ void names_registered(void *ctx, struct http_request *req)
         return;
     }
     e = node_rpc(g->node, x->target.node, SLICE("erlang"), SLICE("registered"), SLICE("\x6A"),
-                 exchange_left_ms(x), listed, g, x->id, &x->op);
+                 exchange_left_ms(g, x), listed, g, x->id, &x->op);
     if (e == ERR_NONE)
         return;
     cancel(g, x);

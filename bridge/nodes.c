@@ -305,8 +305,8 @@ static void ping_connected(void *ctx, uint64_t id, const struct node_result *r)
     x->started_us = loop_now_us();
     e = g->term.err;
     if (e == ERR_NONE)
-        e = node_request(g->node, NODE_CALL, &target, wr_written(&g->term), 0, exchange_left_ms(x), ping_done,
-                         g, id, &x->op);
+        e = node_request(g->node, NODE_CALL, &target, wr_written(&g->term), 0, exchange_left_ms(g, x),
+                         ping_done, g, id, &x->op);
     if (e != ERR_NONE) {
         errors_answer(g, x->http_id, e, slice_of_str(x->node));
         exchange_end(g, id);

@@ -65,9 +65,9 @@ void rpc_perform(struct gateway *g, struct exchange *x)
         return;
     }
     e = x->verb == VERB_RPC ? node_rpc(g->node, t->node, t->name, t->function, exchange_term(g, x),
-                                       exchange_left_ms(x), rpc_done, g, x->id, &x->op)
+                                       exchange_left_ms(g, x), rpc_done, g, x->id, &x->op)
                             : node_rpc_cast(g->node, t->node, t->name, t->function, exchange_term(g, x),
-                                            exchange_left_ms(x), rpc_done, g, x->id, &x->op);
+                                            exchange_left_ms(g, x), rpc_done, g, x->id, &x->op);
     if (e != ERR_NONE) {
         calls_fail(g, x, e);
     } else if (x->op == 0) {

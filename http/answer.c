@@ -39,7 +39,7 @@ static void time_last(struct http_request *r)
 
 static bool is_worth_packing(const struct http_response *in)
 {
-    if (!in->content_type || !strstr(in->content_type, "json") || in->body_len <= PACK_OVER)
+    if (in->body_len <= PACK_OVER || !in->content_type || !strstr(in->content_type, "json"))
         return false;
     for (size_t i = 0; i < in->header_count; i++) {
         if (strcmp(in->headers[i].name, MHD_HTTP_HEADER_CONTENT_ENCODING) == 0)

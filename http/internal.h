@@ -179,6 +179,8 @@ struct http_server {
     size_t sending;      /* answered, not yet sent */
     uint64_t body_bytes; /* of all requests' bodies */
     unsigned connections;
+    bool is_running; /* inside MHD_run */
+    uint64_t now_us; /* meanwhile: when the clock was looked at last; 0: not yet */
     struct loop_hook *hook;
     struct loop_timer *sweep_timer;
     bool is_sweep_armed;
@@ -295,6 +297,8 @@ bool http_peer_is_shut_out(struct http_server *s, const struct http_peer *p);
 
 /* ---- server.c ---- */
 
+/* The time, looked at anew: what http_now_us says from now on. */
+uint64_t http_look_at_clock(struct http_server *s);
 /* Bytes of the server's reserve of randomness. */
 void http_random(struct http_server *s, void *out, size_t len); /* len <= ENTROPY_LEN */
 

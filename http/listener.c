@@ -22,7 +22,7 @@ enum {
 
 void http_conn_wait(struct http_server *s, struct http_conn *c)
 {
-    c->since_ms = loop_now_ms(s->loop);
+    c->since_ms = http_now_us(s) / 1000;
     ring_append(&s->fresh, &c->arriving);
 }
 
@@ -105,10 +105,11 @@ static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
 void http_listener_run(struct http_listener *l)
 {
     CHECK(!l->is_running);
-    l->is_running = true;
+    l->is_running = l->server->is_running = true;
+    l->server->now_us = 0;
     l->has_resumed = false;
     MHD_run(l->daemon);
-    l->is_running = false;
+    l->is_running = l->server->is_running = false;
     l->has_run = true;
 }
 

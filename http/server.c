@@ -28,6 +28,19 @@ void http_random(struct http_server *s, void *out, size_t len)
     memcpy(out, s->entropy + s->entropy_left, len);
 }
 
+/* ---- the clock ---- */
+
+uint64_t http_look_at_clock(struct http_server *s)
+{
+    s->now_us = loop_now_us();
+    return s->now_us;
+}
+
+uint64_t http_now_us(struct http_server *s)
+{
+    return s->is_running && s->now_us ? s->now_us : http_look_at_clock(s);
+}
+
 /* ---- life ---- */
 
 static void server_free(struct http_server *s)

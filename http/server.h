@@ -303,6 +303,10 @@ struct slice http_request_traceparent(const struct http_request *r);
  * stage's. Looks at the clock only if the client has asked for it. */
 void http_request_spent(struct http_server *s, uint64_t id, enum http_stage stage);
 
+/* loop_now_us, or within a handler when the request that is handled had come: one look at the clock serves
+ * all that is to know it by the millisecond. */
+uint64_t http_now_us(struct http_server *s);
+
 /* A number of the user's own that travels with the request: handed to `gone`, and read back by id. */
 void http_request_set_tag(struct http_server *s, uint64_t id, uint64_t tag);
 uint64_t http_request_tag(const struct http_server *s, uint64_t id); /* 0 when the id is gone */

@@ -6,10 +6,6 @@ static enum http_target_result decode(uint8_t *p, size_t len, bool is_form, stru
 {
     uint8_t *out = p;
 
-    if (!is_form && !memchr(p, '%', len)) {
-        *ret = slice_of(p, len);
-        return HTTP_TARGET_OK;
-    }
     for (size_t i = 0; i < len; i++) {
         uint8_t c = p[i];
 
@@ -47,17 +43,19 @@ static enum http_target_result parse_path(uint8_t *p, size_t len, struct http_ta
         return HTTP_TARGET_BAD_FORM;
     if (len == 1)
         return HTTP_TARGET_OK;
-    while (len > 0) {
-        size_t n = find(p + 1, len - 1, '/');
+    for (size_t end, at = 1; at <= len; at = end + 1) {
+        struct slice *segment = &t->segments[t->segment_count];
+        bool is_escaped = false;
 
-        if (n == 0 || t->segment_count == HTTP_SEGMENTS_MAX)
+        for (end = at; end < len && p[end] != '/'; end++)
+            is_escaped |= p[end] == '%';
+        if (end == at || t->segment_count == HTTP_SEGMENTS_MAX)
             return HTTP_TARGET_EMPTY_SEGMENT;
-        e = decode(p + 1, n, false, &t->segments[t->segment_count]);
+        *segment = slice_of(p + at, end - at);
+        e = is_escaped ? decode(p + at, end - at, false, segment) : HTTP_TARGET_OK;
         if (e != HTTP_TARGET_OK)
             return e;
         t->segment_count++;
-        p += n + 1;
-        len -= n + 1;
     }
     return HTTP_TARGET_OK;
 }
