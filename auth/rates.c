@@ -91,11 +91,12 @@ static uint64_t full(const struct auth_rates *r)
     return (uint64_t)r->rate.burst * UNIT;
 }
 
+/* (Clocks of threads are apart by what their turns take: what has flowed in once must not do so again.) */
 static void fill(const struct auth_rates *r, struct bucket *b, uint64_t now_ms)
 {
     uint64_t passed = now_ms > b->at_ms ? now_ms - b->at_ms : 0, max = full(r);
 
-    b->at_ms = now_ms;
+    b->at_ms += passed;
     b->level =
         passed >= max || b->level + passed * r->rate.rate > max ? max : b->level + passed * r->rate.rate;
 }

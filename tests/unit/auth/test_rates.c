@@ -118,6 +118,17 @@ static void the_largest_numbers(void **state)
     assert_true(take("a", 5)); /* a clock that goes back is as one that stands */
 }
 
+/* Each thread has a clock of its own, which stands while its turn lasts. */
+static void clocks_that_are_apart_give_nothing_away(void **state)
+{
+    (void)state;
+    auth_rates_set(rates, &(struct auth_rate){.rate = 10, .burst = 1});
+    assert_true(take("a", 1000));
+    for (int i = 0; i < 1000; i++)
+        assert_false(take("a", i % 2 ? 1050 : 1000));
+    assert_true(take("a", 1100));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -129,6 +140,7 @@ int main(void)
         TEST(a_new_rate_is_for_all),
         TEST(there_is_a_bound_to_the_buckets),
         TEST(the_largest_numbers),
+        TEST(clocks_that_are_apart_give_nothing_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
