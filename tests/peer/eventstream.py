@@ -17,15 +17,16 @@ class Event:
 
 
 class EventStream:
-    """One GET. status and headers are there at once; a problem is in `response`."""
+    """One GET. status and headers are there at once; a problem is in `response`. sock: connected already."""
 
     def __init__(self, port, path, last_id=None, accept="text/event-stream", method="GET", host="127.0.0.1", buffer=None,
-                 headers=()):
-        self.sock = socket.socket()
+                 headers=(), sock=None):
+        self.sock = sock or socket.socket()
         if buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.sock.settimeout(20 * SLOWER)
-        self.sock.connect((host, port))
+        if not sock:
+            self.sock.connect((host, port))
         head = f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: {accept}\r\n"
         head += f"Last-Event-ID: {last_id}\r\n" if last_id else ""
         head += "".join(f"{name}: {value}\r\n" for name, value in dict(headers).items())

@@ -1,0 +1,207 @@
+"""A gateway with three threads (--workers): what is counted is counted over all of them, and each knows who its clients are.
+
+Needs openssl.
+"""
+
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+
+import certs
+from lanes import THREADS, Lanes, bearer, threaded, until
+from peers import ERL, SLOWER, TYPED, Failed, Gateway, Http, Peer, check, equal, eventually, free_port, main, problem, temporary_dir, token_for
+
+# ---- What is exact ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_good_at_once_everywhere():
+    token, file = token_for("alice")
+    gate = threaded("--token-file", file, epmd="none")
+    http_of = Lanes(gate, bearer(token)).http()
+    for thread, lane in http_of.items():
+        made = lane.request("POST", "/v1/session", b"", bearer(token))
+        equal(made.status, 201, made)
+        cookie = {"Cookie": made.header("set-cookie").partition(";")[0]}
+        for other, there in http_of.items():
+            equal(there.request("GET", "/v1/session", headers=cookie).status, 200, f"of thread {thread}, at {other}")
+        equal(http_of[(thread + 1) % 3].request("DELETE", "/v1/session", headers=cookie).status, 204, "it ends")
+        for other, there in http_of.items():
+            equal(there.request("GET", "/v1/session", headers=cookie).status, 401, f"of thread {thread}, ended, at {other}")
+    gate.stop()
+
+
+def test_a_rate_is_one_for_all():
+    token, file = token_for("alice")
+    ops, _ = token_for("ops", file=file)
+    gate = threaded("--token-file", file, "--rate-limit", "1/600", epmd="none")
+    http_of = Lanes(gate, bearer(ops)).http()
+    began = time.monotonic()
+    answers = []
+    lock = threading.Lock()
+
+    def ask(lane):
+        conn = lane.conn
+        for _ in range(400):
+            conn.request("GET", "/v1/session", headers=bearer(token))
+            r = conn.getresponse()
+            r.read()
+            with lock:
+                answers.append(r.status)
+
+    threads = [threading.Thread(target=ask, args=(lane,)) for lane in http_of.values()]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    passed = answers.count(200)
+    equal(len(answers), 1200, "answers")
+    check(600 <= passed <= 600 + time.monotonic() - began + 1, passed, "of 600 passed in", time.monotonic() - began, "s")
+    equal(set(answers), {200, 429}, "statuses")
+    gate.stop()
+
+
+def test_the_budget_of_atoms_is_one_for_all():
+    gate = threaded("--atom-budget", "100")
+    peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
+    peer.eval("testpeer:serve(srv), ok")
+    http_of = Lanes(gate).http()
+    path = gate.process_path(peer.node, "srv", "call")
+    good = 0
+    for n in range(150):
+        # Each atom at two threads: it counts once.
+        first, second = (http_of[(n + i) % 3].post(path, f"{{echo, fresh_{n}}}", ERL, ERL) for i in (0, 1))
+        equal(first.status, second.status, f"atom {n}")
+        good += first.status == 200
+        if first.status != 200:
+            problem(first, 422, "atom-budget-exceeded", sent=False)
+    introduced = int(re.search(r"^erlgate_atoms_introduced(?:_total)? (\d+)$", Lanes(gate).scrape(), re.M)[1])
+    equal(introduced, 100, "atoms that were introduced")
+    check(90 <= good <= 100, good, "atoms passed")
+    for lane in http_of.values():
+        equal(lane.post(path, "{echo, fresh_0}", ERL, ERL).status, 200, "an atom that is known")
+    gate.stop()
+    peer.stop()
+
+
+def test_connections_have_one_limit():
+    gate = threaded("--max-connections", "30", epmd="none")
+    lanes = Lanes(gate)
+    lanes.scrape()
+    for _ in range(3):
+        eventually(lambda: sum(lanes.connections().values()) == 1, "none are left")
+        socks = [lanes.dial() for _ in range(29)]
+        for n, s in enumerate(socks):
+            s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            check(s.recv(4096).startswith(b"HTTP/1.1 200 "), f"connection {n}")
+        counts = lanes.connections()
+        check(all(counts[t] >= 5 for t in THREADS), counts)
+        for _ in range(6):
+            with lanes.dial() as s:
+                s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                got = s.recv(4096)
+                check(got.startswith(b"HTTP/1.1 503 ") or not got, "one too many:", got)
+            time.sleep(0.05)
+        for s in socks:
+            s.close()
+    gate.stop()
+
+
+# ---- Who it is -------------------------------------------------------------------------------------------------------------
+
+
+class ThreadedSecure(Gateway):
+    def is_ready(self):
+        check(self.proc.poll() is None, "the gateway ended with", self.proc.poll(), self.stderr())
+        return " ready " in self.log.read_text()
+
+
+def by_count(lanes, dial, wanted):
+    """Connections of all threads, by how many each has: for those that requests cannot be counted by."""
+    found = {}
+    for _ in range(20):
+        if set(found) >= set(wanted):
+            return found
+        before = lanes.connections()
+        one = dial()
+        after = eventually(lambda b=before: (c := lanes.connections()) and sum(c.values()) == sum(b.values()) + 1 and c, "it is counted")
+        found.setdefault(next(t for t in THREADS if after[t] != before[t]), one)
+    raise Failed(f"threads {set(wanted) - set(found)} have none")
+
+
+def test_a_unix_domain_socket_is_served_by_all():
+    there = temporary_dir() / "sock"
+    token, file = token_for("ops")
+    gate = threaded("--socket", there, "--token-file", file, "--principal", f"me=uid:{os.getuid()}", epmd="none")
+    lanes = Lanes(gate, bearer(token))
+
+    def dial():
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20 * SLOWER)
+        s.connect(str(there))
+        return s
+
+    for thread, s in by_count(lanes, dial, THREADS).items():
+        s.sendall(b"GET /v1/session HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = http.client.HTTPResponse(s)
+        answer.begin()
+        equal((answer.status, json.loads(answer.read())["principal"]), (200, "me"), f"by uid at thread {thread}")
+    gate.stop()
+
+
+def test_https_with_certificates_of_clients():
+    ca = certs.Ca()
+    leaf = ca.issue("DNS:localhost,IP:127.0.0.1", kind="ec")
+    alice = ca.issue(subject="/O=Example/CN=alice", more="extendedKeyUsage=clientAuth\n")
+    token, file = token_for("ops")
+    admin = free_port()
+    gate = ThreadedSecure(args=["--workers", "3", "--tls-cert", leaf[0], "--tls-key", leaf[1], "--tls-ca", ca.file, "--tls-client-cert", "optional",
+                                "--token-file", file, "--principal", "alice=cert:CN=alice,O=Example", "--admin-listen", f"127.0.0.1:{admin}"], epmd="none")
+    lanes = Lanes(gate)
+    lanes.scraper = Http(admin)
+    context = ssl.create_default_context(cafile=ca.file)
+    context.load_cert_chain(*alice)
+
+    def dial():
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", gate.port), timeout=20 * SLOWER), server_hostname="localhost")
+
+    for thread, s in by_count(lanes, dial, THREADS).items():
+        for path, key in (("/v1/session", "principal"), ("/v1/self", "node")):
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(s)
+            answer.begin()
+            body = json.loads(answer.read())
+            equal(answer.status, 200, f"{path} at thread {thread}: {body}")
+            if key == "principal":
+                equal(body["principal"], "alice", f"by certificate at thread {thread}")
+        s.sendall(b"GET /v1/nodes/monitor HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        check(b"event: monitor" in until(s, b"event: monitor"), "a stream")
+        s.close()
+    gate.stop()
+
+
+def test_a_node_that_is_not_to_be_dialled_has_dialled():
+    dir_ = temporary_dir()
+    policy = dir_ / "policy.yaml"
+    policy.write_text("nodes:\n  connect: [other@*]\nrules:\n  - allow: '*'\n    principals: '*'\n    nodes: '*'\n    targets: '*'\n")
+    gate = threaded("--policy-file", policy)
+    peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
+    peer.eval("testpeer:serve(srv), ok")
+    http_of = Lanes(gate).http()
+    for lane in http_of.values():
+        r = lane.post(gate.process_path(peer.node, "srv", "call"), "{echo, 1}", ERL, TYPED)
+        check(r.status in (403, 503), "before it dials:", r)
+    equal(peer.eval(f"net_kernel:connect_node('{gate.node}')"), "true", "it dials")
+    for thread, lane in http_of.items():
+        r = lane.post(gate.process_path(peer.node, "srv", "call"), f"{{echo, {thread}}}", ERL, TYPED)
+        equal((r.status, r.json), (200, thread), f"once it has: {r}")
+    gate.stop()
+    peer.stop()
+
+
+if __name__ == "__main__":
+    main(globals())
