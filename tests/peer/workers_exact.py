@@ -14,7 +14,7 @@ import time
 
 import certs
 from lanes import THREADS, Lanes, bearer, threaded, until
-from peers import ERL, SLOWER, TYPED, Failed, Gateway, Http, Peer, check, equal, eventually, free_port, main, problem, temporary_dir, token_for
+from peers import ERL, JSON, SLOWER, TYPED, Failed, Gateway, Http, Peer, check, equal, eventually, free_port, main, problem, temporary_dir, token_for
 
 # ---- What is exact ---------------------------------------------------------------------------------------------------------
 
@@ -191,14 +191,22 @@ def test_a_node_that_is_not_to_be_dialled_has_dialled():
     gate = threaded("--policy-file", policy)
     peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
     peer.eval("testpeer:serve(srv), ok")
+    to = {"to": {"node": peer.node, "name": "srv"}}
     http_of = Lanes(gate).http()
-    for lane in http_of.values():
-        r = lane.post(gate.process_path(peer.node, "srv", "call"), "{echo, 1}", ERL, TYPED)
-        check(r.status in (403, 503), "before it dials:", r)
+
+    def ways(lane):
+        return [lane.post(gate.process_path(peer.node, "srv", "call"), "{echo, 1}", ERL, TYPED),
+                lane.post("/v1/call", {**to, "request": {"$erl": "{echo, 1}"}}, JSON, TYPED),
+                lane.post(f"/v1/nodes/{peer.node}/rpc/erlang/abs", "[1]", ERL, TYPED),
+                lane.post(gate.process_path(peer.node, "srv", "cast"), "c", ERL),
+                lane.post("/v1/cast", {**to, "request": 1}, JSON),
+                lane.get(f"/v1/nodes/{peer.node}/processes/srv")]
+
+    for thread, lane in http_of.items():
+        equal([r.status for r in ways(lane)], [403] * 6, f"before it dials, at thread {thread}")
     equal(peer.eval(f"net_kernel:connect_node('{gate.node}')"), "true", "it dials")
     for thread, lane in http_of.items():
-        r = lane.post(gate.process_path(peer.node, "srv", "call"), f"{{echo, {thread}}}", ERL, TYPED)
-        equal((r.status, r.json), (200, thread), f"once it has: {r}")
+        equal([r.status for r in ways(lane)], [200, 200, 200, 202, 202, 200], f"once it has, at thread {thread}")
     gate.stop()
     peer.stop()
 

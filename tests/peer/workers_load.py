@@ -67,7 +67,7 @@ class Load:
 def test_reload_under_load():
     dir_ = temporary_dir()
     token, tokens = token_for("steady")
-    policy, config = dir_ / "policy.yaml", dir_ / "erlgate.yaml"
+    policy, config, audit = dir_ / "policy.yaml", dir_ / "erlgate.yaml", dir_ / "audit"
 
     def put(path, text):
         new = path.with_suffix(".new")
@@ -79,7 +79,7 @@ def test_reload_under_load():
         put(policy, f"rules:\n  - allow: '*'\n    principals: '*'\n    nodes: '*'\n    targets: [name:srv, name:other{n}, 'global:*']\n"
                     "  - allow: metrics\n    principals: '*'\n")
         put(config, f"token-file: {tokens}\npolicy-file: {policy}\nmax-headers: {16384 + 1024 * (n % 3)}\nidle-timeout: {30000 + 1000 * (n % 2)}\n"
-                    f"max-in-flight: {1000 + n}\nrate-limit: {100000 + n}\n")
+                    f"max-in-flight: {1000 + n}\nrate-limit: {100000 + n}\naudit-file: {audit}\nlog-level: {('info', 'debug')[n % 2]}\n")
 
     put_all(0)
     gate = threaded("--config", config)
@@ -94,6 +94,8 @@ def test_reload_under_load():
         fresh, _ = token_for(f"user{n}", file=tokens)
         put_all(n)
         before = gate.log.read_text().count(" reloaded ")
+        gate.proc.send_signal(signal.SIGUSR1)
+        audit.rename(dir_ / f"audit.{n}")
         gate.proc.send_signal(signal.SIGHUP)
         eventually(lambda b=before: gate.log.read_text().count(" reloaded ") > b, f"reload {n}")
         if n % 4 == 0:
@@ -104,8 +106,11 @@ def test_reload_under_load():
     goods = [one.ended() for one in load]
     check(all(g > 12 for g in goods), goods)
     check("reload-failed" not in gate.log.read_text(), "a reload failed")
-    print(f"        {sum(goods)} requests over 12 reloads")
     gate.stop()
+    lines = [line for path_ in dir_.glob("audit*") for line in path_.read_text().splitlines()]
+    calls = sum("steady" in line and "name:srv" in line or "boss" in line for line in lines)
+    check(calls >= sum(goods), "lines of the audit", calls, "for calls", sum(goods), lines[:3])
+    print(f"        {sum(goods)} requests over 12 reloads")
     peer.stop()
 
 
