@@ -348,7 +348,7 @@ bool http_request_judge_load(struct http_request *r)
     if (r->conn->over == HTTP_OVER_ADDRESS)
         return http_request_refuse_overloaded(
             r, "There are too many connections from this address (max_connections_per_address).");
-    if (s->requests.count < s->limits.max_in_flight)
+    if (http_server_in_flight(s) < s->limits.max_in_flight)
         return true;
     s->stats.over_max_in_flight++;
     http_request_refuse_overloaded(r, "Too many requests are waiting for an answer (max_in_flight).");

@@ -98,6 +98,8 @@ struct http_limits http_limits_fill(const struct http_limits *in, const struct h
         c.max_connections_per_address = defaults.max_connections_per_address;
     c.max_in_flight = (unsigned)share(c.max_in_flight ? c.max_in_flight : defaults.max_in_flight, config);
     c.max_bodies = share(c.max_bodies, config);
+    if (config->threads > 1 && c.max_bodies < c.max_body)
+        c.max_bodies = c.max_body; /* however many share: the largest body that may come is taken */
     c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
     c.streams = fill_streams(&c.streams);
     return c;

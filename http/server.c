@@ -53,7 +53,7 @@ static void server_free(struct http_server *s)
     while (!ring_is_empty(&s->retired))
         http_listener_free(LINK_OWNER(s->retired.next, struct http_listener, retired));
     http_streams_fini(s);
-    CHECK(s->guests.count == 0 && s->twins.count == 0 && s->remotes.count == 0);
+    CHECK(s->guests.count == 0 && s->twins.count == 0 && s->twins_waiting == 0 && s->remotes.count == 0);
     idtab_fini(&s->guests);
     idtab_fini(&s->twins);
     idtab_fini(&s->remotes);
@@ -238,14 +238,7 @@ unsigned http_server_connections(const struct http_server *s)
 
 size_t http_server_in_flight(const struct http_server *s)
 {
-    const struct http_request *r;
-    size_t count = s->requests.count;
-    uint32_t cursor = 0;
-
-    /* Twins are counted where they come from. */
-    while ((r = idtab_next(&s->twins, &cursor)))
-        count -= idtab_get(&s->requests, r->id) == r;
-    return count;
+    return s->requests.count - s->twins_waiting;
 }
 
 uint64_t http_server_body_bytes(const struct http_server *s)

@@ -107,6 +107,7 @@ static struct http_request *twin_new(struct http_server *s, unsigned worker, con
     fill(r, m);
     t->id = idtab_add(&s->twins, r);
     r->id = t->id && read_tail(r, m, tail) ? idtab_add(&s->requests, r) : 0;
+    s->twins_waiting += r->id != 0;
     if (r->id)
         return r;
     forget(r);
@@ -194,6 +195,7 @@ void http_twin_finish(struct http_request *r)
 
     if (r->borrowed->is_reading)
         return; /* http_twin_stream has said all */
+    r->server->twins_waiting--;
     if (TELL(r, HTTP_CROSS_ANSWER, m)) {
         r->response = NULL;
         r->note = NULL;
@@ -212,6 +214,7 @@ void http_twin_stream(struct http_request *r, enum http_media media)
         .home = r->borrowed->home, .twin = r->is_head ? 0 : r->borrowed->id, .media = media, .note = r->note};
     bool is_handled = r->phase == PHASE_WAITING;
 
+    r->server->twins_waiting--;
     if (TELL(r, HTTP_CROSS_STREAM, m))
         r->note = NULL;
     r->borrowed->is_reading = !r->is_head;

@@ -13,7 +13,7 @@ import threading
 import time
 
 import certs
-from lanes import THREADS, Lanes, bearer, threaded, until
+from lanes import THREADS, Lanes, bearer, post_and_leave, threaded, until, with_boss
 from peers import ERL, JSON, SLOWER, TYPED, Failed, Gateway, Http, Peer, check, equal, eventually, free_port, main, problem, temporary_dir, token_for
 
 # ---- What is exact ---------------------------------------------------------------------------------------------------------
@@ -108,6 +108,35 @@ def test_connections_have_one_limit():
             time.sleep(0.05)
         for s in socks:
             s.close()
+    gate.stop()
+
+
+def test_what_is_lent_takes_no_room_from_the_owners_own():
+    """Each thread has its share of --max-in-flight, and a request counts where its connection is."""
+    gate = threaded("--max-in-flight", "30")
+    peer = with_boss(gate)
+    lanes = Lanes(gate)
+    socks = lanes.open(*[1] * 8, *[2] * 8, *[0] * 8)
+    for s in socks:
+        post_and_leave(s, "/v1/global/boss/call?timeout=60000", b"never")
+    eventually(lambda: lanes.in_flight() == len(socks), "all wait")
+    for thread in THREADS:
+        first = lanes.open(thread)[0]
+        post_and_leave(first, "/v1/global/boss/call", b"{echo, 1}")
+        check(first.recv(4096).startswith(b"HTTP/1.1 200 "), "there is room at thread", thread)
+    for s in socks:
+        s.close()
+    eventually(lambda: lanes.in_flight() == 0, "all are called off")
+    gate.stop()
+    peer.stop()
+
+
+def test_the_largest_body_is_taken_by_however_many_threads():
+    gate = Gateway(args=["--workers", "40"], epmd="none")
+    body = b"1" + b" " * (7 << 20)
+    for _ in range(5):
+        r = gate.http.request("POST", gate.process_path("no@localhost", "srv", "call"), body, {"Content-Type": JSON}, fresh=True)
+        problem(r, 503, "no-connection", sent=False)
     gate.stop()
 
 
