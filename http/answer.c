@@ -213,9 +213,7 @@ void http_request_finish(struct http_request *r)
     s->sending++;
     if (!was_waiting)
         return;
-    ring_remove(&r->waiting);
-    MHD_resume_connection(r->mhd);
-    r->conn->listener->has_resumed = true;
+    http_wait_end(r);
 }
 
 void http_answer(struct http_server *s, uint64_t id, const struct http_response *response)

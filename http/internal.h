@@ -6,6 +6,7 @@
  *   handshake.h  TLS of a connection
  *   bind.c     the sockets to listen on
  *   request.c  one request from its first line to its end
+ *   linger.c   while it waits for its answer
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
  *   dress.c    their headers
@@ -68,10 +69,16 @@ struct http_listener {
     struct http_guard guard;
     struct loop_poll *poll;
     struct loop_timer *run_timer;
-    uint64_t run_at_ms;        /* when run_timer fires; UINT64_MAX: it is not armed */
-    bool is_running;           /* inside MHD_run */
-    bool has_run;              /* since its timeout was last asked for */
-    bool has_resumed;          /* some connection waits for MHD_run to find it resumed */
+    uint64_t run_at_ms; /* when run_timer fires; UINT64_MAX: it is not armed */
+    bool is_running;    /* inside MHD_run */
+    bool has_run;       /* since its timeout was last asked for */
+    bool has_resumed;   /* some connection waits for MHD_run to find it resumed, or answered */
+    /* Of linger.c: in the last run an answer was given or sent, or a connection came or went; a piece of a
+     * body came. */
+    bool has_moved, has_read;
+    unsigned reading;   /* requests whose body is not yet all there */
+    unsigned lingering; /* that wait without being suspended */
+    unsigned luck, tried;
     struct http_conn *shaking; /* whose handshake has read last; NULL: it is gone */
     uint16_t port;
     dev_t socket_dev; /* of the socket's file, so that we remove none but our own */
@@ -110,7 +117,7 @@ enum http_phase {
     PHASE_HEAD,     /* the first line is there */
     PHASE_BODY,     /* the head has been judged; what comes is gathered, or dropped if a response is ready */
     PHASE_HANDLING, /* inside its handler; from here on it has an id */
-    PHASE_WAITING,  /* suspended */
+    PHASE_WAITING,  /* suspended, or lingering */
     PHASE_ANSWERED, /* its id is gone; response NULL: the connection is to be closed */
     PHASE_SENDING,  /* libmicrohttpd has the response */
     PHASE_RESTING,  /* suspended again: it reads a stream that has nothing to say */
@@ -138,7 +145,10 @@ struct http_request {
     struct wr body;       /* until its handler has returned */
     bool is_body_too_large;
     bool is_head, is_1_0;
-    bool is_late;                  /* it began when the server takes no more */
+    bool is_late;      /* it began when the server takes no more */
+    bool is_lingering; /* see linger.c */
+    uint8_t looks;     /* at it meanwhile */
+    uint64_t waits_since_ms;
     struct http_reader reader;     /* if it reads a stream */
     struct MHD_Response *response; /* ours until it is queued */
     unsigned status;
@@ -188,8 +198,9 @@ struct http_server {
     bool is_quiescing;             /* nobody can connect */
     bool is_refusing;              /* and whatever begins is refused */
     struct loop_timer *late_timer; /* owned: between the last two; NULL: not yet quiescing */
-    bool is_head_exact;  /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
-    bool is_dress_whole; /* it lets us give it all headers as one: see dress.c */
+    bool is_head_exact;   /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
+    bool is_linger_known; /* it asks again who has not answered: see linger.c */
+    bool is_dress_whole;  /* it lets us give it all headers as one: see dress.c */
     struct http_streams streams;
     struct http_worker workers[HTTP_WORKERS_MAX];
     unsigned worker_count, next_worker;
@@ -255,6 +266,20 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
 void http_response_add(struct MHD_Response *out, const char *name, const char *value);
 /* Does this libmicrohttpd let us give it all headers as one? */
 bool http_dress_is_whole(void);
+
+/* ---- linger.c ---- */
+
+void http_linger_init(struct http_listener *l);
+/* It has not been answered yet: PHASE_WAITING. */
+void http_wait_begin(struct http_request *r);
+/* libmicrohttpd asks again. */
+void http_wait_look(struct http_request *r);
+/* It has been answered; its phase is another already. */
+void http_wait_end(struct http_request *r);
+/* The connection of one that waits is no more. */
+void http_wait_lost(struct http_request *r);
+/* When libmicrohttpd is to run: what it says itself, or later if that is for those alone who linger. */
+uint64_t http_linger_timeout(const struct http_listener *l, uint64_t timeout_ms);
 
 /* ---- sweep.c ---- */
 

@@ -158,6 +158,7 @@ static ssize_t content(void *cls, uint64_t position, char *to, size_t room)
     size_t n = remote->data.len - remote->at;
 
     (void)position;
+    r->conn->listener->has_moved = true;
     if (r->reader.is_cut)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (n == 0 && remote->is_ended)

@@ -88,6 +88,7 @@ static void conn_changed(void *cls, struct MHD_Connection *mhd, void **context,
         return;
     }
     *context = NULL;
+    l->has_moved = true;
     l->connections--;
     if (!c) {
         l->server->connections--;
@@ -107,7 +108,7 @@ void http_listener_run(struct http_listener *l)
     CHECK(!l->is_running);
     l->is_running = l->server->is_running = true;
     l->server->now_us = 0;
-    l->has_resumed = false;
+    l->has_resumed = l->has_moved = l->has_read = false;
     MHD_run(l->daemon);
     l->is_running = l->server->is_running = false;
     l->has_run = true;
@@ -119,7 +120,7 @@ uint64_t http_listener_timeout(const struct http_listener *l)
 
     if (l->has_resumed)
         return 0;
-    return MHD_get_timeout(l->daemon, &ms) == MHD_YES ? ms : UINT64_MAX;
+    return http_linger_timeout(l, MHD_get_timeout(l->daemon, &ms) == MHD_YES ? ms : UINT64_MAX);
 }
 
 int http_listener_epoll(const struct http_listener *l)
@@ -306,6 +307,7 @@ static bool accepts(const struct http_listener *l)
 static enum err run_on(struct http_listener *l, int fd)
 {
     l->run_at_ms = UINT64_MAX;
+    http_linger_init(l);
     l->pool_bytes = pool_bytes(&l->server->limits);
     l->idle_s = idle_s(&l->server->limits);
     l->fd = -1;

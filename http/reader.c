@@ -129,6 +129,7 @@ static ssize_t content(void *cls, uint64_t position, char *to, size_t room)
     size_t n;
 
     (void)position;
+    r->conn->listener->has_moved = true;
     if (rd->is_cut)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     n = http_reader_write(r, (uint8_t *)to, room < CHUNK_BYTES ? room : CHUNK_BYTES);

@@ -91,6 +91,7 @@ struct http_request *http_request_new(struct http_server *s)
     r->borrowed = NULL;
     r->twin = 0;
     r->is_lent = r->is_secure = r->has_origins = false;
+    r->is_lingering = false;
     r->phase = PHASE_HEAD;
     r->id = r->tag = 0;
     r->note = NULL;
@@ -151,6 +152,7 @@ static enum MHD_Result send_response(struct http_request *r)
         r->status = 0;
         return MHD_NO; /* closes */
     }
+    r->conn->listener->has_moved = true;
     result = MHD_queue_response(r->mhd, r->status, r->response);
     MHD_destroy_response(r->response); /* libmicrohttpd has its own reference now */
     r->response = NULL;
@@ -186,6 +188,7 @@ static enum MHD_Result head_came(struct http_request *r, const char *method, con
         return send_refusal(r);
     }
     r->phase = PHASE_BODY;
+    r->conn->listener->reading++;
     http_conn_wait(r->server, r->conn);
     return MHD_YES;
 }
@@ -214,6 +217,7 @@ static void keep_body(struct http_request *r, struct slice piece)
 
 static enum MHD_Result body_came(struct http_request *r, const char *data, size_t *size)
 {
+    r->conn->listener->has_read = true;
     r->bytes_in += *size;
     if (!r->response && !r->is_body_too_large)
         keep_body(r, slice_of(data, *size));
@@ -246,6 +250,7 @@ static enum MHD_Result all_came(struct http_request *r)
     struct http_server *s = r->server;
 
     ring_remove(&r->conn->arriving);
+    r->conn->listener->reading--;
     if (s->now_us != r->started_us)
         http_look_at_clock(s); /* others may have been served since it began */
     if (!r->response && r->is_body_too_large)
@@ -254,10 +259,7 @@ static enum MHD_Result all_came(struct http_request *r)
         return send_refusal(r);
     if (r->phase == PHASE_ANSWERED)
         return send_response(r);
-    r->phase = PHASE_WAITING;
-    r->checked_ms = http_now_us(s) / 1000;
-    ring_append(&s->waiting, &r->waiting);
-    MHD_suspend_connection(r->mhd);
+    http_wait_begin(r);
     return MHD_YES;
 }
 
@@ -275,8 +277,8 @@ enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const c
     case PHASE_HEAD: return head_came(r, method, version);
     case PHASE_BODY: return *size ? body_came(r, data, size) : all_came(r);
     case PHASE_ANSWERED: return send_response(r);
+    case PHASE_WAITING: http_wait_look(r); return MHD_YES;
     case PHASE_HANDLING:
-    case PHASE_WAITING:
     case PHASE_SENDING:
     case PHASE_RESTING: break;
     }
@@ -368,7 +370,11 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
     *context = NULL;
     /* Only when libmicrohttpd is stopped with requests suspended, which http_server_stop does not let happen.
      */
-    CHECK(r->phase != PHASE_WAITING && r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);
+    CHECK(r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);
+    r->conn->listener->has_moved = true;
+    r->conn->listener->reading -= r->phase == PHASE_BODY;
+    if (r->phase == PHASE_WAITING)
+        http_wait_lost(r);
     s->stats.requests++;
     s->stats.idle_requests += code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
     is_stream = r->reader.is_open;

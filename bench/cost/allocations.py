@@ -16,7 +16,7 @@ HEAD, ROW, FRAMES, CALLERS = struct.Struct("=3Q"), struct.Struct("=6Q2Q"), 6, 16
 WRAPPERS = ("mem_", "wr_")
 CASES = (("call", "60 B", 2000), ("call", "10 KiB", 500), ("cast", "60 B", 2000))
 # Allocations of one call: those that libmicrohttpd makes and ours.
-MOST = 30
+MOST = 12
 
 
 class Counters:
