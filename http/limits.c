@@ -7,6 +7,7 @@
 enum {
     MAX_BODIES = 256 << 20,
     OTHER_DESCRIPTORS = 128, /* of the process: links, files, what libraries hold */
+    WORKER_DESCRIPTORS = 8,  /* of each: its loop, and each of its listeners */
     OVER_PART = 8,           /* of the limit: so many more are accepted to be told 503 */
     OVER_AT_LEAST = 8,
 };
@@ -58,15 +59,16 @@ static unsigned with_over(unsigned limit)
 }
 
 /* Connections for which there is no descriptor would wait unseen instead of being told. */
-static unsigned fit_to_descriptors(unsigned wanted)
+static unsigned fit_to_descriptors(unsigned wanted, unsigned threads)
 {
+    uint64_t others = OTHER_DESCRIPTORS + (threads > 1 ? (threads - 1) * WORKER_DESCRIPTORS : 0);
     struct rlimit limit;
     uint64_t room;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-        limit.rlim_cur >= (uint64_t)with_over(wanted) + OTHER_DESCRIPTORS)
+        limit.rlim_cur >= (uint64_t)with_over(wanted) + others)
         return wanted;
-    room = limit.rlim_cur > 2 * OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : OTHER_DESCRIPTORS;
+    room = limit.rlim_cur > others + OTHER_DESCRIPTORS ? limit.rlim_cur - others : OTHER_DESCRIPTORS;
     room = (room - OVER_AT_LEAST) * OVER_PART / (OVER_PART + 1);
     LOG(LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
         LOG_UINT("descriptors", limit.rlim_cur));
@@ -93,7 +95,7 @@ struct http_limits http_limits_fill(const struct http_limits *in, const struct h
     c.max_headers = c.max_headers ? c.max_headers : defaults.max_headers;
     c.max_connections = c.max_connections ? c.max_connections : defaults.max_connections;
     if (!config->owner) /* who counts them */
-        c.max_connections = fit_to_descriptors(c.max_connections);
+        c.max_connections = fit_to_descriptors(c.max_connections, config->threads);
     if (!c.max_connections_per_address)
         c.max_connections_per_address = defaults.max_connections_per_address;
     c.max_in_flight = (unsigned)share(c.max_in_flight ? c.max_in_flight : defaults.max_in_flight, config);

@@ -4,6 +4,7 @@ do, one costs the others nothing, and leaves nothing behind.
 
 import http.client
 import os
+import re
 import resource
 import signal
 import socket
@@ -11,7 +12,7 @@ import threading
 import time
 
 from lanes import THREADS, Lanes, bearer, is_quiet, post_and_leave, reset, threaded, until, with_boss
-from peers import ERL, JSON, SLOWER, check, equal, eventually, main, segment, temporary_dir, token_for
+from peers import ERL, JSON, SLOWER, Gateway, check, equal, eventually, main, segment, temporary_dir, token_for
 
 # ---- Under load ------------------------------------------------------------------------------------------------------------
 
@@ -319,6 +320,27 @@ def test_descriptors_are_used_up():
     for s in load_socks:
         s.close()
     eventually(lambda: is_quiet(lanes), "no connection is left")
+    gate.stop()
+
+
+def test_workers_leave_descriptors_for_connections():
+    """With few descriptors the limit of connections is lowered so far that there is one for each, and for those who are told 503."""
+    gate = Gateway(args=["--workers", "64"], epmd="none")
+    gate.stop()
+    gate.argv = ["sh", "-c", 'ulimit -n 1400; exec "$0" "$@"', *gate.argv]
+    gate.start()
+    lanes = Lanes(gate)
+    limit = int(re.search(r"^erlgate_http_connections_limit (\d+)$", lanes.scrape(), re.M)[1])
+    socks = []
+    for _ in range(limit + limit // 8):
+        socks.append(lanes.dial())
+    for s in socks[:limit - 1]:
+        s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for s in socks[:limit - 1]:
+        check(s.recv(4096).startswith(b"HTTP/1.1 200 "), "one of", limit, "connections")
+    check(" accept-failed " not in gate.log.read_text(), "there was none left for", len(socks), "connections")
+    for s in socks:
+        s.close()
     gate.stop()
 
 
