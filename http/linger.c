@@ -16,7 +16,7 @@
 
 enum {
     LINGERING_MAX = 256, /* of a listener */
-    LOOKS_MAX = 12,      /* two are what a short call takes */
+    LOOKS_MAX = 60,      /* a short call takes two on a busy machine, and twenty on a quiet one */
     LINGER_MS = 10,
     RUN_MS = 2,         /* after so long libmicrohttpd is run in any case */
     LUCK_MAX = 1 << 12, /* all came soon */
