@@ -5,9 +5,7 @@
  * and give them back (BACK).
  */
 #include "base/flt.h"
-#include "base/mem.h"
 #include "bridge/transcode_put.h"
-#include "etf/integer.h"
 #include "json/scan.h"
 
 /* ---- The loop ---- */
@@ -68,7 +66,7 @@ static uint32_t learn_key(struct in *s, const struct in_frame *f, uint32_t count
     return habit_learn(&s->habit, f->habit, count == 0, key, s->start);
 }
 
-static enum err run(struct in *s)
+enum err in_run(struct in *s)
 {
     const uint8_t *p = s->start, *const end = s->end, *name;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
@@ -452,71 +450,4 @@ list: /* `[`, and the first of the elements before a tail */
     *o = ETF_LIST_EXT;
     o += 5;
     goto value;
-}
-
-/* ---- Around it ---- */
-
-static void init(struct in *s, struct slice json, const struct transcode_options *o, struct wr *out,
-                 struct transcode_fault *f)
-{
-    s->options = o;
-    s->start = json.ptr;
-    s->end = slice_end(json);
-    s->w = out;
-    s->frames = s->first_frames;
-    s->depth = 0;
-    s->frame_cap = IN_FIRST_FRAMES;
-    s->max_depth = o->max_depth ? o->max_depth : TRANSCODE_DEFAULT_MAX_DEPTH;
-    s->keys = s->first_keys;
-    s->key_count = 0;
-    s->key_cap = IN_FIRST_KEYS;
-    wr_init(&s->text, SIZE_MAX);
-    wr_init(&s->scratch, SIZE_MAX);
-    wr_init(&s->inflated, SIZE_MAX);
-    s->leaf = (struct slice){0};
-    s->move_budget = 64 * (uint64_t)json.len + 65536;
-    s->key_budget = 8 * (uint64_t)json.len + 65536;
-    s->uses = 0;
-    s->max_digits = o->max_digits ? o->max_digits : ETF_DEFAULT_MAX_DIGITS;
-    s->fault = f;
-    habit_init(&s->habit);
-}
-
-static void fini(struct in *s)
-{
-    if (s->frames != s->first_frames)
-        mem_free(s->frames);
-    if (s->keys != s->first_keys)
-        mem_free(s->keys);
-    wr_fini(&s->text);
-    wr_fini(&s->scratch);
-    wr_fini(&s->inflated);
-}
-
-enum err transcode_json_to_etf(struct slice json, const struct transcode_options *options, struct wr *out,
-                               uint32_t *ret_uses, struct transcode_fault *f)
-{
-    size_t ceiling = out->ceiling, estimate;
-    struct in s;
-    enum err e;
-
-    init(&s, json, options, out, f);
-    /* Terms are about as long as their text; the loop's own room must not count against the ceiling. */
-    estimate = json.len + json.len / 8 + IN_ROOM;
-    out->ceiling = ceiling < SIZE_MAX - 2 * IN_ROOM ? ceiling + 2 * IN_ROOM : SIZE_MAX;
-    if (json.len > IN_TEXT_MAX)
-        e = in_fail(&s, ERR_TOO_LARGE, json.ptr, "the text is longer than 1 GiB");
-    else if (!wr_room(out, estimate < out->ceiling - out->len ? estimate : IN_ROOM))
-        e = in_out_of_room(&s, s.start);
-    else
-        e = run(&s);
-    out->ceiling = ceiling;
-    if (e == ERR_NONE && out->len > ceiling) {
-        wr_fail(out, ERR_TOO_LARGE);
-        e = in_out_of_room(&s, s.end);
-    }
-    if (e == ERR_NONE && ret_uses)
-        *ret_uses = s.uses;
-    fini(&s);
-    return e;
 }

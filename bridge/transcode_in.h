@@ -106,6 +106,11 @@ static inline struct slice in_key_text(const uint8_t *key)
 /* Notes the failure with its place and gives e back. at: in the text. */
 enum err in_fail(struct in *s, enum err e, const uint8_t *at, const char *text);
 
+/* ---- bridge/transcode_in.c ---- */
+
+/* The whole text, into s->w, which has IN_ROOM bytes of room. */
+enum err in_run(struct in *s);
+
 /* ---- bridge/transcode_frame.c ---- */
 
 /* Why w has no more room, as a failure at `at`. */

@@ -9,11 +9,6 @@
 #include "base/mem.h"
 #include "json/write.h"
 
-enum { ROOM = 64 };
-
-/* Of squared words, which is what digits cost: about a second. */
-#define BIG_BUDGET ((uint64_t)1 << 28)
-
 static inline uint16_t load_be16(const uint8_t *p)
 {
     return (uint16_t)(p[0] << 8 | p[1]);
@@ -108,14 +103,14 @@ static void learn_key(struct out *s, struct out_frame *f, bool is_first, const u
             return e_;                \
         BACK();                       \
     } while (0)
-#define MAKE_ROOM()                       \
-    do {                                  \
-        if (UNLIKELY(o_end - o < ROOM)) { \
-            LEAVE();                      \
-            if (!wr_room(s->w, ROOM))     \
-                return s->w->err;         \
-            BACK();                       \
-        }                                 \
+#define MAKE_ROOM()                           \
+    do {                                      \
+        if (UNLIKELY(o_end - o < OUT_ROOM)) { \
+            LEAVE();                          \
+            if (!wr_room(s->w, OUT_ROOM))     \
+                return s->w->err;             \
+            BACK();                           \
+        }                                     \
     } while (0)
 /* n bytes of the term, or it is none. */
 #define NEED(n)                                        \
@@ -124,7 +119,7 @@ static void learn_key(struct out *s, struct out_frame *f, bool is_first, const u
             FAIL(ERR_MALFORMED);                       \
     } while (0)
 
-static enum err run(struct out *s)
+enum err out_run(struct out *s)
 {
     const uint8_t *p = s->rd.rd.pos, *const end = s->rd.rd.end, *text_end;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
@@ -499,78 +494,4 @@ tail: /* the elements of f are written; a tail that is a list goes on with them 
 reshape:
     s->wants_shapes = true;
     FAIL(ERR_INVALID);
-}
-
-/* ---- Around it ---- */
-
-static void init(struct out *s, const struct etf_rd *term, const struct transcode_options *options,
-                 bool typed, struct wr *w)
-{
-    s->options = options;
-    s->is_typed = typed;
-    s->null_atom = options->null_atom.len ? options->null_atom : SLICE("null");
-    s->rd = *term;
-    s->w = w;
-    s->frames = s->first_frames;
-    s->depth = 0;
-    s->frame_cap = OUT_FIRST_FRAMES;
-    s->max_depth = options->max_depth ? options->max_depth : TRANSCODE_DEFAULT_MAX_DEPTH;
-    wr_init(&s->shapes, SIZE_MAX);
-    s->next_shape = 0;
-    s->has_shapes = s->wants_shapes = false;
-    s->big_budget = BIG_BUDGET;
-    wr_init(&s->scratch, SIZE_MAX);
-}
-
-static void fini(struct out *s)
-{
-    if (s->frames != s->first_frames)
-        mem_free(s->frames);
-    wr_fini(&s->shapes);
-    wr_fini(&s->scratch);
-}
-
-/* From the beginning, with what there is to know. */
-static enum err run_again(struct out *s, struct etf_rd start, size_t len)
-{
-    enum err e = shape_find(s, start);
-
-    if (e != ERR_NONE)
-        return e;
-    s->rd = start;
-    s->w->len = len;
-    s->depth = 0;
-    s->has_shapes = true;
-    s->big_budget = BIG_BUDGET;
-    return run(s);
-}
-
-enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_options *options, bool typed,
-                               struct wr *out)
-{
-    size_t ceiling = out->ceiling, len = out->len, estimate = rd_left(&term->rd);
-    struct out s;
-    enum err e;
-
-    init(&s, term, options, typed, out);
-    estimate += estimate / 8 + ROOM;
-    /* The loop's own room must not count against the ceiling. */
-    out->ceiling = ceiling < SIZE_MAX - 2 * ROOM ? ceiling + 2 * ROOM : SIZE_MAX;
-    if (!wr_room(out, estimate < out->ceiling - out->len ? estimate : ROOM))
-        e = out->err;
-    else
-        e = run(&s);
-    if (s.wants_shapes)
-        e = run_again(&s, *term, len);
-    if (e == ERR_INVALID)
-        e = ERR_MALFORMED;
-    out->ceiling = ceiling;
-    if (e == ERR_NONE && out->len > ceiling) {
-        wr_fail(out, ERR_TOO_LARGE);
-        e = ERR_TOO_LARGE;
-    }
-    if (e == ERR_NONE)
-        *term = s.rd;
-    fini(&s);
-    return e;
 }

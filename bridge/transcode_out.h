@@ -70,6 +70,13 @@ struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF]);
 /* JavaScript's Number.MAX_SAFE_INTEGER. */
 #define OUT_SAFE_INTEGER_MAX (((uint64_t)1 << 53) - 1)
 
+/* ---- bridge/transcode_out.c ---- */
+
+enum { OUT_ROOM = 64 }; /* what the loop wants free for each step */
+
+/* The term at s->rd into s->w. ERR_INVALID with wants_shapes: again, when they have been found. */
+enum err out_run(struct out *s);
+
 /* ---- bridge/transcode_leaf.c: each takes the term at s->rd ---- */
 
 enum err out_write_atom(struct out *s);

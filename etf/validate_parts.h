@@ -1,7 +1,8 @@
 /*
  * validate_parts: a validation under way, and what it asks of terms without parts.
  *
- * Private to etf/: validate.c walks, validate_parts.c judges atoms, identifiers, integers and external funs.
+ * Private to etf/: validate.c walks, validate_parts.c judges atoms, identifiers, integers and external funs,
+ * validate_keys.c the keys of maps.
  */
 #ifndef ERLGATE_ETF_VALIDATE_PARTS_H
 #define ERLGATE_ETF_VALIDATE_PARTS_H
@@ -71,5 +72,17 @@ MUST_USE enum err etf_check_export(struct etf_validation *v, size_t at);
  * of its own. */
 MUST_USE enum err etf_check_part_atom(struct etf_validation *v);
 MUST_USE enum err etf_check_small(struct etf_validation *v, int64_t *ret);
+
+/* ---- etf/validate_keys.c ---- */
+
+static inline struct etf_key_bases etf_validation_bases(const struct etf_validation *v)
+{
+    return (struct etf_key_bases){.of = {v->r.start, v->scratch.buf}};
+}
+
+/* Are two of the keys gathered from the one numbered `from` on equal? */
+MUST_USE enum err etf_check_twins(struct etf_validation *v, size_t from);
+/* The key of the map f that began at f->at has been read. */
+MUST_USE enum err etf_check_key(struct etf_validation *v, struct etf_frame *f);
 
 #endif
