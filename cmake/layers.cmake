@@ -26,3 +26,8 @@ function(erlgate_layer name)
         COMMAND ${CMAKE_COMMAND} -DLAYER=${name} "-DUSES=${L_USES}" -DROOT=${CMAKE_SOURCE_DIR}
                 -P ${CMAKE_SOURCE_DIR}/cmake/check_layer.cmake VERBATIM)
 endfunction()
+# The loops that see each byte of a body: these are worth the room that more inlining takes.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    file(GLOB codec CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bridge/transcode*.c ${CMAKE_SOURCE_DIR}/etf/validate*.c)
+    set_source_files_properties(${codec} PROPERTIES COMPILE_OPTIONS -O3)
+endif()
