@@ -67,6 +67,7 @@ struct cross_adopted {
     uint64_t home, twin;
 };
 
+/* Then its trace, which its note may have to be reported with. */
 struct cross_answer {
     uint64_t home;
     struct MHD_Response *response; /* given away; NULL: the connection is to be closed */
@@ -77,6 +78,7 @@ struct cross_answer {
     unsigned status;
 };
 
+/* Then its trace. */
 struct cross_stream {
     uint64_t home, twin; /* twin 0: to HEAD, there is nothing to be read */
     enum http_media media;
@@ -95,7 +97,7 @@ struct cross_stream_end {
 /* ---- what is kept ---- */
 
 enum {
-    CROSS_WINDOW = 64 * 1024
+    CROSS_WINDOW = 16 * 1024
 }; /* bytes of a stream that are on their way to a worker and its client at most */
 
 /* At the owner: a connection that a worker has. Counted as if it were here. */

@@ -60,7 +60,7 @@ static void begin(struct lines *l, struct MHD_Response *out, const struct http_r
 static void add_good(struct lines *l, const char *name, size_t name_len, const char *value, size_t len)
 {
     if (!l->is_whole || l->break_count == BREAKS_MAX ||
-        name_len + len > sizeof l->text - l->len - sizeof "  : ") {
+        l->len + name_len + len + sizeof "  : " > sizeof l->text) {
         http_response_add(l->out, name, value);
         return;
     }

@@ -197,6 +197,7 @@ struct http_server {
     bool is_leaving;               /* answers say that their connection closes */
     bool is_quiescing;             /* nobody can connect */
     bool is_refusing;              /* and whatever begins is refused */
+    bool is_stopping;              /* nothing gets to its handler any more */
     struct loop_timer *late_timer; /* owned: between the last two; NULL: not yet quiescing */
     bool is_head_exact;   /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
     bool is_linger_known; /* it asks again who has not answered: see linger.c */
@@ -226,6 +227,8 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
 /* All but its connection is set; of the free list, if there is one. NULL: no memory. */
 MUST_USE struct http_request *http_request_new(struct http_server *s);
 void http_request_recycle(struct http_request *r);
+/* The note of a request that is counted elsewhere, or nowhere: `done` hears of it alone. Takes both. */
+void http_note_report(const struct http_server *s, void *note, struct slice trace);
 /* The body has been used, or will not be. */
 void http_request_forget_body(struct http_request *r);
 void http_requests_free(struct http_server *s); /* the free list */

@@ -341,7 +341,7 @@ bool http_request_judge_load(struct http_request *r)
 {
     struct http_server *s = r->server;
 
-    if (r->is_late)
+    if (r->is_late || s->is_stopping)
         return http_request_refuse_overloaded(r, "The gateway is stopping.");
     if (r->conn->over == HTTP_OVER_ALL)
         return http_request_refuse_overloaded(r, "There are too many connections (max_connections).");
@@ -419,7 +419,7 @@ bool http_request_judge(struct http_request *r, const char *method, const char *
         return refuse(r, refusal.code, refusal.parameter, refusal.detail);
     }
     if (!http_request_judge_load(r)) {
-        *ret_must_close = r->is_late || r->conn->over;
+        *ret_must_close = r->is_late || r->server->is_stopping || r->conn->over;
         return false;
     }
     return judge_head_size(r, size) && judge_target(r, target) && judge_route(r) && judge_caller(r, head) &&

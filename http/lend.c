@@ -129,14 +129,14 @@ static void adopted(struct http_server *s, const struct cross_adopted *m)
         (void)CROSS_SEND(s->config.owner, HTTP_CROSS_GONE, ((struct cross_gone){m->twin}));
 }
 
-static void answered(struct http_server *s, const struct cross_answer *m)
+static void answered(struct http_server *s, const struct cross_answer *m, struct slice trace)
 {
     struct http_request *r = idtab_remove(&s->requests, m->home);
 
     if (!r) {
         if (m->response)
             MHD_destroy_response(m->response);
-        mem_free(m->note);
+        http_note_report(s, m->note, trace);
         return;
     }
     mem_free(r->note);
@@ -221,7 +221,7 @@ static bool open_stream(struct http_server *s, struct http_request *r, const str
     return CROSS_SEND(s->config.owner, HTTP_CROSS_READING, ((struct cross_reading){m->twin, remote->id}));
 }
 
-static void stream_came(struct http_server *s, const struct cross_stream *m)
+static void stream_came(struct http_server *s, const struct cross_stream *m, struct slice trace)
 {
     struct http_request *r = idtab_remove(&s->requests, m->home);
 
@@ -229,7 +229,7 @@ static void stream_came(struct http_server *s, const struct cross_stream *m)
         if (m->twin && (!r || !r->reader.remote))
             (void)CROSS_SEND(s->config.owner, HTTP_CROSS_READ, ((struct cross_read){m->twin}));
         if (!r) {
-            mem_free(m->note);
+            http_note_report(s, m->note, trace);
             return;
         }
     }
@@ -289,6 +289,11 @@ void http_lend_end_all(struct http_server *s)
     }
 }
 
+static struct slice tail_of(struct slice body, size_t head)
+{
+    return slice_of(body.ptr + head, body.len - head);
+}
+
 void http_cross_at_worker(struct http_server *s, enum http_cross kind, struct slice body)
 {
     const void *m = body.ptr;
@@ -296,8 +301,8 @@ void http_cross_at_worker(struct http_server *s, enum http_cross kind, struct sl
     switch (kind) {
     case HTTP_CROSS_CONN: http_guest_came(s, m); break;
     case HTTP_CROSS_ADOPTED: adopted(s, m); break;
-    case HTTP_CROSS_ANSWER: answered(s, m); break;
-    case HTTP_CROSS_STREAM: stream_came(s, m); break;
+    case HTTP_CROSS_ANSWER: answered(s, m, tail_of(body, sizeof(struct cross_answer))); break;
+    case HTTP_CROSS_STREAM: stream_came(s, m, tail_of(body, sizeof(struct cross_stream))); break;
     case HTTP_CROSS_DATA: data_came(s, body); break;
     case HTTP_CROSS_STREAM_END: stream_ended(s, m); break;
     default: break;

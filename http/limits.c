@@ -68,8 +68,8 @@ static unsigned fit_to_descriptors(unsigned wanted, unsigned threads)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
         limit.rlim_cur >= (uint64_t)with_over(wanted) + others)
         return wanted;
-    room = limit.rlim_cur > others + OTHER_DESCRIPTORS ? limit.rlim_cur - others : OTHER_DESCRIPTORS;
-    room = (room - OVER_AT_LEAST) * OVER_PART / (OVER_PART + 1);
+    room = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
+    room = (room > 2 * OVER_AT_LEAST ? room - OVER_AT_LEAST : OVER_AT_LEAST) * OVER_PART / (OVER_PART + 1);
     LOG(LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
         LOG_UINT("descriptors", limit.rlim_cur));
     return (unsigned)room;

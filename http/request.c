@@ -351,6 +351,15 @@ static void report(const struct http_request *r, bool is_stream)
         s->config.done(s->config.ctx, &done);
 }
 
+void http_note_report(const struct http_server *s, void *note, struct slice trace)
+{
+    const struct http_done done = {.trace = trace, .note = note};
+
+    if (note && s->config.done)
+        s->config.done(s->config.ctx, &done);
+    mem_free(note);
+}
+
 static void forget_note(struct http_request *r)
 {
     mem_free(r->note);

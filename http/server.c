@@ -373,6 +373,7 @@ void http_server_stop(struct http_server *s)
     for (size_t i = 0; i < s->listener_count; i++)
         CHECK(!s->listeners[i]->is_running);
     http_server_quiesce(s);
+    s->is_stopping = true; /* libmicrohttpd runs on, so that answers leave, and would bring more requests */
     answer_all(s);
     http_streams_say_bye(s);
     http_lend_end_all(s);

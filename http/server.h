@@ -121,8 +121,10 @@ struct http_admission {
 
 /* What became of one request. */
 struct http_done {
-    const struct http_route *route; /* NULL: it never got to one */
-    const char *method;
+    /* NULL: it never got to one; or there is but a note to be heard, of a request whose end was told without
+     * it. Its client left, or the server stopped, before the thread that has the connection had the note. */
+    const struct http_route *route;
+    const char *method;           /* NULL: the latter */
     unsigned status;              /* 0: its client left before it was answered */
     const char *code;             /* static: of the problem that it was answered with; NULL: none */
     bool is_stream;               /* it has read an event stream */

@@ -30,7 +30,8 @@ static void forget(struct http_request *r)
 
     if (r->response)
         MHD_destroy_response(r->response);
-    mem_free(r->note);
+    http_note_report(s, r->note, http_request_trace(r)); /* which its worker has not had */
+    r->note = NULL;
     idtab_remove(&s->twins, r->borrowed->id);
     mem_free(r->borrowed->headers);
     mem_free(r->borrowed);
@@ -196,7 +197,7 @@ void http_twin_finish(struct http_request *r)
     if (r->borrowed->is_reading)
         return; /* http_twin_stream has said all */
     r->server->twins_waiting--;
-    if (TELL(r, HTTP_CROSS_ANSWER, m)) {
+    if (tell(r, HTTP_CROSS_ANSWER, &m, sizeof m, http_request_trace(r))) {
         r->response = NULL;
         r->note = NULL;
     }
@@ -215,7 +216,7 @@ void http_twin_stream(struct http_request *r, enum http_media media)
     bool is_handled = r->phase == PHASE_WAITING;
 
     r->server->twins_waiting--;
-    if (TELL(r, HTTP_CROSS_STREAM, m))
+    if (tell(r, HTTP_CROSS_STREAM, &m, sizeof m, http_request_trace(r)))
         r->note = NULL;
     r->borrowed->is_reading = !r->is_head;
     r->phase = PHASE_SENDING;

@@ -4,7 +4,9 @@ import concurrent.futures
 import os
 import pathlib
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import peers
@@ -48,6 +50,50 @@ def test_SIGTERM_lets_calls_finish():
     gate.check_log()
     eventually(lambda: peer.eval("nodes(connected)") == "[]", "the node sees it go")
     peer.stop()
+
+
+def test_what_comes_while_the_last_answers_leave_is_refused():
+    """Answers that leave slowly keep HTTP running at the end: nothing may begin any more that would have to be ended."""
+    for signals in ((signal.SIGTERM,), (signal.SIGTERM, signal.SIGTERM)):
+        gate = Gateway(args=["--stop-timeout", "100" if len(signals) == 1 else "60000"])
+        peer = peer_of(gate)
+        slow = [socket.create_connection(("127.0.0.1", gate.port)) for _ in range(6)]
+        body = b"{bytes, 20000000}"
+        for s in slow:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
+                      % (gate.process_path(peer.node, "srv", "call").encode(), ERL.encode(), len(body), body))
+        eventually(lambda: gate.self()["calls"] == 0 and gate.rss() > 100_000, "the answers are on their way")
+        is_over = threading.Event()
+
+        def late(port=gate.port, path=gate.process_path(peer.node, "srv", "monitor").encode(), over=is_over):
+            while not over.is_set():
+                try:
+                    with socket.create_connection(("127.0.0.1", port), timeout=1) as s:
+                        time.sleep(0.1)  # what comes later than the connection
+                        s.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+                        s.settimeout(0.05)
+                        s.recv(1000)
+                except OSError:
+                    over.wait(0.002)
+
+        threads = [threading.Thread(target=late) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        for number in signals:
+            gate.proc.send_signal(number)
+            time.sleep(0.02)
+        try:
+            equal(gate.proc.wait(20 * SLOWER), 0, f"exit status after {len(signals)} signals: {gate.stderr()}")
+        finally:
+            is_over.set()
+            for thread in threads:
+                thread.join()
+            for s in slow:
+                s.close()
+        gate.check_log()
+        peer.stop()
 
 
 def refuses(gate):

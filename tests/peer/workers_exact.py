@@ -240,5 +240,37 @@ def test_a_node_that_is_not_to_be_dialled_has_dialled():
     peer.stop()
 
 
+def test_whoever_leaves_or_is_cut_off_has_been_audited():
+    """A line for each call that was asked, though its client has gone, or the gateway stops, before its worker knows of it."""
+    folder = temporary_dir()
+    policy, audit = folder / "policy.yaml", folder / "audit"
+    policy.touch(0o600)
+    policy.write_text("rules:\n  - {allow: '*', principals: '*', nodes: '*', targets: '*'}\n  - {allow: metrics, principals: '*'}\n")
+    gate = threaded("--policy-file", policy, "--audit-file", audit, "--stop-timeout", "200")
+    peer = with_boss(gate)
+    lanes = Lanes(gate)
+
+    def lines():
+        return [line for line in audit.read_text().splitlines() if "operation=call" in line]
+
+    at_first = len(lines())
+    for thread in THREADS:
+        before = len(lines())
+        socks = lanes.open(*[thread] * 5)
+        for s in socks:
+            post_and_leave(s, "/v1/global/boss/call?timeout=60000", b"never")
+        eventually(lambda: gate.self()["calls"] == 5, "five wait")
+        for s in socks:
+            s.close()
+        eventually(lambda b=before: len(lines()) == b + 5, f"lines of thread {thread}")
+    socks = lanes.open(*THREADS)
+    for s in socks:
+        post_and_leave(s, "/v1/global/boss/call?timeout=60000", b"never")
+    eventually(lambda: gate.self()["calls"] == 3, "three wait")
+    gate.stop()
+    equal(len(lines()), at_first + 18, "lines after the stop")
+    peer.stop()
+
+
 if __name__ == "__main__":
     main(globals())

@@ -505,7 +505,7 @@ static inline const char *find_bytes(const struct client *c, const char *what)
 /* A header's value, or NULL; of the last reply. */
 static inline const char *header(struct reply *r, const char *name)
 {
-    static char value[512];
+    static char value[4096];
     char key[80];
     const char *at;
 

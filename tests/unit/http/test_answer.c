@@ -321,6 +321,33 @@ static void want_of_memory_for_a_request_is_survived(void **state)
     assert_int_equal(ask("GET /echo/x HTTP/1.1\r\n" HOST "\r\n")->status, 200);
 }
 
+/* Where the lines of an answer's headers come to the end of their room, each is still whole. */
+static void headers_of_any_length_are_whole(void **state)
+{
+    static char value[2200];
+    struct client c = dial();
+    struct reply *r;
+
+    (void)state;
+    for (size_t len = 1800; len < 2150; len++) {
+        struct http_header link = {"Link", value};
+
+        memset(value, 'x', len);
+        value[len] = '\0';
+        h.held_count = 0;
+        say(&c, "GET /hold HTTP/1.1\r\nX-Request-Id: abcdefghijklmnopqrstuvwxyz0123456789\r\n" HOST "\r\n");
+        TURN_UNTIL(h.held_count == 1);
+        http_answer(h.server, h.held[0],
+                    &(struct http_response){.status = 204, .headers = &link, .header_count = 1});
+        r = hear(&c);
+        assert_string_equal(header(r, "Link"), value);
+        assert_string_equal(header(r, "X-Request-Id"), "abcdefghijklmnopqrstuvwxyz0123456789");
+        assert_string_equal(header(r, "X-Content-Type-Options"), "nosniff");
+        assert_non_null(header(r, "traceparent"));
+    }
+    hang_up(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_answer_may_have_no_body_and_headers_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reason_of_any_size_is_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(want_of_memory_for_a_request_is_survived, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(headers_of_any_length_are_whole, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, warm_up, NULL);
