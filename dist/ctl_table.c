@@ -113,9 +113,12 @@ static enum err pick_send(const struct dist_ctl *ctl, uint64_t flags, const stru
     return pick(DIST_CTL_SEND, DIST_CTL_SEND_TT, ctl, ret);
 }
 
-/* ALIAS_SEND is deprecated since OTP 28 and goes with OTP 30. */
+/* ALIAS_SEND is deprecated since OTP 28 and goes with OTP 30. What came as SEND without a sender has none to
+ * name, and goes on as that. */
 static enum err pick_alias_send(const struct dist_ctl *ctl, uint64_t flags, const struct dist_form **ret)
 {
+    if (ctl->from.kind != DIST_END_PID)
+        return pick(DIST_CTL_SEND, DIST_CTL_SEND_TT, ctl, ret);
     if (flags & DIST_FLAG_ALTACT_SIG) {
         *ret = ctl->token.len ? &altact_alias_tt : &forms[DIST_CTL_ALTACT_SIG_SEND];
         return ERR_NONE;
