@@ -16,8 +16,8 @@
     X(OPT_CONFIG, OPTION_GROUP_RUN, "config", "FILE", NULL, OPTION_FILE, "it names the file that is read again", \
       "a file of these options, in YAML: `listen: 127.0.0.1:4370`") \
     X(OPT_WORKERS, OPTION_GROUP_RUN, "workers", "COUNT", "1", 0, "its threads are made at the start", \
-      "threads that serve HTTP; one of them keeps the links to other nodes, too. One is enough for tens of " \
-      "thousands of calls a second") \
+      "threads that serve HTTP, 1 to 64, no more than there are processors; one of them keeps the links to " \
+      "other nodes, too. One is enough for tens of thousands of calls a second") \
     /* the node */ \
     X(OPT_NAME, OPTION_GROUP_NODE, "name", "NAME@HOST", NULL, 0, "other nodes know us by it", \
       "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given. A dot in " \
@@ -118,7 +118,7 @@
     X(OPT_MAX_CONNECTIONS_PER_ADDRESS, OPTION_GROUP_LIMITS, "max-connections-per-address", "COUNT", "1024", 0, NULL, \
       "and how many of one address, or one /64 of IPv6; loopback is not counted") \
     X(OPT_MAX_IN_FLIGHT, OPTION_GROUP_LIMITS, "max-in-flight", "COUNT", "100000", 0, NULL, \
-      "how many requests may wait for an answer; others are told 503 at once") \
+      "how many requests may wait for an answer; others are told 503 at once; each of --workers has its part") \
     X(OPT_IDLE_TIMEOUT, OPTION_GROUP_LIMITS, "idle-timeout", "MS", "30000", 0, NULL, \
       "how long a connection may be silent; a head, and a TLS handshake, may take twice that") \
     X(OPT_MAX_REPLY, OPTION_GROUP_LIMITS, "max-reply", "BYTES", "67108864", 0, NULL, \

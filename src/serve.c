@@ -142,9 +142,14 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     s->start.settings.gateway.openapi_yaml = openapi_yaml;
     e = start_gateways(s);
     if (e != ERR_NONE) {
-        failed(s, "http-failed", e,
-               e == ERR_NAME_TAKEN ? "what HTTP is to listen on is in use" : "HTTP cannot listen there",
-               "the line listen-failed says where: choose another --listen, --socket or --admin-listen");
+        failed(
+            s, "http-failed", e,
+            e == ERR_NAME_TAKEN ? "what HTTP is to listen on is in use"
+            : e == ERR_NOMEM    ? "there is too little memory, or there are too few descriptors"
+                                : "HTTP cannot listen there",
+            e == ERR_NOMEM
+                ? "a thread (--workers) takes some 5 descriptors: see LimitNOFILE, ulimit -n"
+                : "the line listen-failed says where: choose another --listen, --socket or --admin-listen");
         return;
     }
     s->state = SERVING;
@@ -155,7 +160,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
         LOG(LOG_INFO, "listening", LOG_STR("url", urls.admin), LOG_STR("for", "health and metrics"));
     LOG(LOG_INFO, "ready", LOG_STR("url", urls.main[0] ? urls.main : urls.socket), LOG_SLICE("node", name),
         LOG_UINT("dist_port", node_dist_port(s->node)), LOG_STR("epmd", epmd_in_words(s)),
-        LOG_UINT("creation", node_creation(s->node)));
+        LOG_UINT("creation", node_creation(s->node)), LOG_UINT("workers", s->start.settings.workers));
     snprintf(s->status_text, sizeof s->status_text, "%.*s, at %s", (int)name.len, (const char *)name.ptr,
              urls.main[0] ? urls.main : urls.socket);
     notify_ready(&s->notify, s->status_text);
