@@ -63,7 +63,7 @@ bool across_lends(struct gateway *g, struct http_request *req, const struct exch
     return true;
 }
 
-enum err across_ask(struct gateway *g, struct exchange *x)
+void across_ask(struct gateway *g, struct exchange *x)
 {
     struct channel *owner = g->config.owner;
     const struct target *t = &x->target;
@@ -81,14 +81,17 @@ enum err across_ask(struct gateway *g, struct exchange *x)
     };
     struct wr *w = channel_is_full(owner) ? NULL : channel_begin(owner, GATEWAY_CROSS_ASK);
 
-    if (!w)
-        return ERR_OVERLOADED;
+    if (!w) {
+        calls_fail(g, x, ERR_OVERLOADED);
+        return;
+    }
     wr_bytes(w, &m, sizeof m);
     wr_slice(w, t->node);
     wr_slice(w, t->name);
     wr_slice(w, t->function);
     wr_slice(w, term);
-    return channel_end(owner) ? ERR_NONE : ERR_NOMEM;
+    if (!channel_end(owner))
+        calls_fail(g, x, ERR_NOMEM);
 }
 
 void across_cancel(struct gateway *g, const struct exchange *x)

@@ -43,8 +43,8 @@ struct exchange;
 /* True: what x asks is for the owner to find out, and the request has been lent. Before anything is decided
  * about it. */
 MUST_USE bool across_lends(struct gateway *g, struct http_request *req, const struct exchange *x);
-/* In place of node_request and node_rpc: calls_done or rpc_done follows, or calls_fail. */
-MUST_USE enum err across_ask(struct gateway *g, struct exchange *x);
+/* In place of node_request and node_rpc: calls_done or rpc_done follows, or the request has failed. */
+void across_ask(struct gateway *g, struct exchange *x);
 void across_cancel(struct gateway *g, const struct exchange *x);
 /* At the owner, for node_on_read: replies go over as soon as they are there. At the end of the turn they
  * would come behind all that the owner does for its own clients in it, and workers' clients would wait twice

@@ -135,26 +135,29 @@ enum node_verb calls_node_verb(enum verb verb)
     return verbs[verb];
 }
 
-static void request(struct gateway *g, struct exchange *x)
+void calls_asked(struct gateway *g, struct exchange *x, enum err e)
 {
-    struct node_target target = target_for_node(&x->target);
-    enum err e;
-
-    if (g->config.owner) {
-        e = across_ask(g, x);
-        if (e != ERR_NONE)
-            calls_fail(g, x, e);
-        return;
-    }
-    target.from = x->from;
-    e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
-                     x->uses | x->target.uses, exchange_left_ms(g, x), calls_done, g, x->id, &x->op);
     if (e != ERR_NONE) {
         calls_fail(g, x, e);
     } else if (x->op == 0) {
         answer_accepted(g, x);
         exchange_end(g, x->id);
     }
+}
+
+static void request(struct gateway *g, struct exchange *x)
+{
+    struct node_target target = target_for_node(&x->target);
+    enum err e;
+
+    if (g->config.owner) {
+        across_ask(g, x);
+        return;
+    }
+    target.from = x->from;
+    e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
+                     x->uses | x->target.uses, exchange_left_ms(g, x), calls_done, g, x->id, &x->op);
+    calls_asked(g, x, e);
 }
 
 void calls_perform(struct gateway *g, struct exchange *x)

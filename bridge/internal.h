@@ -252,6 +252,8 @@ MUST_USE bool calls_deadline(struct gateway *g, struct http_request *req, struct
 void calls_perform(struct gateway *g, struct exchange *x);
 /* The request ends with this error before anything was asked. */
 void calls_fail(struct gateway *g, struct exchange *x, enum err e);
+/* What the node has said to that at once: the request fails, is done, or goes on in a callback. */
+void calls_asked(struct gateway *g, struct exchange *x, enum err e);
 /* For node_request: how a call, cast, send, exit ended. */
 void calls_done(void *ctx, uint64_t id, const struct node_result *r);
 

@@ -59,19 +59,12 @@ void rpc_perform(struct gateway *g, struct exchange *x)
     if (!exchange_keep(g, x))
         return;
     if (g->config.owner) {
-        e = across_ask(g, x);
-        if (e != ERR_NONE)
-            calls_fail(g, x, e);
+        across_ask(g, x);
         return;
     }
     e = x->verb == VERB_RPC ? node_rpc(g->node, t->node, t->name, t->function, exchange_term(g, x),
                                        exchange_left_ms(g, x), rpc_done, g, x->id, &x->op)
                             : node_rpc_cast(g->node, t->node, t->name, t->function, exchange_term(g, x),
                                             exchange_left_ms(g, x), rpc_done, g, x->id, &x->op);
-    if (e != ERR_NONE) {
-        calls_fail(g, x, e);
-    } else if (x->op == 0) {
-        answer_accepted(g, x);
-        exchange_end(g, x->id);
-    }
+    calls_asked(g, x, e);
 }

@@ -45,18 +45,18 @@ void server_stop(struct server *s)
     loop_stop(s->loop);
 }
 
-static void add_in_flight(struct gateway *worker, void *arg)
+static void add_in_flight(struct gateway *g, void *arg)
 {
     size_t *sum = arg;
 
-    *sum += gateway_in_flight(worker);
+    *sum += gateway_in_flight(g);
 }
 
 static size_t in_flight(struct server *s)
 {
-    size_t sum = gateway_in_flight(s->gateway);
+    size_t sum = 0;
 
-    workers_each(s->workers, add_in_flight, &sum);
+    server_each_gateway(s, add_in_flight, &sum);
     return sum;
 }
 
@@ -93,23 +93,22 @@ static void watch_due(void *ctx, uint64_t id)
     loop_timer_start(s->watch, WATCH_MS);
 }
 
-static void quiesce_worker(struct gateway *worker, void *arg)
+static void quiesce_one(struct gateway *g, void *arg)
 {
     (void)arg;
-    gateway_quiesce(worker);
+    gateway_quiesce(g);
 }
 
-static void leave_worker(struct gateway *worker, void *arg)
+static void leave_one(struct gateway *g, void *arg)
 {
     (void)arg;
-    gateway_leave(worker);
+    gateway_leave(g);
 }
 
 static void quiesce(struct server *s)
 {
     s->state = DRAINING;
-    gateway_quiesce(s->gateway);
-    workers_each(s->workers, quiesce_worker, NULL);
+    server_each_gateway(s, quiesce_one, NULL);
     if (s->workers && (s->watch = loop_timer_new(s->loop, watch_due, s, 0)))
         watch_due(s, 0);
     LOG(LOG_INFO, "draining", LOG_UINT("in_flight", in_flight(s)));
@@ -152,8 +151,7 @@ void server_drain(struct server *s)
     notify_stopping(&s->notify, "Finishing what has begun",
                     settings->drain_delay_ms + settings->stop_timeout_ms);
     LOG(LOG_INFO, "stopping", LOG_UINT("in_flight", in_flight(s)));
-    gateway_leave(s->gateway);
-    workers_each(s->workers, leave_worker, NULL);
+    server_each_gateway(s, leave_one, NULL);
     if (settings->drain_delay_ms)
         loop_timer_start(s->limit, settings->drain_delay_ms);
     else

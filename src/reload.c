@@ -123,29 +123,29 @@ static bool fits(const struct server *s, const struct configuration *c, const st
     return is_guarded && !s->files.tls == !f->tls && !s->files.https == !f->https;
 }
 
-/* In each worker's own thread, while we wait: what went before may be freed then. */
+/* In each gateway's own thread, while we wait: what went before may be freed then. */
 
-static void set_admission(struct gateway *worker, void *arg)
+static void set_admission(struct gateway *g, void *arg)
 {
-    gateway_set_admission(worker, arg);
+    gateway_set_admission(g, arg);
 }
 
-static void set_policy(struct gateway *worker, void *arg)
+static void set_policy(struct gateway *g, void *arg)
 {
-    gateway_set_policy(worker, arg);
+    gateway_set_policy(g, arg);
 }
 
-static void set_tls(struct gateway *worker, void *arg)
+static void set_tls(struct gateway *g, void *arg)
 {
-    http_server_set_tls(gateway_http(worker), arg);
+    http_server_set_tls(gateway_http(g), arg);
 }
 
-static void set_limits_and_names(struct gateway *worker, void *arg)
+static void set_limits_and_names(struct gateway *g, void *arg)
 {
     const struct gateway_config *c = arg;
 
-    gateway_set_limits(worker, c);
-    http_server_set_names(gateway_http(worker), c->hosts, c->origins);
+    gateway_set_limits(g, c);
+    http_server_set_names(gateway_http(g), c->hosts, c->origins);
 }
 
 /* For requests to come, and for sessions and event streams that go on. */
@@ -155,8 +155,7 @@ static void take_auth(struct server *s, const struct settings *settings, struct 
     struct auth *before = s->files.auth;
 
     admission.auth = s->files.auth = f->auth;
-    gateway_set_admission(s->gateway, &admission);
-    workers_each(s->workers, set_admission, &admission);
+    server_each_gateway(s, set_admission, &admission);
     f->auth = before;
 }
 
@@ -165,8 +164,7 @@ static void take_policy(struct server *s, struct files *f)
     struct policy *before = s->files.policy;
 
     s->files.policy = f->policy;
-    gateway_set_policy(s->gateway, s->files.policy);
-    workers_each(s->workers, set_policy, s->files.policy);
+    server_each_gateway(s, set_policy, s->files.policy);
     f->policy = before;
 }
 
@@ -180,8 +178,7 @@ static void take_files(struct server *s, const struct settings *settings, struct
     if (f->tls)
         loop_tls_swap(s->files.tls, f->tls); /* the node points to ours */
     if (f->https) {
-        http_server_set_tls(gateway_http(s->gateway), f->https);
-        workers_each(s->workers, set_tls, f->https);
+        server_each_gateway(s, set_tls, f->https);
         http_tls_unref(s->files.https);
         s->files.https = f->https;
         f->https = NULL;
@@ -196,11 +193,9 @@ static void take(struct server *s, struct configuration *c, struct files *f)
     unsigned changed = tell_changes(&before->options, &c->options);
 
     take_files(s, settings, f);
-    gateway_set_limits(s->gateway, &settings->gateway);
+    server_each_gateway(s, set_limits_and_names, &c->settings.gateway);
     gateway_set_required_nodes(s->gateway, settings->gateway.required_nodes);
     node_set_max_queue(s->node, settings->node.max_queue);
-    http_server_set_names(gateway_http(s->gateway), settings->gateway.hosts, settings->gateway.origins);
-    workers_each(s->workers, set_limits_and_names, &c->settings.gateway);
     log_setup(settings->log_level, settings->log_format);
     s->current = c;
     if (before != &s->start)

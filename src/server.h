@@ -43,6 +43,13 @@ struct server {
     char status_text[640]; /* for the service manager */
 };
 
+/* fn with the gateway of each thread, in that thread, while this one waits; with the owner's first. */
+static inline void server_each_gateway(struct server *s, workers_fn *fn, void *arg)
+{
+    fn(s->gateway, arg);
+    workers_each(s->workers, fn, arg);
+}
+
 /* ---- ready.c ---- */
 
 /* gateway_config.checks, of a server. */

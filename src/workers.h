@@ -15,7 +15,7 @@
 
 struct workers;
 
-typedef void workers_fn(struct gateway *worker, void *arg);
+typedef void workers_fn(struct gateway *g, void *arg);
 
 /* count: threads besides the owner's, at most HTTP_WORKERS_MAX. NULL: no memory. */
 MUST_USE struct workers *workers_new(struct loop *owner, unsigned count);
