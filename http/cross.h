@@ -70,8 +70,7 @@ void http_server_remove_worker(struct http_server *owner, unsigned worker);
 
 void http_cross_at_worker(struct http_server *s, enum http_cross kind, struct slice body);
 /* In a handler, in place of an answer: the owner's handler of the same route is to serve it. Only in a
- * worker's server (http_server_is_worker). */
+ * worker's server (http_config.owner). */
 void http_request_lend(struct http_request *r);
-bool http_server_is_worker(const struct http_server *s);
 
 #endif

@@ -199,9 +199,10 @@ struct http_server {
     bool is_refusing;              /* and whatever begins is refused */
     bool is_stopping;              /* nothing gets to its handler any more */
     struct loop_timer *late_timer; /* owned: between the last two; NULL: not yet quiescing */
-    bool is_head_exact;   /* this libmicrohttpd leaves the head in one piece: see is_head_contiguous */
-    bool is_linger_known; /* it asks again who has not answered: see linger.c */
-    bool is_dress_whole;  /* it lets us give it all headers as one: see dress.c */
+    /* This libmicrohttpd is one whose source we know: it leaves the head in one piece (judge.c), and asks
+     * again who has not answered (linger.c). */
+    bool is_library_known;
+    bool is_dress_whole; /* it lets us give it all headers as one: see dress.c */
     struct http_streams streams;
     struct http_worker workers[HTTP_WORKERS_MAX];
     unsigned worker_count, next_worker;
@@ -267,7 +268,7 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
                          const struct http_response *in);
 /* One more. */
 void http_response_add(struct MHD_Response *out, const char *name, const char *value);
-/* Does this libmicrohttpd let us give it all headers as one? */
+/* Does this libmicrohttpd keep a header where all the others can be put into it? */
 bool http_dress_is_whole(void);
 
 /* ---- linger.c ---- */

@@ -39,8 +39,9 @@ static enum MHD_Result gather_field(void *cls, enum MHD_ValueKind kind, const ch
 static void gather(struct http_request *r, const char *method, const char *version, size_t size,
                    struct http_head *head)
 {
-    struct gathering g = {
-        .head = head, .is_exact = r->server->is_head_exact, .next = (uintptr_t)version + strlen(version) + 2};
+    struct gathering g = {.head = head,
+                          .is_exact = r->server->is_library_known,
+                          .next = (uintptr_t)version + strlen(version) + 2};
 
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, gather_field, &g);
     if (g.is_exact && size && g.next + 2 != (uintptr_t)method + size)

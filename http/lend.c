@@ -8,11 +8,6 @@
 #include "base/mem.h"
 #include "http/cross_wire.h"
 
-bool http_server_is_worker(const struct http_server *s)
-{
-    return s->config.owner != NULL;
-}
-
 /* ---- going ---- */
 
 static enum MHD_Result put_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_len,

@@ -33,7 +33,7 @@ void http_linger_init(struct http_listener *l)
 /* What GnuTLS holds of a connection, libmicrohttpd alone knows of. */
 static bool may_linger(struct http_listener *l)
 {
-    if (!l->server->is_linger_known || l->config.is_tls || l->lingering == LINGERING_MAX)
+    if (!l->server->is_library_known || l->config.is_tls || l->lingering == LINGERING_MAX)
         return false;
     return l->luck >= LUCK_ENOUGH || l->tried++ % TRIED_ANYWAY == 0;
 }

@@ -155,9 +155,8 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
     s->loop = l;
     s->tls = config->tls ? http_tls_ref(config->tls) : NULL;
     s->counts = http_stats_new(config->route_count);
-    s->is_head_exact = strncmp(MHD_get_version(), "0.9.7", 5) == 0;
-    s->is_linger_known = s->is_head_exact;
-    s->is_dress_whole = http_dress_is_whole();
+    s->is_library_known = strncmp(MHD_get_version(), "0.9.7", 5) == 0;
+    s->is_dress_whole = s->is_library_known && http_dress_is_whole();
     http_random(s, &seed, sizeof seed);
     map_init(&s->peers, seed);
     idtab_init(&s->requests);

@@ -11,13 +11,19 @@
 
 enum { PIECE_BYTES = 4096 };
 
-/* False: there is no memory, or its worker is no more. */
+/* False: there is no memory, or the worker is no more. */
+static bool tell_worker(const struct http_server *s, unsigned worker, enum http_cross kind, const void *m,
+                        size_t len, struct slice body)
+{
+    struct channel *home = s->workers[worker].channel;
+
+    return home && channel_send(home, kind, m, len, body);
+}
+
 static bool tell(const struct http_request *r, enum http_cross kind, const void *m, size_t len,
                  struct slice body)
 {
-    struct channel *home = r->server->workers[r->borrowed->worker].channel;
-
-    return home && channel_send(home, kind, m, len, body);
+    return tell_worker(r->server, r->borrowed->worker, kind, m, len, body);
 }
 
 #define TELL(r, kind, message) tell((r), (kind), &(message), sizeof(message), (struct slice){0})
@@ -119,8 +125,7 @@ static void refuse(struct http_server *s, unsigned worker, const struct cross_re
 {
     struct cross_answer answer = {.home = m->home}; /* its connection is closed */
 
-    if (s->workers[worker].channel)
-        (void)CROSS_SEND(s->workers[worker].channel, HTTP_CROSS_ANSWER, answer);
+    (void)tell_worker(s, worker, HTTP_CROSS_ANSWER, &answer, sizeof answer, (struct slice){0});
 }
 
 static void adopt(struct http_server *s, unsigned worker, struct slice body)
