@@ -358,16 +358,22 @@ def test_heartbeats():
         s.close()
 
 
+def slow_reader(thread, count, batch):
+    """A process, and a stream of it that is not read while so many messages come."""
+    process = emitter()
+    s = LANES.stream(thread, f"/v1/processes/{process['id']}/events")
+    s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    for n in range(0, count, batch):
+        feed(process, *range(n, n + batch), size=1000)
+    time.sleep(1)
+    return process, s
+
+
 def test_a_slow_reader_misses_nothing_that_is_kept():
     """It does not read while more comes than the window, and what the system keeps, take."""
     for thread in THREADS:
-        process = emitter()
-        s = LANES.stream(thread, f"/v1/processes/{process['id']}/events")
-        s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         count = 700
-        for n in range(0, count, 100):
-            feed(process, *range(n, n + 100), size=1000)
-        time.sleep(1)
+        process, s = slow_reader(thread, count, 100)
         equal(HTTP[thread].get("/livez").status, 200, "others are served")
         got = []
         while len(got) < count:
@@ -382,13 +388,8 @@ def test_a_slow_reader_misses_nothing_that_is_kept():
 
 def test_a_reader_that_is_too_slow_is_told_of_the_gap():
     for thread in THREADS:
-        process = emitter()
-        s = LANES.stream(thread, f"/v1/processes/{process['id']}/events")
-        s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         count = 8000
-        for n in range(0, count, 1000):
-            feed(process, *range(n, n + 1000), size=1000)
-        time.sleep(1)
+        process, s = slow_reader(thread, count, 1000)
         got, lost, last = 0, 0, -1
         while last < count - 1:
             event = s.next(seconds=20)
