@@ -76,14 +76,16 @@ static const char *text_of(const struct options *o, enum option which, char ret[
     return ret;
 }
 
-/* Gives how many there are that have been taken. */
-static unsigned tell_changes(const struct options *before, const struct options *after)
+/* Gives how many there are that have been taken. What the start has fixed runs as it was then, whatever has
+ * been read since: it is told each time for as long as it differs. */
+static unsigned tell_changes(const struct server *s, const struct options *after)
 {
     unsigned count = 0;
 
     for (size_t i = 0; i < OPT_COUNT; i++) {
         enum option which = (enum option)i;
         const struct option_spec *spec = options_spec(which);
+        const struct options *before = spec->fixed ? &s->start.options : &s->current->options;
         char from[TEXT_MAX], to[TEXT_MAX];
 
         if (is_same(before, after, which))
@@ -190,7 +192,7 @@ static void take(struct server *s, struct configuration *c, struct files *f)
 {
     struct configuration *before = s->current;
     const struct settings *settings = &c->settings;
-    unsigned changed = tell_changes(&before->options, &c->options);
+    unsigned changed = tell_changes(s, &c->options);
 
     take_files(s, settings, f);
     server_each_gateway(s, set_limits_and_names, &c->settings.gateway);

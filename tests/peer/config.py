@@ -91,6 +91,26 @@ def test_a_reload_opens_no_address_to_everybody():
     equal(peers.end(proc, signal.SIGTERM), 0, log.read_text())
 
 
+def test_what_wants_a_restart_is_told_until_it_is_as_it_runs():
+    """A reload is held against what runs, not against the file that was read last: the threads are those of the start."""
+    path = written("workers: 1\nnet-ticktime: 30\nmax-body: 1000\n")
+    gate = Gateway(epmd="none", args=["--config", path], env={"ERLGATE_WORKERS": ""})
+
+    def told(text):
+        path.write_text(text)
+        before = len(gate.log.read_text())
+        hup(gate, "reloaded")
+        return re.findall(r"(reload-\S+) option=(\S+) from=(\d+) to=(\d+)", gate.log.read_text()[before:])
+
+    for workers in (3, 3, 2):
+        equal(told(f"workers: {workers}\nnet-ticktime: 30\nmax-body: 1000\n"), [("reload-wants-restart", "workers", "1", str(workers))], "a restart is due")
+    equal(told("workers: 1\nnet-ticktime: 60\nmax-body: 2000\n"),
+          [("reload-wants-restart", "net-ticktime", "30", "60"), ("reload-changed", "max-body", "1000", "2000")], "of three changes")
+    equal(told("workers: 1\nnet-ticktime: 30\nmax-body: 2000\n"), [], "all is as it runs")
+    equal(told("workers: 1\nnet-ticktime: 30\nmax-body: 1000\n"), [("reload-changed", "max-body", "2000", "1000")], "what is taken is held against what was taken last")
+    gate.stop()
+
+
 def test_warnings_count_when_told():
     cookie = temporary_dir() / "cookie"
     cookie.write_text("c")
