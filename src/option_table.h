@@ -35,7 +35,7 @@
       "its key; if not given: in the certificate's file") \
     X(OPT_DIST_TLS_CA, OPTION_GROUP_NODE, "dist-tls-ca", "FILE", NULL, OPTION_FILE, NULL, \
       "the CAs that other nodes' certificates are to be of") \
-    X(OPT_DIST_TLS_VERIFY, OPTION_GROUP_NODE, "dist-tls-verify", "peer|none", "peer", 0, "links agree on it at their start", \
+    X(OPT_DIST_TLS_VERIFY, OPTION_GROUP_NODE, "dist-tls-verify", "peer|none", "peer", 0, NULL, \
       "peer: both ends show certificates, and a node that we dial bears its host's name; none: no check") \
     X(OPT_EPMD, OPTION_GROUP_NODE, "epmd", "MODE", "auto", 0, "the node is registered by it", \
       "auto: the EPMD that runs on this machine, or be one when there is none; embedded: be one; " \
@@ -56,7 +56,7 @@
     /* where HTTP is served */ \
     X(OPT_LISTEN, OPTION_GROUP_HTTP, "listen", "ADDRESS:PORT", "127.0.0.1:4370", 0, "the socket stays as it is", \
       "where HTTP is served; none: on --socket alone") \
-    X(OPT_INSECURE, OPTION_GROUP_HTTP, "insecure", NULL, "false", 0, "it goes with listen", \
+    X(OPT_INSECURE, OPTION_GROUP_HTTP, "insecure", NULL, "false", 0, NULL, \
       "allow --listen beyond loopback: whoever reaches the port can then call anything in the cluster") \
     X(OPT_HOST, OPTION_GROUP_HTTP, "host", "NAME", NULL, OPTION_MANY, NULL, \
       "a further name that requests may carry in Host") \

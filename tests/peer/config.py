@@ -88,6 +88,7 @@ def test_a_reload_opens_no_address_to_everybody():
         proc.send_signal(signal.SIGHUP)
         eventually(lambda word=event: f" {word} " in log.read_text(), event)
     equal(Http(port).get("/v1/self").status, 200, "it has been said that everybody may")
+    check("reload-changed option=insecure" in log.read_text(), log.read_text())
     equal(peers.end(proc, signal.SIGTERM), 0, log.read_text())
 
 

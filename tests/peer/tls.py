@@ -355,4 +355,26 @@ def test_certificates_are_read_again():
     fresh.stop()
 
 
+def test_verification_is_read_again():
+    """As certificates are: for new links."""
+    options = peers.temporary_dir() / "erlgate.yaml"
+    options.write_text("dist-tls-verify: peer\n")
+    gate = Gateway(args=[*certs.gateway_args(CA, CA.issue()), "--config", options])
+    other = certs.Ca("another CA")
+    peer = node_of(gate, "29", other.issue(), ca=other, verify="verify_none")
+    refused(gate, peer, "do not trust")
+    options.write_text("dist-tls-verify: none\n")
+    gate.proc.send_signal(signal.SIGHUP)
+    logs(gate, "reload-changed", "option=dist-tls-verify from=peer to=none")
+    reaches(gate, peer)
+    equal(gate.http.delete(f"/v1/nodes/{segment(peer.node)}").status, 204, "DELETE")
+    options.write_text("dist-tls-verify: peer\n")
+    gate.proc.send_signal(signal.SIGHUP)
+    logs(gate, "reload-changed", "option=dist-tls-verify from=none to=peer")
+    refused(gate, peer, "do not trust")
+    check("wants-restart" not in gate.log.read_text(), gate.stderr())
+    gate.stop()
+    peer.stop()
+
+
 peers.main(globals())
