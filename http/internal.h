@@ -206,9 +206,11 @@ struct http_server {
     struct http_streams streams;
     struct http_worker workers[HTTP_WORKERS_MAX];
     unsigned worker_count, next_worker;
-    unsigned handicap;    /* connections that we are taken to have besides: for tests */
-    struct idtab guests;  /* at the owner: connections that workers have */
-    struct idtab twins;   /* at the owner: of requests that workers have lent */
+    unsigned handicap;        /* connections that we are taken to have besides: for tests */
+    unsigned not_accepted;    /* how often accepting has failed since that was last told */
+    uint64_t not_accepted_ms; /* when it was; 0: never */
+    struct idtab guests;      /* at the owner: connections that workers have */
+    struct idtab twins;       /* at the owner: of requests that workers have lent */
     size_t twins_waiting; /* those of them that are among requests: they are counted where they come from */
     struct idtab remotes; /* at a worker: requests that read streams of the owner's */
     uint64_t arriving_guest; /* at a worker: the connection that is being opened; 0: it has been */

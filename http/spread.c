@@ -14,6 +14,7 @@
 enum {
     ACCEPTS_A_TURN = 64, /* then the others of the loop have their turn */
     NO_DESCRIPTOR_MS = 100,
+    TELL_AGAIN_MS = 5000,
     SELF = HTTP_WORKERS_MAX,
 };
 
@@ -118,12 +119,25 @@ static void look_again(void *ctx, uint64_t id)
         loop_timer_start(l->accept_timer, NO_DESCRIPTOR_MS);
 }
 
+/* It fails ten times a second for as long as it does: a line tells of many. */
+static void tell_failure(struct http_server *s, int why)
+{
+    uint64_t now = loop_now_ms(s->loop);
+
+    s->not_accepted++;
+    if (s->not_accepted_ms && now - s->not_accepted_ms < TELL_AGAIN_MS)
+        return;
+    LOG(LOG_WARN, "accept-failed", LOG_STR("why", strerror(why)), LOG_UINT("times", s->not_accepted));
+    s->not_accepted_ms = now;
+    s->not_accepted = 0;
+}
+
 /* The process has no descriptor left: what waits does so until one is free, and we do not spin meanwhile. */
 static void rest(struct http_listener *l, int why)
 {
     if (why != EMFILE && why != ENFILE && why != ENOBUFS && why != ENOMEM)
         return;
-    LOG(LOG_WARN, "accept-failed", LOG_STR("why", strerror(why)));
+    tell_failure(l->server, why);
     loop_poll_free(l->accept_poll);
     l->accept_poll = NULL;
     loop_timer_start(l->accept_timer, NO_DESCRIPTOR_MS);

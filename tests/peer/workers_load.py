@@ -304,13 +304,19 @@ def test_descriptors_are_used_up():
     room = gate.fds() + 40
     resource.prlimit(gate.proc.pid, resource.RLIMIT_NOFILE, (room, room))
     socks = [lanes.dial() for _ in range(100)]
-    eventually(lambda: " accept-failed " in gate.log.read_text(), "no more can be had")
+
+    def told():
+        return [int(n) for n in re.findall(r" accept-failed .*times=(\d+)", gate.log.read_text())]
+
+    eventually(told, "no more can be had")
     for s in load_socks:
         s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         check(s.recv(4096).startswith(b"HTTP/1.1 200 "), "who is there is served")
     used = gate_cpu(gate)
     time.sleep(1)
     check(gate_cpu(gate) - used < 0.3 * SLOWER, "it spins:", gate_cpu(gate) - used, "s in one")
+    equal(told(), [1], "a line of the log, and none for each time that it is tried again")
+    check(eventually(lambda: told()[1:], "it is told again")[0] > 20, "how often it was tried:", told())
     waiting = socks[-1]
     for s in socks[:-1]:
         s.close()
