@@ -6,9 +6,10 @@
 
 enum {
     MAX_BODIES = 256 << 20,
-    OTHER_DESCRIPTORS = 128, /* of the process: links, files, what libraries hold */
-    WORKER_DESCRIPTORS = 8,  /* of each: its loop, and each of its listeners */
-    OVER_PART = 8,           /* of the limit: so many more are accepted to be told 503 */
+    PROCESS_DESCRIPTORS = 24, /* files, what libraries hold, the sockets that are listened on */
+    LOOP_DESCRIPTORS = 4,     /* of each thread; and one for each of its listeners */
+    LINK_DESCRIPTORS = 100,   /* links, EPMD, what comes and goes; where there are few, half of them */
+    OVER_PART = 8,            /* of the limit: so many more are accepted to be told 503 */
     OVER_AT_LEAST = 8,
 };
 
@@ -58,18 +59,32 @@ static unsigned with_over(unsigned limit)
     return all > UINT32_MAX ? UINT32_MAX : (unsigned)all;
 }
 
-/* Connections for which there is no descriptor would wait unseen instead of being told. */
-static unsigned fit_to_descriptors(unsigned wanted, unsigned threads)
+static uint64_t own_descriptors(unsigned threads, size_t listeners)
 {
-    uint64_t others = OTHER_DESCRIPTORS + (threads > 1 ? (threads - 1) * WORKER_DESCRIPTORS : 0);
+    return PROCESS_DESCRIPTORS +
+           (threads ? threads : 1) * (LOOP_DESCRIPTORS + (uint64_t)(listeners ? listeners : 1));
+}
+
+uint64_t http_descriptors_wanted(unsigned threads, size_t listeners, unsigned connections)
+{
+    uint64_t room = with_over(connections);
+
+    return own_descriptors(threads, listeners) + room + (room < LINK_DESCRIPTORS ? room : LINK_DESCRIPTORS);
+}
+
+/* Connections for which there is no descriptor would wait unseen instead of being told. */
+static unsigned fit_to_descriptors(unsigned wanted, const struct http_config *config)
+{
+    uint64_t own = own_descriptors(config->threads, config->listen_count), rest, room;
     struct rlimit limit;
-    uint64_t room;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-        limit.rlim_cur >= (uint64_t)with_over(wanted) + others)
+        limit.rlim_cur >= http_descriptors_wanted(config->threads, config->listen_count, wanted))
         return wanted;
-    room = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
-    room = (room > 2 * OVER_AT_LEAST ? room - OVER_AT_LEAST : OVER_AT_LEAST) * OVER_PART / (OVER_PART + 1);
+    rest = limit.rlim_cur > own ? limit.rlim_cur - own : 0;
+    room = rest > 2 * LINK_DESCRIPTORS ? rest - LINK_DESCRIPTORS : rest / 2;
+    room = room > 2 * OVER_AT_LEAST ? room - OVER_AT_LEAST : OVER_AT_LEAST;
+    room -= (room + 1) / (OVER_PART + 1); /* with_over, backwards */
     LOG(LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
         LOG_UINT("descriptors", limit.rlim_cur));
     return (unsigned)room;
@@ -95,7 +110,7 @@ struct http_limits http_limits_fill(const struct http_limits *in, const struct h
     c.max_headers = c.max_headers ? c.max_headers : defaults.max_headers;
     c.max_connections = c.max_connections ? c.max_connections : defaults.max_connections;
     if (!config->owner) /* who counts them */
-        c.max_connections = fit_to_descriptors(c.max_connections, config->threads);
+        c.max_connections = fit_to_descriptors(c.max_connections, config);
     if (!c.max_connections_per_address)
         c.max_connections_per_address = defaults.max_connections_per_address;
     c.max_in_flight = (unsigned)share(c.max_in_flight ? c.max_in_flight : defaults.max_in_flight, config);

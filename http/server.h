@@ -212,6 +212,10 @@ struct http_config {
     void (*done)(void *ctx, const struct http_done *done);
 };
 
+/* How many descriptors a process has to have that serves so many connections at once, by so many threads on
+ * so many listeners, and keeps some links besides. */
+uint64_t http_descriptors_wanted(unsigned threads, size_t listeners, unsigned connections);
+
 /* Listens and starts. ERR_INVALID for a bad address, ERR_NAME_TAKEN when the port is in use, ERR_IO,
  * ERR_NOMEM. */
 MUST_USE enum err http_server_start(struct loop *l, const struct http_config *config,

@@ -3,12 +3,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "openapi/document.h"
+#include "src/descriptors.h"
 #include "src/server.h"
 #include "src/words.h"
 
@@ -185,21 +185,12 @@ static bool bring_up(struct server *s)
     return true;
 }
 
-/* Each connection is a descriptor: take as many as we may. */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int run(struct server *s)
 {
     log_setup(s->start.settings.log_level, s->start.settings.log_format);
-    raise_descriptors();
+    descriptors_raise();
+    if (!descriptors_suffice(&s->start.settings))
+        return 1;
     signal(SIGPIPE, SIG_IGN);
     s->loop = loop_new();
     if (!s->loop) {

@@ -12,7 +12,7 @@ import threading
 import time
 
 from lanes import THREADS, Lanes, bearer, is_quiet, post_and_leave, reset, threaded, until, with_boss
-from peers import ERL, JSON, SLOWER, Gateway, check, equal, eventually, main, segment, temporary_dir, token_for
+from peers import ERL, JSON, SLOWER, Gateway, Peer, check, equal, eventually, free_port, main, segment, temporary_dir, token_for
 
 # ---- Under load ------------------------------------------------------------------------------------------------------------
 
@@ -348,6 +348,43 @@ def test_workers_leave_descriptors_for_connections():
     for s in socks:
         s.close()
     gate.stop()
+
+
+def test_too_few_descriptors_are_told_at_the_start():
+    """A gateway that could take nobody says so instead of `ready`; with as many as it asks for it serves, links and all listeners besides."""
+    gate = Gateway(args=["--workers", "64", "--socket", temporary_dir() / "http", "--admin-listen", f"127.0.0.1:{free_port()}"])
+    gate.stop()
+    argv = gate.argv
+
+    def limited(count):
+        gate.argv = ["sh", "-c", f'ulimit -n {count}; exec "$0" "$@"', *argv]
+        gate.log.write_text("")
+        gate.start(wait=False)
+
+    def refused(count):
+        limited(count)
+        equal(gate.proc.wait(20 * SLOWER), 1, "exit status")
+        check(" ready " not in gate.log.read_text(), gate.stderr())
+        line = re.search(r" start-failed why=.*descriptors.* limit=(\d+) needed=(\d+) workers=64 .*LimitNOFILE.*ulimit -n.*--workers", gate.log.read_text())
+        check(line, gate.stderr())
+        equal(int(line[1]), count, "the limit")
+        return int(line[2])
+
+    wanted = refused(400)
+    equal(refused(wanted - 1), wanted, "what it needs")
+    limited(wanted)
+    eventually(gate.is_ready, "it is ready")
+    peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
+    peer.eval("testpeer:serve(srv)")
+    conns = [http.client.HTTPConnection("127.0.0.1", gate.port, timeout=20 * SLOWER) for _ in range(16)]
+    for conn in conns:
+        conn.request("POST", gate.process_path(peer.node, "srv", "call"), "{echo, 1}", {"Content-Type": ERL, "Accept": ERL})
+        equal(conn.getresponse().read().strip(), b"1", "a call")
+    check(" accept-failed " not in gate.log.read_text(), gate.stderr())
+    for conn in conns:
+        conn.close()
+    gate.stop()
+    peer.stop()
 
 
 def gate_cpu(gate):

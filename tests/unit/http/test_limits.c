@@ -200,6 +200,25 @@ static void no_more_are_taken_than_there_are_descriptors_for(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+static void as_many_descriptors_as_are_wanted_are_enough(void **state)
+{
+    struct rlimit before, few;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    for (unsigned n = 1; n < 200; n += 5) {
+        few.rlim_cur = http_descriptors_wanted(1, 1, n);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        limit((struct http_limits){.max_connections = n});
+        assert_int_equal(http_server_limits(h.server)->max_connections, n);
+        limit((struct http_limits){0});
+        assert_in_range(http_server_limits(h.server)->max_connections, n, n + 8);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(http_descriptors_wanted(3, 2, 50) - http_descriptors_wanted(1, 2, 50), 2 * (4 + 2));
+}
+
 /* ---- what libmicrohttpd takes only when it starts ---- */
 
 static const char *long_head(size_t len)
@@ -362,6 +381,7 @@ int main(void)
         TEST(each_address_has_a_limit_of_its_own),
         TEST(without_memory_an_address_is_not_counted),
         TEST(no_more_are_taken_than_there_are_descriptors_for),
+        TEST(as_many_descriptors_as_are_wanted_are_enough),
         TEST(heads_may_become_larger_and_smaller),
         TEST(the_idle_time_may_change_and_what_is_open_stays),
         TEST(limits_that_are_the_same_change_nothing),
