@@ -63,6 +63,7 @@ int check_config_command(int argc, char **argv)
     }
     options_init(&o);
     read_options(&o, argc, argv);
+    options_warn_environment(&o);
     settings_read(s, &o);
     settings_warn(s, &o);
     if (settings_has_cookie(&o, hint, sizeof hint))

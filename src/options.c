@@ -165,7 +165,7 @@ const char *options_closest(const char *word, const char *const *candidates, siz
     return best;
 }
 
-static const char *closest_flag(const char *word)
+const char *options_closest_flag(const char *word)
 {
     const char *flags[OPT_COUNT + 1];
 
@@ -193,7 +193,7 @@ enum option options_find(const char *name, bool *ret_is_negated)
 
 void options_refuse_unknown(struct options *o, const char *place, const char *name)
 {
-    const char *hint = closest_flag(name);
+    const char *hint = options_closest_flag(name);
     char what[WHAT_MAX];
 
     if (strcmp(name, "cookie") == 0) {

@@ -67,6 +67,8 @@ void options_init(struct options *o);
 void options_fini(struct options *o);
 /* Reads file, environment and argv[0..]. */
 void options_read(struct options *o, int argc, char **argv);
+/* Warns of each variable ERLGATE_… that nobody reads: a misspelt one, most likely. */
+void options_warn_environment(struct options *o);
 bool options_is_good(const struct options *o);
 
 /* Its value, or its default; of one that may be repeated, the first. NULL: it has neither. */

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/check.h"
 #include "src/options_set.h"
 
-enum { NAME_MAX_LEN = 64, VALUE_MAX = 4096 };
+enum { NAME_MAX_LEN = 64, VALUE_MAX = 4096, WHAT_MAX = 256 };
 
 static void variable_of(const char *flag, char *ret, size_t cap)
 {
@@ -59,6 +61,81 @@ void options_read_environment(struct options *o)
             read_variable(o, options_spec((enum option)i)->flag);
     read_variable(o, "hidden");
 }
+
+/* ---- variables that are none of ours ---- */
+
+/* What is read by others than options: settings.c, and the commands that ask a gateway. */
+static const char *const not_options[] = {"cookie", "token", "url", "ca-file", "cert-file", "key-file"};
+
+/* word: of the variable, as a flag is written. (Variables have capitals, and no dashes.) */
+static bool is_known(const char *variable, const char *word)
+{
+    char as_read[NAME_MAX_LEN + 16];
+    bool is_negated;
+    size_t i = 0;
+
+    variable_of(word, as_read, sizeof as_read);
+    if (strcmp(as_read, variable) != 0)
+        return false;
+    if (options_find(word, &is_negated) != OPT_COUNT)
+        return true;
+    while (i < ARRAY_LEN(not_options) && strcmp(word, not_options[i]) != 0)
+        i++;
+    return i < ARRAY_LEN(not_options);
+}
+
+/* Kubernetes tells each pod in variables where services are: ERLGATE_SERVICE_HOST, ERLGATE_PORT_4370_TCP, …
+ * of one that is called erlgate, ERLGATE_ADMIN_PORT of erlgate-admin; as did Docker with its links. */
+static bool is_of_service(const char *word, const char *value)
+{
+    const char *port = strstr(word, "port-");
+    size_t len = strlen(word);
+
+    return strstr(word, "service-host") || strstr(word, "service-port") ||
+           (port && isdigit((unsigned char)port[5])) ||
+           (len >= 4 && strcmp(word + len - 4, "port") == 0 && strstr(value, "://"));
+}
+
+/* Its value may be a secret with a wrong name. */
+static void warn_of_variable(struct options *o, const char *variable, const char *word)
+{
+    const char *hint = options_closest_flag(word);
+    char meant[NAME_MAX_LEN + 16], what[WHAT_MAX];
+
+    if (!hint)
+        hint = options_closest(word, not_options, ARRAY_LEN(not_options));
+    if (hint)
+        variable_of(hint, meant, sizeof meant);
+    snprintf(what, sizeof what, "there is no such variable: it changes nothing%s%s%s",
+             hint ? "; did you mean '" : "", hint ? meant : "", hint ? "'?" : "");
+    options_warn_at(o, variable, what);
+}
+
+/* (One that is empty would change nothing if it were spelt well.) */
+void options_warn_environment(struct options *o)
+{
+    static const char prefix[] = "ERLGATE_";
+    const size_t prefix_len = sizeof prefix - 1;
+
+    for (char **at = environ; *at; at++) {
+        const char *equals = strchr(*at, '=');
+        char variable[NAME_MAX_LEN + 16], word[NAME_MAX_LEN + 16];
+        size_t n = 0;
+
+        if (strncmp(*at, prefix, prefix_len) != 0 || !equals || !equals[1])
+            continue;
+        snprintf(variable, sizeof variable, "%.*s", (int)(equals - *at), *at);
+        for (; variable[prefix_len + n]; n++)
+            word[n] = variable[prefix_len + n] == '_'
+                          ? '-'
+                          : (char)tolower((unsigned char)variable[prefix_len + n]);
+        word[n] = '\0';
+        if (!is_known(variable, word) && !is_of_service(word, equals + 1))
+            warn_of_variable(o, variable, word);
+    }
+}
+
+/* ---- flags ---- */
 
 /* --name VALUE and --name=VALUE; a switch is true by itself. Gives how many words were taken. */
 static int take_flag(struct options *o, int argc, char **argv, bool only_config)

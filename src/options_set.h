@@ -6,6 +6,8 @@
 
 /* OPT_COUNT: there is none of that name. ret_is_negated: it is `hidden`, the opposite of `visible`. */
 enum option options_find(const char *name, bool *ret_is_negated);
+/* The name of an option that may be meant; NULL: none. */
+const char *options_closest_flag(const char *word);
 /* Tells that there is no option of that name, and which may be meant. */
 void options_refuse_unknown(struct options *o, const char *place, const char *name);
 /* Puts a value in, or adds it to those of the same source. */

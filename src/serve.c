@@ -262,6 +262,7 @@ int serve_command(int argc, char **argv)
     settings_read(&s.start.settings, options);
     log_setup(s.start.settings.log_level, s.start.settings.log_format);
     options->tell = tell;
+    options_warn_environment(options);
     settings_warn(&s.start.settings, options);
     settings_read_cookie(&s.start.settings, options);
     if (files_load(&s.files, &s.start.settings, options) && options_is_good(options))

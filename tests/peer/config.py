@@ -133,6 +133,32 @@ def test_what_can_admit_nobody_is_warned_of():
         check(status == 0 and says in err and "with warnings" in out, text, status, out, err)
 
 
+VARIABLES = {  # what is set: what is meant; None: nobody knows. Those that are no options, and what Kubernetes sets, are none of them
+    "ERLGATE_LISEN": "ERLGATE_LISTEN", "ERLGATE_PORT": "ERLGATE_LISTEN", "ERLGATE_HIDEN": "ERLGATE_HIDDEN", "ERLGATE_MAX_CONECTIONS": "ERLGATE_MAX_CONNECTIONS",
+    "ERLGATE_COOKEI": "ERLGATE_COOKIE", "ERLGATE_log_level": "ERLGATE_LOG_LEVEL", "ERLGATE_SOMETHING": None, "ERLGATE_": None, "ERLGATE_" + "X" * 200: None}
+KNOWN = {"ERLGATE_COOKIE": "secret-cookie", "ERLGATE_URL": "http://a", "ERLGATE_TOKEN": "t", "ERLGATE_CA_FILE": "c", "ERLGATE_CERT_FILE": "c", "ERLGATE_KEY_FILE": "k",
+         "ERLGATE_HIDDEN": "true", "ERLGATE_LOG_LEVEL": "info", "ERLGATE_NOTHING": "", "erlgate_lisen": "x", "ERLGATE": "x",
+         "ERLGATE_SERVICE_HOST": "10.0.0.1", "ERLGATE_SERVICE_PORT": "4370", "ERLGATE_SERVICE_PORT_HTTP": "4370", "ERLGATE_PORT_4370_TCP_ADDR": "10.0.0.1",
+         "ERLGATE_ADMIN_SERVICE_HOST": "10.0.0.1", "ERLGATE_ADMIN_PORT": "tcp://10.0.0.1:4371", "ERLGATE_ADMIN_PORT_4371_TCP": "tcp://10.0.0.1:4371"}
+
+
+def test_a_misspelt_variable_is_warned_of():
+    """Its value, which may be a secret, is not told."""
+    env = {**KNOWN, **dict.fromkeys(VARIABLES, "secret-value")}
+    status, out, err = ask("check-config", env=env)
+    check(status == 0 and "with warnings" in out and "secret-value" not in err, out, err)
+    found = dict(re.findall(r"^erlgate: warning: (ERLGATE_\w*): there is no such variable: it changes nothing(?:; did you mean '(\w+)'\?)?$", err, re.M))
+    equal(found, {k[:79]: v or "" for k, v in VARIABLES.items()}, "what is warned of")
+    equal(len(err.splitlines()), len(VARIABLES), err)
+    equal(ask("check-config", "--strict", env=KNOWN)[:2], (0, "The configuration is good.\n"), "what is known")
+    gate = Gateway(epmd="none", env={"ERLGATE_LISEN": "secret-value"})
+    line = [line for line in gate.log.read_text().splitlines() if "ERLGATE_" in line]
+    check(len(line) == 1 and " warn configuration place=ERLGATE_LISEN " in line[0] and "'ERLGATE_LISTEN'" in line[0] and "secret-value" not in line[0], line)
+    hup(gate, "reloaded")
+    equal(gate.log.read_text().count("place=ERLGATE_"), 1, "it is said at the start")
+    gate.stop()
+
+
 def test_the_dump_names_origins_hides_secrets_and_can_be_read_again():
     path = written("host: [a.example, 'b, c']\ntimeout: 100\nlog-level: warn\n")
     env = {"ERLGATE_TIMEOUT": "200", "ERLGATE_CORS_ORIGIN": "https://a.example,https://b.example"}
