@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "base/check.h"
 #include "src/options_set.h"
 
 enum {
@@ -49,15 +50,37 @@ static void take_scalar(const struct file *f, enum option which, bool is_negated
                 place_of(f, &value->start_mark, place));
 }
 
+/* What may stand there, in words. */
+static void write_wanted(const struct option_spec *spec, char *ret, size_t cap)
+{
+    static const char *const numbers[][2] = {{"COUNT", ""},
+                                             {"LEVELS", ""},
+                                             {"MS", " of milliseconds"},
+                                             {"SECONDS", " of seconds"},
+                                             {"BYTES", " of bytes"}};
+
+    snprintf(ret, cap, "%s%s",
+             !spec->argument              ? "true or false"
+             : spec->traits & OPTION_MANY ? "a list of "
+                                          : "one value, ",
+             spec->argument ? spec->argument : "");
+    for (size_t i = 0; spec->argument && i < ARRAY_LEN(numbers); i++)
+        if (strcmp(spec->argument, numbers[i][0]) == 0)
+            snprintf(ret, cap, "a number%s", numbers[i][1]);
+}
+
+static void refuse_shape(const struct file *f, enum option which, const yaml_node_t *value)
+{
+    char wanted[NAME_MAX_LEN], what[2 * NAME_MAX_LEN + 64];
+
+    write_wanted(options_spec(which), wanted, sizeof wanted);
+    snprintf(what, sizeof what, "%s is to be %s, and not a %s", options_spec(which)->flag, wanted,
+             value->type == YAML_MAPPING_NODE ? "mapping" : "list");
+    fault(f, &value->start_mark, what);
+}
+
 static void take_sequence(struct file *f, enum option which, const yaml_node_t *value)
 {
-    char what[NAME_MAX_LEN + 64];
-
-    if (!(options_spec(which)->traits & OPTION_MANY)) {
-        snprintf(what, sizeof what, "%s takes one value, not a list", options_spec(which)->flag);
-        fault(f, &value->start_mark, what);
-        return;
-    }
     for (yaml_node_item_t *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++) {
         const yaml_node_t *item = yaml_document_get_node(&f->document, *i);
 
@@ -84,9 +107,37 @@ static void take(struct file *f, const char *name, const yaml_node_t *key, const
         f->is_given[which] = true;
         if (value->type == YAML_SCALAR_NODE)
             take_scalar(f, which, is_negated, value);
-        else
+        else if (value->type == YAML_SEQUENCE_NODE && (options_spec(which)->traits & OPTION_MANY))
             take_sequence(f, which, value);
+        else
+            refuse_shape(f, which, value);
     }
+}
+
+/* Does name, with a dash, begin the names of options? `tls` does, and `socket`, which is one itself. */
+static bool is_prefix(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        const char *flag = options_spec((enum option)i)->flag;
+
+        if (strncmp(flag, name, len) == 0 && flag[len] == '-')
+            return true;
+    }
+    return false;
+}
+
+/* A mapping that joins its keys (there may be none), and no value of the wrong shape? */
+static bool joins(const char *name, const yaml_node_t *value)
+{
+    bool is_negated, is_option = options_find(name, &is_negated) != OPT_COUNT;
+
+    if (value->type != YAML_MAPPING_NODE)
+        return false;
+    if (value->data.mapping.pairs.start == value->data.mapping.pairs.top)
+        return !is_option && is_prefix(name);
+    return !is_option || is_prefix(name);
 }
 
 /* Told once, however deep in aliases of aliases. */
@@ -118,7 +169,7 @@ static void take_mapping(struct file *f, const yaml_node_t *mapping, const char 
             fault(f, &key->start_mark, "no option has so long a name");
             continue;
         }
-        if (value->type != YAML_MAPPING_NODE) {
+        if (!joins(name, value)) {
             take(f, name, key, value);
             continue;
         }

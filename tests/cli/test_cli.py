@@ -135,7 +135,7 @@ class File(unittest.TestCase):
 
     def test_mistakes_have_a_place(self):
         self.refused("listen: 127.0.0.1:0\nnam: x\n", ".yaml:2:1: there is no option 'nam'; did you mean 'name'?")
-        self.refused("listen: [a]\n", ":1:9: listen takes one value, not a list")
+        self.refused("listen: [a]\n", ":1:9: listen is to be one value, ADDRESS:PORT, and not a list")
         self.refused("epmd:\n  mode: auto\n", ":2:3: there is no option 'epmd-mode'")
         self.refused("listen: 'x\n", ".yaml:")
         self.refused("just text\n", "mapping")

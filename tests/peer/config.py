@@ -47,6 +47,31 @@ def test_the_check_tells_all_faults_with_their_places():
         check(fault in err, fault, "in", err)
 
 
+SHAPES = {  # a file: what is said of it, each a fault; none: it is good
+    "workers: {count: 2}": [":1:10: workers is to be a number, and not a mapping"],
+    "workers: {count: 2, name: x, more: [1]}": [":1:10: workers is to be a number, and not a mapping"],
+    '{"timeout": {"ms": 5}, "max-body": {"bytes": 1}, "drain-delay": []}': [
+        ":1:13: timeout is to be a number of milliseconds, and not a mapping", ":1:36: max-body is to be a number of bytes, and not a mapping",
+        ":1:65: drain-delay is to be a number of milliseconds, and not a list"],
+    "max: {body: {x: 1}}": [":1:13: max-body is to be a number of bytes, and not a mapping"],
+    "log-level: [info]\nlisten: {}\nvisible: {}\nhost: {a: b}\ndist: {tls: {verify: []}}": [
+        ":1:12: log-level is to be one value, LEVEL, and not a list", ":2:9: listen is to be one value, ADDRESS:PORT, and not a mapping",
+        ":3:10: visible is to be true or false, and not a mapping", ":4:7: host is to be a list of NAME, and not a mapping",
+        ":5:22: dist-tls-verify is to be one value, peer|none, and not a list"],
+    "hots: {}": [":1:1: there is no option 'hots'; did you mean 'host'?"],
+    "socket: {mode: 0600}\ntls: {}\nmax: {body: 5, depth: 6}": [],
+    "socket: {}": [":1:9: socket is to be one value, PATH, and not a mapping"]}
+
+
+def test_what_has_the_wrong_shape_is_told_once_and_says_what_is_wanted():
+    for text, said in SHAPES.items():
+        path = written(text)
+        status, out, err = ask("check-config", path)
+        wanted = [f"erlgate: {path}{s}" for s in said]
+        equal(err.splitlines(), wanted + ([f"erlgate: {len(said)} fault{'s' if len(said) > 1 else ''}"] if said else []), text)
+        equal((status, out), (2, "") if said else (0, "The configuration is good.\n"), text)
+
+
 def test_a_file_that_is_none_or_has_no_end_changes_nothing():
     """A FIFO is not waited for, and aliases of aliases are not counted to their end."""
     path = written("log-level: info\n")
