@@ -73,10 +73,11 @@ int check_config_command(int argc, char **argv)
     is_good = files_load(&f, s, &o) && options_is_good(&o);
     files_free(&f);
     status = !is_good ? 2 : is_strict && o.warnings ? 1 : 0;
-    if (is_good)
+    if (status == 0)
         printf("The configuration is good%s.\n", o.warnings ? ", with warnings" : "");
     else
-        fprintf(stderr, "erlgate: %u fault%s\n", o.faults, o.faults == 1 ? "" : "s");
+        fprintf(stderr, "erlgate: %u %s%s\n", is_good ? o.warnings : o.faults, is_good ? "warning" : "fault",
+                (is_good ? o.warnings : o.faults) == 1 ? "" : "s");
     settings_fini(s);
     options_fini(&o);
     mem_free(s);

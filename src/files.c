@@ -19,13 +19,15 @@ enum { PLACE_MAX = 320, WHAT_MAX = 512 };
 
 static bool load_tls(struct files *f, const struct settings *s, struct options *o)
 {
+    struct loop_tls_config config = s->tls;
     struct loop_tls_fault fault;
     char what[WHAT_MAX];
     enum err e;
 
     if (!s->tls.cert_file)
         return true;
-    e = loop_tls_new(&s->tls, &f->tls, &fault);
+    config.is_verified &= config.ca_file != NULL; /* that there is none has been told by the settings */
+    e = loop_tls_new(&config, &f->tls, &fault);
     if (e == ERR_NONE)
         return true;
     snprintf(what, sizeof what, "%s (docs/tls.md)", fault.text ? fault.text : err_text(e));
@@ -34,6 +36,7 @@ static bool load_tls(struct files *f, const struct settings *s, struct options *
 
 static bool load_https(struct files *f, const struct settings *s, struct options *o)
 {
+    struct http_tls_config config = s->https;
     struct http_tls_fault fault;
     char what[WHAT_MAX];
     int64_t days;
@@ -41,7 +44,9 @@ static bool load_https(struct files *f, const struct settings *s, struct options
 
     if (!s->https.cert_file)
         return true;
-    e = http_tls_load(&s->https, &f->https, &fault);
+    if (!config.ca_file)
+        config.client_cert = HTTP_CLIENT_CERT_NONE; /* if one is wanted, that has been told by the settings */
+    e = http_tls_load(&config, &f->https, &fault);
     if (e != ERR_NONE) {
         snprintf(what, sizeof what, "%s%s%s", fault.what[0] ? fault.what : err_text(e),
                  fault.hint ? ": " : "", fault.hint ? fault.hint : "");
@@ -58,13 +63,60 @@ static bool load_https(struct files *f, const struct settings *s, struct options
     return true;
 }
 
+static void write_fault(const struct auth_fault *f, char ret[WHAT_MAX])
+{
+    snprintf(ret, WHAT_MAX, "%s%s%s", f->what, f->hint ? ": " : "", f->hint ? f->hint : "");
+}
+
 static bool tell_fault(struct options *o, const struct auth_fault *f)
 {
     char place[PLACE_MAX], what[WHAT_MAX];
 
     snprintf(place, sizeof place, f->line ? "%s:%u:%u" : "%s", f->file, f->line, f->column);
-    snprintf(what, sizeof what, "%s%s%s", f->what, f->hint ? ": " : "", f->hint ? f->hint : "");
+    write_fault(f, what);
     return options_fault_at(o, place, what);
+}
+
+static void try_auth(const struct auth_config *config, struct options *o)
+{
+    struct auth_fault fault;
+    struct auth *auth = auth_load(config, &fault);
+
+    if (!auth)
+        tell_fault(o, &fault);
+    auth_free(auth);
+}
+
+static void try_principals(const struct auth_config *config, struct options *o)
+{
+    for (size_t i = 0; config->principals && config->principals[i]; i++) {
+        const char *const one[] = {config->principals[i], NULL};
+        struct auth_fault fault;
+        struct auth *auth = auth_load(&(struct auth_config){.principals = one, .seed = config->seed}, &fault);
+        char what[WHAT_MAX];
+
+        if (!auth) {
+            write_fault(&fault, what);
+            options_fault_of(o, OPT_PRINCIPAL, i, what);
+        }
+        auth_free(auth);
+    }
+}
+
+/* Loading ends at what is wrong first: what is wrong besides is found by trying each by itself. whole: what
+ * was wrong, if it is nothing of these. */
+static bool tell_auth_faults(const struct auth_config *config, const struct auth_fault *whole,
+                             struct options *o)
+{
+    struct auth_config tokens = {.token_file = config->token_file, .seed = config->seed}, keys = *config;
+    unsigned before = o->faults;
+
+    keys.token_file = NULL;
+    keys.principals = NULL;
+    try_principals(config, o);
+    try_auth(&tokens, o);
+    try_auth(&keys, o);
+    return o->faults != before ? false : tell_fault(o, whole);
 }
 
 static bool load_auth(struct files *f, const struct settings *s, struct options *o)
@@ -76,7 +128,7 @@ static bool load_auth(struct files *f, const struct settings *s, struct options 
     loop_random(&config.seed, sizeof config.seed);
     f->auth = auth_load(&config, &fault);
     if (!f->auth)
-        return tell_fault(o, &fault);
+        return tell_auth_faults(&config, &fault, o);
     auth_look(f->auth, &info);
     if (s->auth.token_file && info.tokens == 0)
         options_warn_at(o, s->auth.token_file, "there is no token in it: nobody gets in by one");

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 
+import certs
 import peers
 from peers import BIN, ERL, Gateway, Http, Peer, check, equal, eventually, fresh_cookie, main, problem, temporary_dir
 
@@ -70,6 +71,23 @@ def test_what_has_the_wrong_shape_is_told_once_and_says_what_is_wanted():
         wanted = [f"erlgate: {path}{s}" for s in said]
         equal(err.splitlines(), wanted + ([f"erlgate: {len(said)} fault{'s' if len(said) > 1 else ''}"] if said else []), text)
         equal((status, out), (2, "") if said else (0, "The configuration is good.\n"), text)
+
+
+def test_each_mistake_is_one_fault():
+    """Not two, told by who reads the options and by who loads the files; and none is left out because of another."""
+    leaf = certs.Ca().issue()
+    here = f"token-file: /nonexistent/t\njwks-file: /nonexistent/j\njwt: {{issuer: a, audience: b}}\npolicy-file: /nonexistent/p\nprincipal: [x, a=uid:0, 'y=cert']\n"
+    for text, places in ((here, [":5:13: principal: 'x' has", ":5:25: principal: 'y=cert' is", "/nonexistent/t: ", "/nonexistent/j: ", "/nonexistent/p: "]),
+                         ("socket: s\nprincipal: [a=uid:0, b=uid:0]\n", ["--principal: 'b=uid:0' gives an identity a second principal"]),
+                         (f"tls: {{cert: {leaf[0]}, key: {leaf[1]}, client-cert: required}}\n", ["--tls-ca: without a CA"]),
+                         (f"dist: {{tls: {{cert: {leaf[0]}, key: {leaf[1]}}}}}\n", ["--dist-tls-ca: without a CA"])):
+        status, out, err = ask("check-config", written(text))
+        lines = [line for line in err.splitlines() if " warning: " not in line]
+        equal((status, out), (2, ""), err)
+        equal(lines[-1], f"erlgate: {len(places)} fault{'s' if len(places) > 1 else ''}", err)
+        equal(len(lines), len(places) + 1, err)
+        for place, line in zip(places, lines):
+            check(place in line, place, "in", line)
 
 
 def test_a_file_that_is_none_or_has_no_end_changes_nothing():
@@ -143,7 +161,8 @@ def test_warnings_count_when_told():
     cookie.chmod(0o644)
     status, out, err = ask("check-config", "--cookie-file", cookie)
     check(status == 0 and "with warnings" in out and f"{cookie}: the cookie can be read by others: chmod 600" in err, out, err)
-    equal(ask("check-config", "--strict", "--cookie-file", cookie)[0], 1, "strict")
+    status, out, err = ask("check-config", "--strict", "--cookie-file", cookie)
+    check((status, out) == (1, "") and err.endswith("erlgate: 1 warning\n"), status, out, err)
 
 
 def test_what_can_admit_nobody_is_warned_of():
