@@ -1,6 +1,7 @@
 """Event streams of monitors, and processes over HTTP, against nodes of four releases."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -820,6 +821,28 @@ def test_the_gen_server_of_the_documentation():
     for p in gate.http.get("/v1/processes").json["processes"]:
         end(p)
     equal(shell.wait(10), 0, "the shell ends with its stream")
+
+
+def test_the_events_of_the_README():
+    """Its command, and what it prints, but for ids and the time to reconnect."""
+    shown_there = re.search(r"^\$ (curl -N .*/v1/events\?.*)\n((?:\{.*\n)+)", (peers.SOURCE / "README.md").read_text(), re.M)
+
+    def masked(line):
+        return re.sub(r'"retry":\d+', '"retry":0', re.sub(r'"id":"[0-9a-f]{32}-', '"id":"-', line))
+
+    own = Gateway()
+    node = Peer("27", "kv@localhost", own.epmd_port, own.cookie).ready()
+    loner(node, "kv")
+    equal(own.http.put(f"/v1/nodes/{node.node}").status, 200, "it is connected")
+    curl = peers.spawn(["sh", "-c", "exec " + shown_there[1].replace("localhost:4370", f"127.0.0.1:{own.port}")],
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    for wanted in shown_there[2].splitlines():
+        if '"event":"down"' in wanted:
+            node.eval("exit(whereis(kv), kill)")
+        equal(masked(curl.stdout.readline().rstrip("\n")), masked(wanted), "a line")
+    peers.end(curl)
+    node.stop()
+    own.stop()
 
 
 def test_bye():
