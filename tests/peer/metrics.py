@@ -416,6 +416,18 @@ def test_each_series_of_the_board_and_the_alerts_exists():
     print(f"{count} queries of {len(used)} series")
 
 
+def test_each_panel_has_its_place_and_threads_have_panels():
+    panels = json.loads((SOURCE / "docker" / "grafana" / "erlgate.json").read_text())["panels"]
+    equal(len({p["id"] for p in panels}), len(panels), "ids")
+    cells = [(x, y) for p in panels for g in [p["gridPos"]] for x in range(g["x"], g["x"] + g["w"]) for y in range(g["y"], g["y"] + g["h"])]
+    equal(len(set(cells)), len(cells), "cells that panels have")
+    check(max(x for x, _ in cells) < 24, "a panel beside the board")
+    equal([p["gridPos"]["y"] for p in panels], sorted(p["gridPos"]["y"] for p in panels), "from top to bottom")
+    shown = set().union(*(names_in(query)[0] for _, query in expressions()))
+    threads = {name for name, _ in Numbers(GATE).samples if name.startswith("erlgate_http_thread_")}
+    check(len(threads) == 3 and threads <= shown, "not on the board:", threads - shown)
+
+
 def test_promtool_finds_nothing_wrong_with_the_rules():
     for words in (["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
         done = subprocess.run(["promtool", *words], cwd=SOURCE / "docker" / "prometheus", capture_output=True, text=True, check=False)
