@@ -12,6 +12,7 @@ import pathlib
 import resource
 import signal
 import sys
+import textwrap
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -53,10 +54,17 @@ def load(path):
     return module
 
 
+def measurement(word):
+    if word not in MEASUREMENTS:
+        raise argparse.ArgumentTypeError(f"there is no '{word}'; there are {', '.join(MEASUREMENTS)}")
+    return word
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("measurements", nargs="*", metavar="MEASUREMENT", choices=[[], *MEASUREMENTS],
-                        help=f"which (all if none is named): {', '.join(MEASUREMENTS)}")
+    names = textwrap.fill(f"Measurements: {', '.join(MEASUREMENTS)}.", 100, break_on_hyphens=False)
+    parser = argparse.ArgumentParser(prog="bench/run.py", description=textwrap.fill(__doc__.splitlines()[0], 100), epilog=names,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measurements", nargs="*", metavar="MEASUREMENT", type=measurement, help="which; all if none is named")
     parser.add_argument("--short", action="store_true", help="seconds instead of minutes; fewer cases")
     parser.add_argument("--check", action="store_true", help="fail when a goal is missed by far")
     parser.add_argument("--renew", action="store_true", help="keep the instructions that are counted now as what they may cost")

@@ -142,6 +142,16 @@ def test_words():
     check(b"./run test" in run("help").stdout, "help")
     equal(run("nonsense").returncode, 2, "an unknown word")
     check(b"./run test" in run("nonsense").stderr, "usage")
+    for words in (("--help",), ("call", "-h")):  # without building or fetching anything first
+        done = run("bench", *words)
+        equal((done.returncode, done.stderr), (0, b""), f"bench {words}")
+        check(b"codec-instructions, " in done.stdout and b"[]" not in done.stdout and b"==>" not in done.stdout, done.stdout)
+
+
+def test_a_measurement_that_there_is_none_of():
+    done = subprocess.run([SOURCE / "bench" / "run.py", "nonsense"], capture_output=True, text=True, timeout=20 * SLOWER, check=False)
+    equal((done.returncode, done.stdout), (2, ""), "status")
+    check("there is no 'nonsense'; there are call, verb, " in done.stderr and "[]" not in done.stderr, done.stderr)
 
 
 peers.main(globals())
