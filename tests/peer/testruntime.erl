@@ -706,9 +706,27 @@ cut(C, Other) ->
     nothing(50),
     end_it(C, P).
 
-%% The network is cut between C and Other, which both can be reached until then; this node stays with C. A name tells that
-%% everything is set up, until all has been heard; then it is healed, and Other is called again.
+%% The network is cut between C and Other, which both can be reached until then; this node stays with C. split/2 has all set up,
+%% by a process that stays. Asked for `heard`, that answers once it has heard all there is to hear of the cut; for `again`, once
+%% it has called Other again. What fails in it fails where it is asked.
 split(C, Other) ->
+    Self = self(),
+    {Pid, M} = spawn_monitor(fun() -> split(C, Other, Self) end),
+    split_answer(Pid, M, watches).
+
+split_ask(Other, What) ->
+    Pid = whereis(split_name(Other)),
+    M = monitor(process, Pid),
+    Pid ! {What, self()},
+    split_answer(Pid, M, What).
+
+split_answer(Pid, M, What) ->
+    receive {Pid, What} -> demonitor(M, [flush]), ok; {'DOWN', M, _, _, Why} -> error(Why) end.
+
+split_name(Other) -> list_to_atom("split_" ++ atom_to_list(Other)).
+
+split(C, Other, Starter) ->
+    register(split_name(Other), self()),
     process_flag(trap_exit, true),
     P = spawned(C),
     as(C, P, {trap, true}),
@@ -720,14 +738,16 @@ split(C, Other) ->
     is(as(C, P, {call, {srv, Other}, {echo, before}, 5000}), {ok, none, before, none}),
     Self = self(),
     spawn_link(fun() -> Self ! {call, as(C, P, {call, {srv, Other}, never, 60000})} end),
-    register(list_to_atom("split_" ++ atom_to_list(Other)), spawn_link(fun() -> receive stop -> ok end end)),
+    Starter ! {Self, watches},
     Cut = wait_for_first(P),
     [receive M when M =:= W -> ok after 1000 -> error({missing, W, mailbox()}) end
      || W <- [{P, down, I, E, noconnection}, {P, exit, E, noconnection}, {P, nodedown, Other}], W =/= Cut],
     receive {call, {nodedown, _, _, _}} -> ok after 1000 -> error(mailbox()) end,
-    list_to_atom("split_" ++ atom_to_list(Other)) ! stop,
+    receive {heard, Asker} -> Asker ! {Self, heard} end,
+    receive {again, Again} -> ok end,
     true = testpeer:reached(fun() -> as(C, P, {call, {srv, Other}, {echo, healed}, 5000}) =:= {ok, none, healed, none} end, 20000),
-    end_it(C, P).
+    end_it(C, P),
+    Again ! {Self, again}.
 
 wait_for_first(P) ->
     receive M when element(1, M) =:= P -> M after 30000 -> error(mailbox()) end.
