@@ -74,6 +74,21 @@ static inline void wr_be32(struct wr *w, uint32_t v)
     }
 }
 
+/* n numbers of 4 bytes. */
+static inline void wr_be32_each(struct wr *w, const uint32_t *v, size_t n)
+{
+    uint8_t *p = wr_room(w, 4 * n);
+
+    if (!p)
+        return;
+    w->len += 4 * n;
+    for (; n > 0; n--, v++, p += 4) {
+        uint32_t swapped = __builtin_bswap32(*v);
+
+        memcpy(p, &swapped, 4);
+    }
+}
+
 static inline void wr_be64(struct wr *w, uint64_t v)
 {
     uint8_t *p = wr_room(w, 8);

@@ -206,14 +206,13 @@ static void write_pass_through(struct wr *w, struct slice ctl, struct dist_piece
 static void write_headed(struct dist_conn *c, struct wr *w, struct slice ctl, struct dist_pieces *payload,
                          size_t len)
 {
-    size_t at = wr_reserve(w, FRAME_LENGTH_BYTES);
-
+    wr_be32(w, (uint32_t)(2 + dist_header_len(c->cache_out) + ctl.len + len));
     wr_u8(w, ETF_VERSION);
     wr_u8(w, DIST_TAG_HEADER);
     dist_header_write(c->cache_out, w);
     wr_slice(w, ctl);
-    dist_pieces_write(payload, w, len);
-    wr_patch_be32(w, at, (uint32_t)(w->len - at - FRAME_LENGTH_BYTES));
+    if (len)
+        dist_pieces_write(payload, w, len);
 }
 
 /* The control message stands whole in the first fragment; the payload fills that one up and goes on in the

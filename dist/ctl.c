@@ -57,6 +57,8 @@ static enum err read_term(struct etf_rd *r, struct slice *ret, const char **ret_
 /* The readers take an atom's bytes as they are; what is no atom costs OTP's link too. */
 static bool is_text(struct etf_atom a)
 {
+    if (a.is_checked)
+        return true;
     if (a.is_latin1)
         return a.text.len <= ETF_ATOM_MAX_CHARS;
     return a.text.len <= ETF_ATOM_MAX_BYTES && utf8_is_valid(a.text) &&
@@ -286,9 +288,7 @@ static void write_pid(struct wr *w, const struct etf_pid *pid, struct dist_cache
     }
     wr_u8(w, ETF_NEW_PID_EXT);
     dist_cache_write_atom(cache, w, pid->node);
-    wr_be32(w, pid->id);
-    wr_be32(w, pid->serial);
-    wr_be32(w, pid->creation);
+    wr_be32_each(w, (const uint32_t[]){pid->id, pid->serial, pid->creation}, 3);
 }
 
 static void write_ref(struct wr *w, const struct etf_ref *ref, struct dist_cache_out *cache)
@@ -301,8 +301,7 @@ static void write_ref(struct wr *w, const struct etf_ref *ref, struct dist_cache
     wr_be16(w, (uint16_t)ref->count);
     dist_cache_write_atom(cache, w, ref->node);
     wr_be32(w, ref->creation);
-    for (uint32_t i = 0; i < ref->count; i++)
-        wr_be32(w, ref->words[i]);
+    wr_be32_each(w, ref->words, ref->count);
 }
 
 static void write_end(struct wr *w, const struct dist_end *end, struct dist_cache_out *cache)

@@ -53,8 +53,9 @@ static enum err copy_atoms(struct dist_seq *s, const struct etf_atoms *atoms)
 
         if (from.len)
             memcpy(text, from.ptr, from.len);
-        s->atoms[i] =
-            (struct etf_atom){.text = slice_of(text, from.len), .is_latin1 = atoms->at[i].is_latin1};
+        s->atoms[i] = (struct etf_atom){.text = slice_of(text, from.len),
+                                        .is_latin1 = atoms->at[i].is_latin1,
+                                        .is_checked = atoms->at[i].is_checked};
         text += from.len;
     }
     s->view = (struct etf_atoms){.at = s->atoms, .count = atoms->count};

@@ -104,7 +104,7 @@ enum err dist_header_read(struct dist_cache_in *c, struct rd *r)
             return ERR_MORE;
         if (!slot->text)
             return ERR_MALFORMED;
-        c->atoms[i] = (struct etf_atom){.text = slice_of(slot->text, slot->len)};
+        c->atoms[i] = (struct etf_atom){.text = slice_of(slot->text, slot->len), .is_checked = true};
     }
     c->view.count = (uint32_t)count;
     return ERR_NONE;
@@ -140,27 +140,57 @@ static bool holds(const struct dist_cached *slot, struct slice text)
     return slot->text && slice_eq(slice_of(slot->text, slot->len), text);
 }
 
-static uint16_t slot_of(struct dist_cache_out *c, struct slice text)
+/* The atom's slot, and whether it stands there. */
+static uint16_t slot_of(struct dist_cache_out *c, struct slice text, bool *ret_holds)
 {
     uint16_t *guess = &c->guesses[((uintptr_t)text.ptr ^ (uintptr_t)text.ptr >> 6) % DIST_CACHE_GUESSES];
     uint16_t at;
 
+    *ret_holds = true;
     if (*guess && holds(&c->slots[*guess - 1], text))
         return *guess - 1;
     at = map_hash(0, text) % DIST_CACHE_SLOTS;
+    *ret_holds = holds(&c->slots[at], text);
     *guess = at + 1;
     return at;
+}
+
+/* A new place for the slot, with the text when it is not what the slot holds; -1: a full header, or no
+ * memory.
+ */
+static int take_place(struct dist_cache_out *c, uint16_t at, struct slice text, bool is_there)
+{
+    struct dist_cached fresh = {0};
+
+    if (c->count == DIST_HEADER_MAX_ATOMS)
+        return -1;
+    if (!is_there) {
+        fresh = (struct dist_cached){(uint8_t *)mem_strndup(text.ptr, text.len), (uint16_t)text.len};
+        if (!fresh.text)
+            return -1;
+        c->fresh_bytes += 1 + text.len;
+    }
+    c->used[c->count].asked = text;
+    c->used[c->count].slot = at;
+    c->used[c->count].fresh = fresh;
+    return (int)c->count++;
 }
 
 /* The atom's place in the header, or -1: a full header, a text of more than 255 bytes, a slot that another
  * atom of this same message needs, or no memory. */
 static int place_of(struct dist_cache_out *c, struct slice text)
 {
-    uint16_t at = slot_of(c, text);
-    struct dist_cached fresh = {0};
+    uint16_t at;
+    bool is_there;
 
     if (text.len > MAX_SHORT)
         return -1;
+    /* A pid and a reference of one message have the same node, by the same text. */
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->used[i].asked.ptr == text.ptr && c->used[i].asked.len == text.len)
+            return (int)i;
+    }
+    at = slot_of(c, text, &is_there);
     for (size_t i = 0; i < c->count; i++) {
         if (c->used[i].slot == at) {
             const struct dist_cached *there = c->used[i].fresh.text ? &c->used[i].fresh : &c->slots[at];
@@ -168,21 +198,13 @@ static int place_of(struct dist_cache_out *c, struct slice text)
             return holds(there, text) ? (int)i : -1;
         }
     }
-    if (c->count == DIST_HEADER_MAX_ATOMS)
-        return -1;
-    if (!holds(&c->slots[at], text)) {
-        fresh = (struct dist_cached){(uint8_t *)mem_strndup(text.ptr, text.len), (uint16_t)text.len};
-        if (!fresh.text)
-            return -1;
-    }
-    c->used[c->count].slot = at;
-    c->used[c->count].fresh = fresh;
-    return (int)c->count++;
+    return take_place(c, at, text, is_there);
 }
 
 void dist_cache_write_atom(struct dist_cache_out *c, struct wr *w, struct etf_atom atom)
 {
     int place = -1;
+    uint8_t *p;
 
     if (c && (!atom.is_latin1 || is_ascii(atom.text)))
         place = place_of(c, atom.text);
@@ -190,36 +212,46 @@ void dist_cache_write_atom(struct dist_cache_out *c, struct wr *w, struct etf_at
         etf_write_atom_as(w, atom);
         return;
     }
-    wr_u8(w, ETF_ATOM_CACHE_REF);
-    wr_u8(w, (uint8_t)place);
+    p = wr_room(w, 2);
+    if (!p)
+        return;
+    p[0] = ETF_ATOM_CACHE_REF;
+    p[1] = (uint8_t)place;
+    w->len += 2;
+}
+
+size_t dist_header_len(const struct dist_cache_out *c)
+{
+    return c && c->count ? 1 + c->count / 2 + 1 + c->count + c->fresh_bytes : 1;
 }
 
 void dist_header_write(const struct dist_cache_out *c, struct wr *w)
 {
-    size_t count = c ? c->count : 0, flags_at;
-    uint8_t *flags;
+    size_t count = c ? c->count : 0, len = dist_header_len(c);
+    uint8_t *p = wr_room(w, len), *flags;
 
-    wr_u8(w, (uint8_t)count);
+    if (!p)
+        return;
+    w->len += len;
+    *p++ = (uint8_t)count;
     if (count == 0)
         return;
-    flags_at = w->len;
-    for (size_t i = 0; i < count / 2 + 1; i++)
-        wr_u8(w, 0);
-    if (!wr_ok(w))
-        return;
-    flags = w->buf + flags_at;
+    flags = p;
+    p += count / 2 + 1;
+    flags[count / 2] = 0; /* of which no half, or the lower one alone, is an atom's */
     for (size_t i = 0; i < count; i++) {
-        unsigned half = c->used[i].slot >> 8 | (c->used[i].fresh.text ? FLAG_NEW : 0);
+        const struct dist_cached *fresh = &c->used[i].fresh;
+        uint8_t half = (uint8_t)(c->used[i].slot >> 8 | (fresh->text ? FLAG_NEW : 0));
 
-        flags[i / 2] |= (uint8_t)(half << (i % 2 * 4));
-    }
-    for (size_t i = 0; i < count; i++) {
-        wr_u8(w, (uint8_t)c->used[i].slot);
-        if (c->used[i].fresh.text) {
-            wr_u8(w, (uint8_t)c->used[i].fresh.len);
-            wr_bytes(w, c->used[i].fresh.text, c->used[i].fresh.len);
+        flags[i / 2] = (uint8_t)(i % 2 ? flags[i / 2] | half << 4 : half);
+        *p++ = (uint8_t)c->used[i].slot;
+        if (fresh->text) {
+            *p++ = (uint8_t)fresh->len;
+            memcpy(p, fresh->text, fresh->len);
+            p += fresh->len;
         }
     }
+    CHECK(p == w->buf + w->len);
 }
 
 void dist_cache_commit(struct dist_cache_out *c)
@@ -235,7 +267,7 @@ void dist_cache_commit(struct dist_cache_out *c)
             *slot = c->used[i].fresh;
         }
     }
-    c->count = 0;
+    c->count = c->fresh_bytes = 0;
 }
 
 void dist_cache_abort(struct dist_cache_out *c)
@@ -244,4 +276,5 @@ void dist_cache_abort(struct dist_cache_out *c)
         return;
     while (c->count > 0)
         mem_free(c->used[--c->count].fresh.text);
+    c->fresh_bytes = 0;
 }

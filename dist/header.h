@@ -58,10 +58,12 @@ struct dist_cache_out {
     struct dist_cached slots[DIST_CACHE_SLOTS]; /* as the peer knows them */
     size_t filled;                              /* slots */
     struct {
+        struct slice asked; /* borrowed: the text it was asked for by, which may be the same one again */
         uint16_t slot;
         struct dist_cached fresh; /* owned; text NULL: the slot's own */
     } used[DIST_HEADER_MAX_ATOMS];
-    size_t count; /* atoms of the message that is being written */
+    size_t count;       /* atoms of the message that is being written */
+    size_t fresh_bytes; /* that their texts take in the header, with their lengths */
     /* The slot of a text that stood at an address, plus one, by the address: a guess that spares the hash,
      * for the same few atoms are written again and again. */
     uint16_t guesses[DIST_CACHE_GUESSES];
@@ -70,10 +72,12 @@ struct dist_cache_out {
 MUST_USE struct dist_cache_out *dist_cache_out_new(void);
 void dist_cache_out_free(struct dist_cache_out *c); /* takes NULL */
 /* Writes atom as a reference, noting it for the header, or spelled out where the cache cannot take it. c
- * NULL: always so. */
+ * NULL: always so. Its text stays as it is until the message is committed or aborted. */
 void dist_cache_write_atom(struct dist_cache_out *c, struct wr *w, struct etf_atom atom);
 /* The list of atoms noted so far; c NULL: none. */
 void dist_header_write(const struct dist_cache_out *c, struct wr *w);
+/* How many bytes that writes. */
+size_t dist_header_len(const struct dist_cache_out *c);
 /* The message has been queued: the peer will know its new atoms; or it has not, and the cache stays as it
  * was. c may be NULL. */
 void dist_cache_commit(struct dist_cache_out *c);

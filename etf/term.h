@@ -18,6 +18,8 @@ enum { ETF_ATOM_MAX_CHARS = 255, ETF_ATOM_MAX_BYTES = 1020, ETF_REF_MAX_WORDS = 
 struct etf_atom {
     struct slice text; /* borrowed */
     bool is_latin1;
+    bool
+        is_checked; /* the text is known to be an atom's: that of a header has been judged once, as it came */
 };
 
 /* The atoms of a distribution header, by the internal index that ATOM_CACHE_REF names (erl_dist_protocol). */

@@ -56,7 +56,7 @@ enum err etf_uses(struct etf_validation *v, uint32_t bit, size_t at)
 
 static enum err atom_text(struct etf_validation *v, struct etf_atom a, size_t at)
 {
-    if (!a.is_latin1) {
+    if (!a.is_latin1 && !a.is_checked) {
         if (UNLIKELY(!utf8_is_valid(a.text)))
             return etf_invalid(v, ERR_MALFORMED, at, "an atom that is not UTF-8");
         if (UNLIKELY(a.text.len > ETF_ATOM_MAX_CHARS) && utf8_count(a.text) > ETF_ATOM_MAX_CHARS)

@@ -26,12 +26,19 @@ void etf_write_atom(struct wr *w, struct slice utf8)
 {
     CHECK(utf8.len <= ETF_ATOM_MAX_BYTES);
     if (utf8.len <= UINT8_MAX) {
-        wr_u8(w, ETF_SMALL_ATOM_UTF8_EXT);
-        wr_u8(w, (uint8_t)utf8.len);
-    } else {
-        wr_u8(w, ETF_ATOM_UTF8_EXT);
-        wr_be16(w, (uint16_t)utf8.len);
+        uint8_t *p = wr_room(w, 2 + utf8.len);
+
+        if (!p)
+            return;
+        p[0] = ETF_SMALL_ATOM_UTF8_EXT;
+        p[1] = (uint8_t)utf8.len;
+        if (utf8.len)
+            memcpy(p + 2, utf8.ptr, utf8.len);
+        w->len += 2 + utf8.len;
+        return;
     }
+    wr_u8(w, ETF_ATOM_UTF8_EXT);
+    wr_be16(w, (uint16_t)utf8.len);
     wr_slice(w, utf8);
 }
 
@@ -193,9 +200,7 @@ void etf_write_pid(struct wr *w, const struct etf_pid *pid)
 {
     wr_u8(w, ETF_NEW_PID_EXT);
     etf_write_atom_as(w, pid->node);
-    wr_be32(w, pid->id);
-    wr_be32(w, pid->serial);
-    wr_be32(w, pid->creation);
+    wr_be32_each(w, (const uint32_t[]){pid->id, pid->serial, pid->creation}, 3);
 }
 
 void etf_write_port(struct wr *w, const struct etf_port *port)
@@ -219,8 +224,7 @@ void etf_write_ref(struct wr *w, const struct etf_ref *ref)
     wr_be16(w, (uint16_t)ref->count);
     etf_write_atom_as(w, ref->node);
     wr_be32(w, ref->creation);
-    for (uint32_t i = 0; i < ref->count; i++)
-        wr_be32(w, ref->words[i]);
+    wr_be32_each(w, ref->words, ref->count);
 }
 
 void etf_write_export(struct wr *w, struct slice module, struct slice function, uint8_t arity)

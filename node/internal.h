@@ -76,6 +76,7 @@ struct node {
     struct global *global;   /* owned by its processes; NULL: hidden, or not up */
     bool has_news;           /* among the signals here is that of a node that has come or gone */
 
+    struct wr wrapping;             /* what stands before a request's term, while it is sent */
     struct request *spare_requests; /* owned, by next */
     unsigned spare_count;
     struct idtab requests;

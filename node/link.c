@@ -69,10 +69,11 @@ static struct slice shown_name(const struct link *l)
 
 static void arm(struct link *l, uint64_t at_ms)
 {
-    uint64_t now = loop_now_ms(l->node->loop);
+    uint64_t now;
 
     if (at_ms == UINT64_MAX || at_ms >= l->armed_at)
         return; /* later than the timer: it asks again when it fires */
+    now = loop_now_ms(l->node->loop);
     l->armed_at = at_ms;
     loop_timer_start(l->timer, at_ms > now ? at_ms - now : 0);
 }

@@ -96,6 +96,7 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     loop_random(seeds, sizeof seeds);
     idtab_init(&n->links);
     idtab_init(&n->requests);
+    wr_init(&n->wrapping, SIZE_MAX);
     map_init(&n->links_by_name, seeds[0]);
     map_init(&n->names, seeds[1]);
     pidtab_init(&n->processes);
@@ -251,6 +252,7 @@ void node_free(struct node *n)
     map_fini(&n->names);
     map_fini(&n->links_by_name);
     requests_free_spare(n);
+    wr_fini(&n->wrapping);
     idtab_fini(&n->requests);
     idtab_fini(&n->links);
     if (n->cookie)

@@ -196,10 +196,11 @@ void request_move_all(struct link *from, struct link *to)
 void request_arm(struct node *n)
 {
     struct deadline *first = deadlines_first(&n->deadlines);
-    uint64_t now = loop_now_ms(n->loop);
+    uint64_t now;
 
     if (!first || first->at_ms >= n->deadline_armed)
         return;
+    now = loop_now_ms(n->loop);
     n->deadline_armed = first->at_ms;
     loop_timer_start(n->deadline_timer, first->at_ms > now ? first->at_ms - now : 0);
 }

@@ -218,7 +218,7 @@ enum err request_send(struct request *r, struct slice term)
     struct link *l = r->link;
     struct dist_ctl ctl = {.op = r->to_pid ? DIST_CTL_SEND : DIST_CTL_REG_SEND,
                            .from = {.kind = DIST_END_PID, .pid = sender(r)}};
-    struct wr w;
+    struct wr *w = &r->process.node->wrapping;
     struct slice parts[2];
     enum err e = ERR_NONE;
 
@@ -234,17 +234,16 @@ enum err request_send(struct request *r, struct slice term)
         r->was_sent = e == ERR_NONE;
         return e;
     }
-    wr_init(&w, SIZE_MAX);
-    write_wrapping(&w, r, (dist_conn_peer_flags(l->conn) & DIST_FLAG_ALIAS) != 0);
+    wr_reset(w);
+    write_wrapping(w, r, (dist_conn_peer_flags(l->conn) & DIST_FLAG_ALIAS) != 0);
     set_target(r, &ctl.to);
-    parts[0] = wr_written(&w);
+    parts[0] = wr_written(w);
     parts[1] = term;
-    e = w.err;
+    e = w->err;
     if (e == ERR_NONE && r->kind == REQUEST_CALL)
         e = send_monitor(r);
     if (e == ERR_NONE)
         e = link_send(l, &ctl, parts, 2);
-    wr_fini(&w);
     r->was_sent = e == ERR_NONE;
     return e;
 }
@@ -256,7 +255,7 @@ enum err request_send_here(struct node *n, struct request *r, struct slice term)
     struct etf_pid self = process_pid(&r->process);
     struct etf_ref ref = request_ref(r);
     struct dist_ctl ctl;
-    struct wr w;
+    struct wr *w = &n->wrapping;
     struct slice parts[2];
     enum err e;
 
@@ -272,16 +271,15 @@ enum err request_send_here(struct node *n, struct request *r, struct slice term)
         ctl = exit_ctl(r, term);
         return signals_add(&n->local, &ctl, NULL, 0);
     }
-    wr_init(&w, SIZE_MAX);
-    write_wrapping(&w, r, true);
-    parts[0] = wr_written(&w);
+    wr_reset(w);
+    write_wrapping(w, r, true);
+    parts[0] = wr_written(w);
     parts[1] = term;
-    e = w.err;
+    e = w->err;
     if (e == ERR_NONE && r->kind == REQUEST_CALL)
         e = process_add_monitor(p, &self, &ref, r->to_pid ? (struct slice){0} : r->name);
     if (e == ERR_NONE)
         e = route_send_local(n, p->number, NULL, parts, 2);
-    wr_fini(&w);
     r->was_sent = e == ERR_NONE;
     return e;
 }

@@ -196,15 +196,14 @@ static void more_than_255_atoms_in_a_message_overflow_into_plain_ones(void **sta
     struct wr w, head;
     struct rd r;
     struct etf_rd er;
+    char texts[400][32];
     (void)state;
 
     wr_init(&w, SIZE_MAX);
     wr_init(&head, SIZE_MAX);
     for (int i = 0; i < 400; i++) {
-        char text[32];
-
-        snprintf(text, sizeof text, "a%d", i);
-        dist_cache_write_atom(out, &w, atom_of(text));
+        snprintf(texts[i], sizeof texts[i], "a%d", i);
+        dist_cache_write_atom(out, &w, atom_of(texts[i]));
     }
     dist_header_write(out, &head);
     r = rd_of(wr_written(&head));
