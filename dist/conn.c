@@ -168,8 +168,9 @@ static enum dist_event_kind news(const struct dist_conn *c, struct dist_event *r
 enum dist_event_kind dist_conn_next(struct dist_conn *c, struct dist_event *ret)
 {
     drop_borrowed(c);
-    memset(ret, 0, sizeof *ret);
     ret->kind = DIST_EVENT_NONE;
+    ret->err = ERR_NONE;
+    ret->text = NULL;
     for (;;) {
         enum err e;
 

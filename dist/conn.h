@@ -66,7 +66,7 @@ enum dist_event_kind {
 
 struct dist_event {
     enum dist_event_kind kind;
-    struct dist_message message; /* MESSAGE */
+    struct dist_message message; /* MESSAGE; nothing else writes it */
     enum err err; /* DOWN: ERR_AUTH, ERR_NOT_ALLOWED, ERR_NAME_TAKEN (nok), ERR_TIMEOUT, ERR_MALFORMED, … */
     const char *text; /* DOWN: static; what exactly was wrong, for the log */
 };

@@ -71,33 +71,34 @@ static enum err on_message(struct dist_conn *c, struct slice body, const struct 
 {
     struct rd r = rd_of(body);
     const struct dist_form *form = NULL;
-    struct dist_message m = {.atoms = atoms};
+    struct dist_message *m = &ret->message; /* in place: it is large, and means nothing before kind says so */
     const char *text = "";
     enum err e;
 
     if (has_versions && rd_u8(&r) != ETF_VERSION)
         return broken(c, ERR_MALFORMED, "a control message without its version byte");
-    e = dist_ctl_read(&r, atoms, dist_conn_peer_name(c), &m.ctl, &form, &text);
+    e = dist_ctl_read(&r, atoms, dist_conn_peer_name(c), &m->ctl, &form, &text);
     if (e != ERR_NONE)
         return broken(c, e, text);
-    if (!is_for_us(c, &m.ctl))
+    if (!is_for_us(c, &m->ctl))
         return broken(c, ERR_MALFORMED, "a signal for a process of another node");
+    m->payload = (struct slice){0};
+    m->atoms = atoms;
     /* Bytes after what the message consists of are ignored, as OTP does. */
     if (dist_form_payload(form) != DIST_PAYLOAD_NONE) {
         if (has_versions && rd_u8(&r) != ETF_VERSION)
             return broken(c, ERR_MALFORMED, "a message without its version byte");
-        m.payload = rd_rest(&r);
-        e = dist_term_check_prefix(m.payload, atoms, dist_form_payload(form), &m.payload.len, &text);
+        m->payload = rd_rest(&r);
+        e = dist_term_check_prefix(m->payload, atoms, dist_form_payload(form), &m->payload.len, &text);
         if (e != ERR_NONE)
             return broken(c, e, text);
     }
     if (dist_form_payload(form) == DIST_PAYLOAD_REASON) {
-        m.ctl.reason = m.payload;
-        m.payload = (struct slice){0};
+        m->ctl.reason = m->payload;
+        m->payload = (struct slice){0};
     }
     c->stats.messages_in++;
     ret->kind = DIST_EVENT_MESSAGE;
-    ret->message = m;
     return ERR_NONE;
 }
 
