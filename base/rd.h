@@ -7,6 +7,7 @@
 #ifndef ERLGATE_BASE_RD_H
 #define ERLGATE_BASE_RD_H
 
+#include "base/be.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -76,35 +77,26 @@ static inline uint8_t rd_u8(struct rd *r)
 
 static inline uint16_t rd_be16(struct rd *r)
 {
-    uint16_t v;
-
     if (!rd_need(r, 2))
         return 0;
-    memcpy(&v, r->pos, 2);
     r->pos += 2;
-    return __builtin_bswap16(v);
+    return be_load16(r->pos - 2);
 }
 
 static inline uint32_t rd_be32(struct rd *r)
 {
-    uint32_t v;
-
     if (!rd_need(r, 4))
         return 0;
-    memcpy(&v, r->pos, 4);
     r->pos += 4;
-    return __builtin_bswap32(v);
+    return be_load32(r->pos - 4);
 }
 
 static inline uint64_t rd_be64(struct rd *r)
 {
-    uint64_t v;
-
     if (!rd_need(r, 8))
         return 0;
-    memcpy(&v, r->pos, 8);
     r->pos += 8;
-    return __builtin_bswap64(v);
+    return be_load64(r->pos - 8);
 }
 
 /* The next n bytes, borrowed; empty on failure. */

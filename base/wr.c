@@ -133,18 +133,14 @@ void wr_patch_be16(struct wr *w, size_t at, uint16_t v)
 {
     uint8_t *p = patch(w, at, 2);
 
-    if (p) {
-        v = __builtin_bswap16(v);
-        memcpy(p, &v, 2);
-    }
+    if (p)
+        be_store16(p, v);
 }
 
 void wr_patch_be32(struct wr *w, size_t at, uint32_t v)
 {
     uint8_t *p = patch(w, at, 4);
 
-    if (p) {
-        v = __builtin_bswap32(v);
-        memcpy(p, &v, 4);
-    }
+    if (p)
+        be_store32(p, v);
 }

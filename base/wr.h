@@ -8,6 +8,7 @@
 #ifndef ERLGATE_BASE_WR_H
 #define ERLGATE_BASE_WR_H
 
+#include "base/be.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -57,8 +58,7 @@ static inline void wr_be16(struct wr *w, uint16_t v)
     uint8_t *p = wr_room(w, 2);
 
     if (p) {
-        v = __builtin_bswap16(v);
-        memcpy(p, &v, 2);
+        be_store16(p, v);
         w->len += 2;
     }
 }
@@ -68,8 +68,7 @@ static inline void wr_be32(struct wr *w, uint32_t v)
     uint8_t *p = wr_room(w, 4);
 
     if (p) {
-        v = __builtin_bswap32(v);
-        memcpy(p, &v, 4);
+        be_store32(p, v);
         w->len += 4;
     }
 }
@@ -82,11 +81,8 @@ static inline void wr_be32_each(struct wr *w, const uint32_t *v, size_t n)
     if (!p)
         return;
     w->len += 4 * n;
-    for (; n > 0; n--, v++, p += 4) {
-        uint32_t swapped = __builtin_bswap32(*v);
-
-        memcpy(p, &swapped, 4);
-    }
+    for (; n > 0; n--, v++, p += 4)
+        be_store32(p, *v);
 }
 
 static inline void wr_be64(struct wr *w, uint64_t v)
@@ -94,8 +90,7 @@ static inline void wr_be64(struct wr *w, uint64_t v)
     uint8_t *p = wr_room(w, 8);
 
     if (p) {
-        v = __builtin_bswap64(v);
-        memcpy(p, &v, 8);
+        be_store64(p, v);
         w->len += 8;
     }
 }

@@ -92,7 +92,7 @@ enum err in_close_tuple(struct in *s, struct in_frame *f, uint32_t count, const 
     p = s->w->buf + f->at;
     memmove(p + 5, p + 2, len);
     p[0] = ETF_LARGE_TUPLE_EXT;
-    store_be32(p + 1, count);
+    be_store32(p + 1, count);
     s->w->len += 3;
     return ERR_NONE;
 }

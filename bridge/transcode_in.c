@@ -95,7 +95,7 @@ value:
             MAKE_ROOM();
         }
         base[at] = ETF_BINARY_EXT;
-        store_be32(base + at + 1, (uint32_t)(o - base) - at - IN_BINARY_HEAD);
+        be_store32(base + at + 1, (uint32_t)(o - base) - at - IN_BINARY_HEAD);
         goto after_value;
     case '-':
     case '0':
@@ -149,7 +149,7 @@ value:
         f = &s->frames[s->depth - 1];
         if (IS('}')) {
             p++;
-            store_be32(base + at + 1, 0);
+            be_store32(base + at + 1, 0);
             s->depth--;
             goto after_value;
         }
@@ -234,7 +234,7 @@ key:
         FAIL(in_bad_tag_key(s, name,
                             slice_of(base + at + IN_BINARY_HEAD, (size_t)(o - base) - at - IN_BINARY_HEAD)));
     base[at] = ETF_BINARY_EXT;
-    store_be32(base + at + 1, (uint32_t)(o - base) - at - IN_BINARY_HEAD);
+    be_store32(base + at + 1, (uint32_t)(o - base) - at - IN_BINARY_HEAD);
     f->key = at;
     if (has_atom_keys)
         CALL(in_key_to_atom(s, at, name));
@@ -274,7 +274,7 @@ after_value:
         p++;
         if (UNLIKELY(s->key_count - f->keys > IN_FEW_KEYS) && f->habit == HABIT_NONE)
             CALL(twin_check(s));
-        store_be32(base + f->at + 1, s->key_count - f->keys);
+        be_store32(base + f->at + 1, s->key_count - f->keys);
         s->key_count = f->keys;
         break;
     case IN_ARRAY:
@@ -292,7 +292,7 @@ after_value:
             o = base + (name - base);
             break;
         }
-        store_be32(base + f->at + 1, f->count + 1);
+        be_store32(base + f->at + 1, f->count + 1);
         *o++ = ETF_NIL_EXT;
         break;
     case IN_TUPLE:
@@ -327,7 +327,7 @@ after_value:
             FAIL(in_expected(s, p, "',' or ']' must stand here"));
         p++;
         CALL(twin_check(s));
-        store_be32(base + f->at + 1, f->count + 1);
+        be_store32(base + f->at + 1, f->count + 1);
         s->key_count = f->keys;
         goto tag_end;
     case IN_LIST:
@@ -341,11 +341,11 @@ after_value:
             FAIL(in_expected(s, p, "',' or ']' must stand here"));
         p++;
         if (f->kind == IN_LIST_SECOND) {
-            store_be32(base + f->key + 1, f->count + 1);
+            be_store32(base + f->key + 1, f->count + 1);
             CALL(in_swap_tail(s, f, p));
             goto tag_end;
         }
-        store_be32(base + f->at + 1, f->count + 1);
+        be_store32(base + f->at + 1, f->count + 1);
         f->kind = IN_TAIL;
         CALL_AT(in_take_second_key(s, &q, TAG_TAIL));
         goto value;
@@ -407,7 +407,7 @@ maybe_tag: /* an object, begun at name, whose first key is at p and may start wi
         p++;
         f = &s->frames[s->depth - 1];
         *o = ETF_MAP_EXT;
-        store_be32(o + 1, 0);
+        be_store32(o + 1, 0);
         o += 5;
         SKIP_SPACE();
         if (IS(']')) {

@@ -10,12 +10,6 @@
 
 enum { STRING_EXT_MAX = 65535 };
 
-static inline void store_be32(uint8_t *p, uint32_t v)
-{
-    v = __builtin_bswap32(v);
-    memcpy(p, &v, 4);
-}
-
 static inline uint64_t load_word(const uint8_t *p)
 {
     uint64_t v;
@@ -37,7 +31,7 @@ static inline uint8_t *put_integer(uint8_t *o, uint64_t v, bool negative)
         bool is_small = value <= UINT8_MAX;
 
         /* Both forms are written, the one that is right last: which one that is cannot be foreseen. */
-        store_be32(o + 1, value);
+        be_store32(o + 1, value);
         o[0] = is_small ? ETF_SMALL_INTEGER_EXT : ETF_INTEGER_EXT;
         o[1] = is_small ? (uint8_t)value : o[1];
         return o + (is_small ? 2 : 5);
@@ -56,9 +50,8 @@ static inline uint8_t *put_float(uint8_t *o, double v)
     uint64_t bits;
 
     memcpy(&bits, &v, 8);
-    bits = __builtin_bswap64(bits);
     o[0] = ETF_NEW_FLOAT_EXT;
-    memcpy(o + 1, &bits, 8);
+    be_store64(o + 1, bits);
     return o + 9;
 }
 

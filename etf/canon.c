@@ -64,9 +64,8 @@ static void spend(struct canon *c, uint64_t bytes)
 /* Overwrites what was written as 0 when the number was not known. */
 static void poke_be32(struct wr *w, size_t at, uint32_t v)
 {
-    v = __builtin_bswap32(v);
     if (wr_ok(w))
-        memcpy(w->buf + at, &v, sizeof v);
+        be_store32(w->buf + at, v);
 }
 
 static void integer(struct wr *w, struct rd *r)

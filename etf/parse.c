@@ -258,9 +258,8 @@ static enum err key_end(struct parser *p, const struct frame *f)
 
 static void poke_be32(struct wr *w, size_t at, uint32_t v)
 {
-    v = __builtin_bswap32(v);
     if (wr_ok(w))
-        memcpy(w->buf + at, &v, sizeof v);
+        be_store32(w->buf + at, v);
 }
 
 static enum err close_map(struct parser *p, const struct frame *f)

@@ -439,7 +439,6 @@ static enum err segment(struct etf_lex *l, struct bits *b, uint32_t max_digits)
 static void close_binary(struct wr *w, size_t start, unsigned used)
 {
     size_t len = w->len - start - 5;
-    uint32_t n = __builtin_bswap32((uint32_t)len);
 
     if (len > UINT32_MAX) {
         wr_fail(w, ERR_TOO_LARGE);
@@ -452,7 +451,7 @@ static void close_binary(struct wr *w, size_t start, unsigned used)
         w->len++;
     }
     if (wr_ok(w))
-        memcpy(w->buf + start + 1, &n, sizeof n);
+        be_store32(w->buf + start + 1, (uint32_t)len);
 }
 
 /* `"text">>` of characters that stand for themselves, as most binaries are. False: not that; nothing has

@@ -16,9 +16,8 @@ static void write_head32(struct wr *w, uint8_t tag, uint32_t n)
 
     if (!p)
         return;
-    n = __builtin_bswap32(n);
     p[0] = tag;
-    memcpy(p + 1, &n, 4);
+    be_store32(p + 1, n);
     w->len += 5;
 }
 
