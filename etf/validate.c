@@ -11,54 +11,6 @@ enum {
     FUN_MAX_VARS = 255,
 };
 
-/* Are n bytes ASCII? */
-static inline bool is_ascii(const uint8_t *p, size_t n)
-{
-    uint64_t word, high = 0;
-    size_t i;
-
-    for (i = 0; i + 8 <= n; i += 8) {
-        memcpy(&word, p + i, 8);
-        high |= word;
-    }
-    for (; i < n; i++)
-        high |= p[i];
-    return (high & 0x8080808080808080u) == 0;
-}
-
-/*
- * What nearly all terms without parts are, and right: the position behind the one at p. NULL: not this, or
- * not so simple; `head` knows.
- */
-static ALWAYS_INLINE const uint8_t *simple_leaf(struct etf_validation *v, const uint8_t *p)
-{
-    enum { LONGEST_HEAD = 9 };
-    size_t left = (size_t)(v->r.end - p), n;
-    uint64_t word;
-    uint32_t half;
-
-    if (UNLIKELY(left < LONGEST_HEAD))
-        return NULL;
-    switch (*p) {
-    case ETF_SMALL_INTEGER_EXT: return p + 2;
-    case ETF_INTEGER_EXT: v->is_odd |= !(p[1] | p[2] | p[3]); return p + 5;
-    case ETF_NEW_FLOAT_EXT:
-        memcpy(&word, p + 1, 8);
-        word = __builtin_bswap64(word);
-        v->is_odd |= word << 1 == 0;
-        return LIKELY((word >> 52 & 0x7FF) != 0x7FF) ? p + 9 : NULL;
-    case ETF_NIL_EXT: return p + 1;
-    case ETF_BINARY_EXT:
-        memcpy(&half, p + 1, 4);
-        n = __builtin_bswap32(half);
-        return LIKELY(left - 5 >= n) ? p + 5 + n : NULL;
-    case ETF_SMALL_ATOM_UTF8_EXT:
-        n = p[1];
-        return LIKELY(left - 2 >= n && !v->rules->on_atom && is_ascii(p + 2, n)) ? p + 2 + n : NULL;
-    default: return NULL;
-    }
-}
-
 static enum err push(struct etf_validation *v, int kind, uint64_t parts, size_t at)
 {
     struct etf_frame *f;
@@ -327,8 +279,9 @@ static inline enum err head(struct etf_validation *v)
     }
 }
 
-static enum err frame_end(struct etf_validation *v, const struct etf_frame *f)
+enum err etf_validation_pop(struct etf_validation *v)
 {
+    const struct etf_frame *f = &v->frames[v->depth - 1];
     enum err e = ERR_NONE;
 
     if (f->kind == ETF_FRAME_MAP) {
@@ -356,7 +309,7 @@ static inline enum err term_end(struct etf_validation *v)
                 key_begin(v, f);
             return ERR_NONE;
         }
-        TRY(frame_end(v, f));
+        TRY(etf_validation_pop(v));
     }
     return ERR_NONE;
 }
@@ -370,7 +323,7 @@ static inline void pass_simple(struct etf_validation *v)
     uint64_t left = f->left;
 
     while (left > 1 && (!is_map || left % 2)) {
-        behind = simple_leaf(v, p);
+        behind = etf_simple_leaf(v, p);
         if (!behind)
             break;
         p = behind;
@@ -386,8 +339,15 @@ static inline void pass_simple(struct etf_validation *v)
         key_begin(v, f);
 }
 
+enum err etf_validation_head(struct etf_validation *v)
+{
+    return head(v);
+}
+
 static enum err run(struct etf_validation *v)
 {
+    if (v->rules->trusts_keys && !v->rules->on_atom)
+        return etf_validate_trusting(v);
     do {
         size_t depth = v->depth;
 

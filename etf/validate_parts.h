@@ -1,8 +1,8 @@
 /*
  * validate_parts: a validation under way, and what it asks of terms without parts.
  *
- * Private to etf/: validate.c walks, validate_parts.c judges atoms, identifiers, integers and external funs,
- * validate_keys.c the keys of maps.
+ * Private to etf/: validate.c walks, validate_trusting.c too where keys are not looked at, validate_parts.c
+ * judges atoms, identifiers, integers and external funs, validate_keys.c the keys of maps.
  */
 #ifndef ERLGATE_ETF_VALIDATE_PARTS_H
 #define ERLGATE_ETF_VALIDATE_PARTS_H
@@ -11,6 +11,7 @@
 #include "base/habit.h"
 #include "etf/keys.h"
 #include "etf/validate.h"
+#include "etf/wire.h"
 
 enum { ETF_INLINE_FRAMES = 32 };
 
@@ -72,6 +73,68 @@ MUST_USE enum err etf_check_export(struct etf_validation *v, size_t at);
  * of its own. */
 MUST_USE enum err etf_check_part_atom(struct etf_validation *v);
 MUST_USE enum err etf_check_small(struct etf_validation *v, int64_t *ret);
+
+/* Are n bytes ASCII? */
+static inline bool etf_is_ascii(const uint8_t *p, size_t n)
+{
+    uint64_t word, high = 0;
+    size_t i;
+
+    for (i = 0; i + 8 <= n; i += 8) {
+        memcpy(&word, p + i, 8);
+        high |= word;
+    }
+    for (; i < n; i++)
+        high |= p[i];
+    return (high & 0x8080808080808080u) == 0;
+}
+
+/*
+ * What nearly all terms without parts are, and right: the position behind the one at p. NULL: not this, or
+ * not so simple; etf_validation_head knows.
+ */
+static ALWAYS_INLINE const uint8_t *etf_simple_leaf(struct etf_validation *v, const uint8_t *p)
+{
+    enum { LONGEST_HEAD = 9 };
+    size_t left = (size_t)(v->r.end - p), n;
+    uint64_t word;
+
+    if (UNLIKELY(left < LONGEST_HEAD))
+        return NULL;
+    switch (*p) {
+    case ETF_SMALL_INTEGER_EXT: return p + 2;
+    case ETF_INTEGER_EXT: v->is_odd |= !(p[1] | p[2] | p[3]); return p + 5;
+    case ETF_NEW_FLOAT_EXT:
+        word = be_load64(p + 1);
+        v->is_odd |= word << 1 == 0;
+        return LIKELY((word >> 52 & 0x7FF) != 0x7FF) ? p + 9 : NULL;
+    case ETF_NIL_EXT: return p + 1;
+    case ETF_BINARY_EXT: n = be_load32(p + 1); return LIKELY(left - 5 >= n) ? p + 5 + n : NULL;
+    case ETF_SMALL_ATOM_UTF8_EXT:
+        n = p[1];
+        return LIKELY(left - 2 >= n && !v->rules->on_atom && etf_is_ascii(p + 2, n)) ? p + 2 + n : NULL;
+    case ETF_ATOM_CACHE_REF:
+        if (UNLIKELY(v->rules->on_atom || v->rules->refuse & ETF_USES_CACHE_REF || !v->atoms ||
+                     p[1] >= v->atoms->count || !v->atoms->at[p[1]].is_checked))
+            return NULL;
+        v->uses |= ETF_USES_CACHE_REF;
+        v->is_odd = true;
+        return p + 2;
+    default: return NULL;
+    }
+}
+
+/* ---- etf/validate.c ---- */
+
+/* One tag with what belongs to it alone; a container that has parts is on the stack afterwards. */
+MUST_USE enum err etf_validation_head(struct etf_validation *v);
+/* The innermost container is complete. */
+MUST_USE enum err etf_validation_pop(struct etf_validation *v);
+
+/* ---- etf/validate_trusting.c ---- */
+
+/* The whole term at v->r, when keys are trusted and nobody is to be told of atoms. */
+MUST_USE enum err etf_validate_trusting(struct etf_validation *v);
 
 /* ---- etf/validate_keys.c ---- */
 

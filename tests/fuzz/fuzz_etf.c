@@ -70,6 +70,25 @@ static void text_is_equal(struct slice term)
     wr_fini(&back);
 }
 
+/* Where keys are trusted there are two walks: who is told of atoms goes by the slower one. */
+static void is_the_same_where_keys_are_trusted(struct slice input)
+{
+    size_t atoms = 0, len = 0, told_len = 0;
+    struct etf_rules rules = {.max_bytes = 8 * MAX_BYTES, .trusts_keys = true}, told = rules;
+    struct etf_atom in_header[] = {{.text = SLICE("true"), .is_checked = true}, {.text = SLICE("caf\xC3\xA9")}};
+    struct etf_atoms header = {.at = in_header, .count = ARRAY_LEN(in_header)};
+    struct fault f = {0}, told_f = {0};
+    uint32_t uses = 0, told_uses = 0;
+    enum err e, told_e;
+
+    told.on_atom = count_atom;
+    told.ctx = &atoms;
+    e = etf_validate_prefix(input, &header, &rules, &len, &uses, &f);
+    told_e = etf_validate_prefix(input, &header, &told, &told_len, &told_uses, &told_f);
+    CHECK(e == told_e && len == told_len && uses == told_uses);
+    CHECK(f.offset == told_f.offset && f.text == told_f.text);
+}
+
 /* What validation says of the first term of the input, or of what is wrong there. */
 static void is_the_same_in_a_list(struct slice input)
 {
@@ -113,6 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t uses;
     enum err e;
 
+    if (size > 1)
+        is_the_same_where_keys_are_trusted(slice_of(data + 1, size - 1));
     if (size > 1)
         is_the_same_in_a_list(slice_of(data + 1, size - 1));
     wr_init(&scratch, MAX_BYTES);
