@@ -9,27 +9,6 @@
 #include "base/mem.h"
 #include "json/write.h"
 
-static inline uint16_t load_be16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static inline uint32_t load_be32(const uint8_t *p)
-{
-    uint32_t v;
-
-    memcpy(&v, p, 4);
-    return __builtin_bswap32(v);
-}
-
-static inline uint64_t load_be64(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, 8);
-    return __builtin_bswap64(v);
-}
-
 static inline uint8_t *put(uint8_t *o, const char *text, size_t len)
 {
     memcpy(o, text, len);
@@ -52,36 +31,35 @@ static bool grow_frames(struct out *s)
     return true;
 }
 
-static inline enum err push(struct out *s, enum out_kind kind, uint32_t left)
+static inline enum err push(struct out *s, enum out_kind kind, uint32_t left, uint8_t habit)
 {
-    uint8_t habit = HABIT_NONE;
-
     if (UNLIKELY(s->depth == s->max_depth))
         return ERR_DEPTH;
     if (UNLIKELY(s->depth == s->frame_cap) && !grow_frames(s))
         return ERR_NOMEM;
-    if (s->depth)
-        habit = s->frames[s->depth - 1].habit;
     if (UNLIKELY(habit == HABIT_NONE) && kind == OUT_LIST)
         habit = (uint8_t)habit_begin(&s->habit);
     s->frames[s->depth++] = (struct out_frame){.kind = (uint8_t)kind, .left = left, .habit = habit};
     return ERR_NONE;
 }
 
-/* A binary as a key, with its colon, was written from term at `written`, up to o. is_first: of its map. */
-static void learn_key(struct out *s, struct out_frame *f, bool is_first, const uint8_t *start,
-                      struct slice term, size_t written, size_t len)
+/* Behind the key `here` a binary as a key, with its colon, was written from term at `written`, up to o. Gives
+ * its node. is_first: of its map. */
+static const struct habit_node *learn_key(struct out *s, const struct out_frame *f,
+                                          const struct habit_node *here, bool is_first, const uint8_t *start,
+                                          struct slice term, size_t written, size_t len)
 {
+    unsigned node = HABIT_NONE;
     struct habit_node key = {.source = (uint32_t)(term.ptr - start), .written = (uint32_t)written};
 
-    if (f->habit == HABIT_NONE)
-        return;
+    if (here == s->habit.nodes)
+        return here;
     key.len = (uint8_t)term.len;
     key.written_len = (uint8_t)len;
-    f->habit = term.len <= HABIT_BLOCK && len <= HABIT_BLOCK && f->kinds == OUT_KEY_BINARY &&
-                       written <= UINT32_MAX && term.ptr - start <= UINT32_MAX
-                   ? (uint8_t)habit_learn(&s->habit, f->habit, is_first, key, start)
-                   : HABIT_NONE;
+    if (term.len <= HABIT_BLOCK && len <= HABIT_BLOCK && f->kinds == OUT_KEY_BINARY &&
+        written <= UINT32_MAX && term.ptr - start <= UINT32_MAX)
+        node = habit_learn(&s->habit, (unsigned)(here - s->habit.nodes), is_first, key, start);
+    return &s->habit.nodes[node];
 }
 
 /* ---- The loop ---- */
@@ -112,6 +90,29 @@ static void learn_key(struct out *s, struct out_frame *f, bool is_first, const u
             BACK();                           \
         }                                     \
     } while (0)
+/* What the innermost container still wants, and its node of the habit, are locals; they are put aside while
+ * something stands in it. */
+#define PUSH(kind, n)                                                 \
+    do {                                                              \
+        uint8_t habit_ = (uint8_t)(here - s->habit.nodes);            \
+                                                                      \
+        if (s->depth) {                                               \
+            s->frames[s->depth - 1].left = left;                      \
+            s->frames[s->depth - 1].habit = habit_;                   \
+        }                                                             \
+        if (UNLIKELY((e = push(s, (kind), (n), habit_)) != ERR_NONE)) \
+            FAIL(e);                                                  \
+        f = &s->frames[s->depth - 1];                                 \
+        left = (n);                                                   \
+        here = &s->habit.nodes[f->habit];                             \
+    } while (0)
+#define POP()                                                      \
+    do {                                                           \
+        if (--s->depth) {                                          \
+            left = s->frames[s->depth - 1].left;                   \
+            here = &s->habit.nodes[s->frames[s->depth - 1].habit]; \
+        }                                                          \
+    } while (0)
 /* n bytes of the term, or it is none. */
 #define NEED(n)                                        \
     do {                                               \
@@ -130,9 +131,9 @@ enum err out_run(struct out *s)
     enum json_copied done;
     enum err e;
     const uint8_t *const start = p;
-    const struct habit_node *guess;
+    const struct habit_node *here = &s->habit.nodes[HABIT_NONE], *guess;
     size_t mark;
-    uint32_t n;
+    uint32_t n, left = 0;
     bool is_odd, is_first;
 
     habit_init(&s->habit);
@@ -148,7 +149,7 @@ value:
         goto after_value;
     case ETF_INTEGER_EXT:
         NEED(5);
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         *o = '-';
         o += n >> 31;
         o = digits_put(o, n >> 31 ? 0 - n : n);
@@ -174,14 +175,14 @@ value:
             }
         }
         CALL(out_write_big(s));
-        goto after_value;
-    case ETF_LARGE_BIG_EXT: CALL(out_write_big(s)); goto after_value;
+        goto after_rare;
+    case ETF_LARGE_BIG_EXT: CALL(out_write_big(s)); goto after_rare;
     case ETF_NEW_FLOAT_EXT: {
         uint64_t bits;
         double v;
 
         NEED(9);
-        bits = load_be64(p + 1);
+        bits = be_load64(p + 1);
         if (UNLIKELY((bits >> 52 & 0x7FF) == 0x7FF))
             FAIL(ERR_MALFORMED);
         memcpy(&v, &bits, 8);
@@ -189,7 +190,7 @@ value:
         p += 9;
         goto after_value;
     }
-    case ETF_FLOAT_EXT: CALL(out_write_old_float(s)); goto after_value;
+    case ETF_FLOAT_EXT: CALL(out_write_old_float(s)); goto after_rare;
     case ETF_SMALL_ATOM_UTF8_EXT:
         /* Those that are everywhere. */
         if (end - p >= 7) {
@@ -213,14 +214,14 @@ value:
             }
         }
         CALL(out_write_atom(s));
-        goto after_value;
+        goto after_rare;
     case ETF_ATOM_UTF8_EXT:
     case ETF_ATOM_EXT:
     case ETF_SMALL_ATOM_EXT:
-    case ETF_ATOM_CACHE_REF: CALL(out_write_atom(s)); goto after_value;
+    case ETF_ATOM_CACHE_REF: CALL(out_write_atom(s)); goto after_rare;
     case ETF_BINARY_EXT:
         NEED(5);
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         NEED((size_t)5 + n);
         mark = (size_t)(o - base);
         text_end = p + 5 + n;
@@ -231,26 +232,26 @@ value:
                 p = text_end - n - 5;
                 o = base + mark;
                 CALL(out_write_binary(s));
-                goto after_value;
+                goto after_rare;
             }
             MAKE_ROOM();
         }
         MAKE_ROOM();
         *o++ = '"';
         goto after_value;
-    case ETF_BIT_BINARY_EXT: CALL(out_write_bitstring(s)); goto after_value;
+    case ETF_BIT_BINARY_EXT: CALL(out_write_bitstring(s)); goto after_rare;
     case ETF_NIL_EXT:
         p++;
         PUT("[]");
         goto after_value;
     case ETF_STRING_EXT:
         NEED(3);
-        n = load_be16(p + 1);
+        n = be_load16(p + 1);
         NEED(3 + n);
         LEAVE();
         if (joins_chars && out_is_charlist(s->rd)) {
             CALL(out_write_charlist(s));
-            goto after_value;
+            goto after_rare;
         }
         *o++ = '[';
         text_end = p + 3 + n;
@@ -264,7 +265,7 @@ value:
         goto after_value;
     case ETF_LIST_EXT:
         NEED(5);
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         if (n == 0) {
             p += 5;
             goto value;
@@ -273,15 +274,13 @@ value:
         is_odd = s->has_shapes && s->shapes.buf[s->next_shape++];
         if (joins_chars && !is_odd && out_is_charlist(s->rd)) {
             CALL(out_write_charlist(s));
-            goto after_value;
+            goto after_rare;
         }
         p += 5;
-        if (UNLIKELY((e = push(s, is_odd ? OUT_LIST_TAILED : OUT_LIST, n)) != ERR_NONE))
-            FAIL(e);
+        PUSH(is_odd ? OUT_LIST_TAILED : OUT_LIST, n);
         if (is_odd)
             PUT("{\"$list\":");
         *o++ = '[';
-        f = &s->frames[s->depth - 1];
         goto elements;
     case ETF_SMALL_TUPLE_EXT:
         NEED(2);
@@ -290,21 +289,19 @@ value:
         goto tuple;
     case ETF_LARGE_TUPLE_EXT:
         NEED(5);
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         p += 5;
         goto tuple;
     case ETF_MAP_EXT:
         NEED(5);
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         p += 5;
         if (n == 0) {
             PUT("{}");
             goto after_value;
         }
-        if (UNLIKELY((e = push(s, OUT_OBJECT, n)) != ERR_NONE))
-            FAIL(e);
-        f = &s->frames[s->depth - 1];
-        guess = &s->habit.nodes[s->habit.nodes[f->habit].inside];
+        PUSH(OUT_OBJECT, n);
+        guess = &s->habit.nodes[here->inside];
         /* What was the first key of an object before may be it again. */
         if (s->has_shapes || end - p < HABIT_BLOCK || !habit_is(guess, p, start + guess->source)) {
             if (out_is_odd_map(s, p)) {
@@ -323,24 +320,24 @@ value:
     case ETF_REFERENCE_EXT:
     case ETF_NEW_REFERENCE_EXT:
     case ETF_NEWER_REFERENCE_EXT:
-    case ETF_EXPORT_EXT: CALL(out_write_identity(s)); goto after_value;
+    case ETF_EXPORT_EXT: CALL(out_write_identity(s)); goto after_rare;
     case ETF_NEW_FUN_EXT:
     case ETF_FUN_EXT:
     case ETF_RECORD_EXT:
-    case ETF_LOCAL_EXT: CALL(out_write_verbatim(s)); goto after_value;
+    case ETF_LOCAL_EXT: CALL(out_write_verbatim(s)); goto after_rare;
     default: FAIL(ERR_MALFORMED);
     }
 
-elements: /* of a list f; integers come in rows */
-    while (f->left > 1 && end - p >= 5 && *p == ETF_INTEGER_EXT) {
+elements: /* of a list; integers come in rows */
+    while (left > 1 && end - p >= 5 && *p == ETF_INTEGER_EXT) {
         MAKE_ROOM();
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         *o = '-';
         o += n >> 31;
         o = digits_put(o, n >> 31 ? 0 - n : n);
         *o++ = ',';
         p += 5;
-        f->left--;
+        left--;
     }
     goto value;
 
@@ -354,8 +351,7 @@ tuple:
         o += is_typed;
         goto after_value;
     }
-    if (UNLIKELY((e = push(s, is_typed ? OUT_TUPLE_TAGGED : OUT_TUPLE, n)) != ERR_NONE))
-        FAIL(e);
+    PUSH(is_typed ? OUT_TUPLE_TAGGED : OUT_TUPLE, n);
     goto value;
 
 key: /* guess: which one it may be */
@@ -365,7 +361,7 @@ key: /* guess: which one it may be */
         o += guess->written_len;
         p += guess->len;
         f->kinds |= OUT_KEY_BINARY;
-        f->habit = (uint8_t)(guess - s->habit.nodes);
+        here = guess;
         goto value;
     }
     NEED(1);
@@ -373,7 +369,7 @@ key: /* guess: which one it may be */
     is_first = f->kinds == OUT_KEY_NONE;
     if (LIKELY(*p == ETF_BINARY_EXT)) {
         NEED(5);
-        n = load_be32(p + 1);
+        n = be_load32(p + 1);
         NEED((size_t)5 + n);
         f->kinds |= OUT_KEY_BINARY;
         if (UNLIKELY((n && p[5] == '$') || (!s->has_shapes && f->kinds != OUT_KEY_BINARY))) {
@@ -391,46 +387,47 @@ key: /* guess: which one it may be */
         MAKE_ROOM();
         *o++ = '"';
         *o++ = ':';
-        learn_key(s, f, is_first, start, slice_of(text_end - n - 5, (size_t)n + 5), mark,
-                  (size_t)(o - base) - mark);
+        here = learn_key(s, f, here, is_first, start, slice_of(text_end - n - 5, (size_t)n + 5), mark,
+                         (size_t)(o - base) - mark);
         goto value;
     }
     CALL(out_write_key(s, f));
     MAKE_ROOM();
     *o++ = ':';
-    f->habit = HABIT_NONE;
+    here = &s->habit.nodes[HABIT_NONE];
     goto value;
 
-after_value:
+after_rare: /* which may have left no room */
+    MAKE_ROOM();
+after_value: /* with half of OUT_ROOM left at least */
     if (UNLIKELY(s->depth == 0))
         FAIL(ERR_NONE);
-    MAKE_ROOM();
     f = &s->frames[s->depth - 1];
     switch ((enum out_kind)f->kind) {
     case OUT_OBJECT:
-        if (--f->left) {
+        if (--left) {
             *o++ = ',';
-            guess = &s->habit.nodes[s->habit.nodes[f->habit].next];
+            guess = &s->habit.nodes[here->next];
             goto key;
         }
         *o++ = '}';
         break;
     case OUT_LIST:
     case OUT_LIST_TAILED:
-        if (--f->left) {
+        if (--left) {
             *o++ = ',';
             goto elements;
         }
         goto tail;
     case OUT_TUPLE:
-        if (--f->left) {
+        if (--left) {
             *o++ = ',';
             goto value;
         }
         *o++ = ']';
         break;
     case OUT_TUPLE_TAGGED:
-        if (--f->left) {
+        if (--left) {
             *o++ = ',';
             goto value;
         }
@@ -442,7 +439,7 @@ after_value:
         f->kind = OUT_PAIR_VALUE;
         goto value;
     case OUT_PAIR_VALUE:
-        if (--f->left) {
+        if (--left) {
             PUT("],[");
             f->kind = OUT_PAIR_KEY;
             goto value;
@@ -450,29 +447,29 @@ after_value:
         PUT("]]}");
         break;
     }
-    s->depth--;
-    goto after_value;
+    POP();
+    goto after_rare;
 
-tail: /* the elements of f are written; a tail that is a list goes on with them */
+tail: /* the elements of list f are written; a tail that is a list goes on with them */
     NEED(1);
     if (LIKELY(*p == ETF_NIL_EXT)) {
         p++;
         *o++ = ']';
-        s->depth--;
-        goto after_value;
+        POP();
+        goto after_rare;
     }
     if (*p == ETF_LIST_EXT) {
         NEED(5);
-        f->left = load_be32(p + 1);
+        left = be_load32(p + 1);
         p += 5;
-        if (f->left == 0)
+        if (left == 0)
             goto tail;
         *o++ = ',';
         goto value;
     }
     if (*p == ETF_STRING_EXT) {
         NEED(3);
-        n = load_be16(p + 1);
+        n = be_load16(p + 1);
         NEED(3 + n);
         text_end = p + 3 + n;
         for (p += 3; p < text_end; p++) {
@@ -482,8 +479,8 @@ tail: /* the elements of f are written; a tail that is a list goes on with them 
         }
         MAKE_ROOM();
         *o++ = ']';
-        s->depth--;
-        goto after_value;
+        POP();
+        goto after_rare;
     }
     if (f->kind != OUT_LIST_TAILED)
         goto reshape;
