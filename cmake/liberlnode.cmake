@@ -5,7 +5,7 @@
 # header: the shared library's version script and the static library's one object are made of it.
 set(ERLNODE_ABI 0)
 set(ERLNODE_HEADERS
-    base/err.h base/log.h base/mem.h base/rd.h base/slice.h base/wr.h
+    base/be.h base/err.h base/log.h base/mem.h base/rd.h base/slice.h base/wr.h
     epmd/client.h epmd/msg.h
     etf/integer.h etf/syntax.h etf/tag.h etf/term.h etf/validate.h etf/write.h
     loop/loop.h
