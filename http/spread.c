@@ -13,6 +13,7 @@
 
 enum {
     ACCEPTS_A_TURN = 64, /* then the others of the loop have their turn */
+    QUEUE_MAX = 4096,    /* that wait in the socket's queue: net.core.somaxconn, as it comes */
     NO_DESCRIPTOR_MS = 100,
     TELL_AGAIN_MS = 5000,
     SELF = HTTP_WORKERS_MAX,
@@ -189,7 +190,8 @@ void http_spread_end(struct http_listener *l)
 
 void http_spread_close(struct http_listener *l)
 {
-    while (l->fd >= 0 && accept_one(l))
+    /* (Who keeps on connecting does not keep us.) */
+    for (int n = 0; n < QUEUE_MAX && l->fd >= 0 && accept_one(l); n++)
         ;
     http_spread_end(l);
 }

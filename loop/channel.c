@@ -10,6 +10,7 @@
 enum {
     ALIGN = 8,
     KEPT_BYTES_MAX = 1 << 20, /* of a buffer, from batch to batch */
+    KEPT_BYTES_MIN = CHANNEL_SURE_BYTES,
 };
 
 /* Before each message. */
@@ -98,8 +99,12 @@ static void swap(struct wr *a, struct wr *b)
 /* A large batch does not hold its memory for ever. */
 static void empty(struct wr *w)
 {
-    if (w->cap > KEPT_BYTES_MAX)
-        wr_fini(w);
+    uint8_t *less = w->cap > KEPT_BYTES_MAX ? mem_realloc_array(w->buf, KEPT_BYTES_MIN, 1) : NULL;
+
+    if (less) {
+        w->buf = less;
+        w->cap = KEPT_BYTES_MIN;
+    }
     wr_reset(w);
 }
 
@@ -174,6 +179,21 @@ void channel_drain(struct channel *c)
     } while (!c->is_closed);
 }
 
+static void free_all(struct channel *c)
+{
+    wr_fini(&c->open);
+    wr_fini(&c->flushed);
+    wr_fini(&c->fetched);
+    mem_free(c);
+}
+
+/* Buffers go round, so that each of the three is the one that is written to. */
+static bool make_sure(struct wr *w)
+{
+    wr_init(w, SIZE_MAX);
+    return wr_room(w, KEPT_BYTES_MIN) != NULL;
+}
+
 struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn, void (*batch)(void *ctx),
                             void *ctx)
 {
@@ -185,11 +205,9 @@ struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn, 
     c->batch = batch;
     c->ctx = ctx;
     c->room = room;
-    wr_init(&c->open, SIZE_MAX);
-    wr_init(&c->flushed, SIZE_MAX);
-    wr_init(&c->fetched, SIZE_MAX);
-    if (uv_async_init(&receiver->uv, &c->uv, woken) != 0) {
-        mem_free(c);
+    if (!make_sure(&c->open) || !make_sure(&c->flushed) || !make_sure(&c->fetched) ||
+        uv_async_init(&receiver->uv, &c->uv, woken) != 0) {
+        free_all(c);
         return NULL;
     }
     pthread_mutex_init(&c->lock, NULL);
@@ -202,10 +220,7 @@ static void closed(uv_handle_t *uv)
     struct channel *c = uv->data;
 
     pthread_mutex_destroy(&c->lock);
-    wr_fini(&c->open);
-    wr_fini(&c->flushed);
-    wr_fini(&c->fetched);
-    mem_free(c);
+    free_all(c);
 }
 
 void channel_free(struct channel *c)

@@ -17,6 +17,10 @@
 
 struct channel;
 
+/* So much of a turn's messages, their heads of 8 bytes with them, goes over though there be no memory left:
+ * what says that something has ended, or could not be, is never lost. */
+enum { CHANNEL_SURE_BYTES = 64 << 10 };
+
 /* kind: the users' own. body: borrowed for the call, its address a multiple of 8. */
 typedef void channel_fn(void *ctx, unsigned kind, struct slice body);
 
@@ -37,7 +41,8 @@ void channel_free(struct channel *c);
 /* Is so much on its way that a message which can be refused should be? One that cannot is sent all the same.
  */
 bool channel_is_full(const struct channel *c);
-/* Where the body of a message is to be written, by the wr_ functions; NULL: no memory, and nothing is sent.
+/* Where the body of a message is to be written, by the wr_ functions; NULL: no memory, and nothing is sent
+ * (what is shorter may still be).
  * Exactly one channel_end follows; in between nothing else is sent. */
 MUST_USE struct wr *channel_begin(struct channel *c, unsigned kind);
 /* False: its body could not be written whole (the writer has failed), and it is not sent. */

@@ -138,6 +138,63 @@ static void what_was_flushed_is_drained(void **state)
     loop_free(r.loop);
 }
 
+/* Each buffer goes round once and more. Between turns something too long is tried, and is not sent. */
+static void without_memory_what_is_short_goes_over(void **state)
+{
+    enum { TURNS = 7, MESSAGES_A_TURN = CHANNEL_SURE_BYTES / 256, TOO_LONG = 2 * CHANNEL_SURE_BYTES };
+    struct receiver r = {.loop = loop_new()};
+    uint8_t *bytes = mem_zalloc(TOO_LONG);
+    uint64_t n = 0;
+
+    (void)state;
+    r.channel = channel_new(r.loop, ROOM, came, NULL, &r);
+    assert_non_null(bytes);
+    mem_fail_from(1);
+    for (int turn = 0; turn < TURNS; turn++) {
+        for (int i = 0; i < MESSAGES_A_TURN; i++)
+            assert_true(send_number(r.channel, n++));
+        assert_false(channel_send(r.channel, KIND_COUNT, NULL, 0, slice_of(bytes, TOO_LONG)));
+        assert_true(send_number(r.channel, n++));
+        channel_flush(r.channel);
+        loop_turn(r.loop, 0);
+        assert_int_equal(r.next, n);
+    }
+    mem_fail_from(0);
+    assert_false(r.is_wrong);
+    mem_free(bytes);
+    channel_free(r.channel);
+    loop_free(r.loop);
+}
+
+static void a_long_batch_leaves_room_that_is_sure(void **state)
+{
+    enum { LONG = 2 << 20 };
+    struct receiver r = {.loop = loop_new()};
+    uint8_t *bytes = mem_zalloc(LONG);
+
+    (void)state;
+    r.channel = channel_new(r.loop, ROOM, came, NULL, &r);
+    assert_non_null(bytes);
+    for (int turn = 0; turn < 3; turn++) {
+        r.next = 0;
+        assert_true(channel_send(r.channel, KIND_COUNT, NULL, 0, slice_of(bytes, LONG)));
+        channel_flush(r.channel);
+        loop_turn(r.loop, 0);
+        r.is_wrong = false;
+        mem_fail_from(1);
+        for (r.next = 0; r.next < 3;) {
+            assert_true(send_number(r.channel, r.next));
+            channel_flush(r.channel);
+            loop_turn(r.loop, 0);
+        }
+        mem_fail_from(0);
+        assert_false(r.is_wrong);
+    }
+    mem_free(bytes);
+    channel_free(r.channel);
+    loop_free(r.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +202,8 @@ int main(void)
         cmocka_unit_test(a_message_that_is_not_whole_is_not_sent),
         cmocka_unit_test(it_says_when_it_is_full),
         cmocka_unit_test(what_was_flushed_is_drained),
+        cmocka_unit_test(without_memory_what_is_short_goes_over),
+        cmocka_unit_test(a_long_batch_leaves_room_that_is_sure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
