@@ -234,13 +234,21 @@ static void refuse(struct gateway_worker *w, uint64_t exchange, enum err e)
     (void)channel_send(w->channel, GATEWAY_CROSS_DONE, &m, sizeof m, (struct slice){0});
 }
 
+/* There is no memory for what came of it. (That can be said: CHANNEL_SURE_BYTES.) */
+static void lose(struct gateway_worker *w, uint64_t exchange, bool was_sent)
+{
+    struct done m = {.exchange = exchange, .err = ERR_NOMEM, .was_sent = was_sent};
+
+    (void)channel_send(w->channel, GATEWAY_CROSS_DONE, &m, sizeof m, (struct slice){0});
+}
+
 static void asked_done(void *ctx, uint64_t exchange, const struct node_result *r)
 {
     struct gateway_worker *w = ctx;
 
     forget(w, exchange);
     if (w->channel && !send_done(w->channel, exchange, r))
-        refuse(w, exchange, ERR_NOMEM);
+        lose(w, exchange, r->was_sent);
 }
 
 /* ---- asking the node ---- */
@@ -294,7 +302,7 @@ static void ask_came(struct gateway *g, struct gateway_worker *w, struct slice b
     if (e != ERR_NONE)
         refuse(w, m->exchange, e);
     else if (!send_done(w->channel, m->exchange, &(struct node_result){.err = ERR_NONE, .was_sent = true}))
-        refuse(w, m->exchange, ERR_NOMEM);
+        lose(w, m->exchange, true);
 }
 
 void gateway_at_owner(struct gateway *owner, unsigned worker, unsigned kind, struct slice body)

@@ -46,6 +46,17 @@ void answer_too_large(struct gateway *g, const struct exchange *x)
     http_answer_problem(g->http, x->http_id, &too_large);
 }
 
+static void answer_too_deep(struct gateway *g, const struct exchange *x)
+{
+    static const struct http_problem too_deep = {
+        .code = "reply-too-large",
+        .detail = "the reply is nested deeper than --max-depth allows; the callee has done what it was asked "
+                  "(Accept: application/vnd.erlang.etf takes it as it is)",
+        .was_sent = true};
+
+    http_answer_problem(g->http, x->http_id, &too_deep);
+}
+
 void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
                  const struct etf_atoms *atoms)
 {
@@ -66,8 +77,10 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
     }
     if (e == ERR_TOO_LARGE) {
         answer_too_large(g, x);
+    } else if (e == ERR_DEPTH) {
+        answer_too_deep(g, x);
     } else if (e != ERR_NONE) {
-        errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
+        errors_answer_result(g, x, &(struct node_result){.err = ERR_NOMEM, .was_sent = true});
     } else {
         add_applied(x, &response, &header, applied);
         response.body = wr_take(&w, &response.body_len);

@@ -65,6 +65,12 @@ static const struct meaning *meaning_of(enum err e)
     return meanings[e].code ? &meanings[e] : &internal;
 }
 
+/* What there was no memory for once it had been sent may have had its effect. */
+static bool is_retryable(const struct meaning *m, bool was_sent)
+{
+    return m->is_retryable && !(was_sent && m == &meanings[ERR_NOMEM]);
+}
+
 /* detail with the node in it, what the layer below had to say, and the hint. */
 static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
 {
@@ -92,7 +98,7 @@ static void answer(struct gateway *g, uint64_t http_id, const struct meaning *m,
     wr_init(&detail, SIZE_MAX);
     write_detail(&detail, m, node, text);
     p->code = m->code;
-    p->is_retryable = m->is_retryable;
+    p->is_retryable = is_retryable(m, p->was_sent);
     p->detail = wr_ok(&detail) ? (const char *)detail.buf : m->detail;
     if (strcmp(m->code, "overloaded") == 0)
         p->retry_after_s = 1;
@@ -198,7 +204,7 @@ void errors_write(struct wr *w, const struct node_result *r, struct slice node)
     write_text(w, "code", slice_of_str(m->code));
     write_text(w, "detail", wr_ok(&detail) ? slice_of(detail.buf, detail.len - 1) : slice_of_str(m->detail));
     write_bool(w, "sent", r->was_sent);
-    write_bool(w, "retryable", m->is_retryable);
+    write_bool(w, "retryable", is_retryable(m, r->was_sent));
     if (has_reason) {
         write_text(w, "class", slice_of_str(r->exception ? r->exception : "exit"));
         write_copy(w, "reason", r->term, r->atoms);

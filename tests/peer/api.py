@@ -714,6 +714,17 @@ def test_a_reply_that_is_too_large(release):
     answers("POST", process_path(release) + "/call", "{echo, fine}", "fine")
 
 
+@each("a reply nested over --max-depth: it was sent, and is not to be asked for again; other representations have it")
+def test_a_reply_that_is_too_deep(release):
+    nested = b"\x83" + b"l\0\0\0\1" * 600 + b"j" * 601
+    path, body = rpc_path(release, "erlang", "binary_to_term"), f"[<<{','.join(map(str, nested))}>>]"
+    for accept in (JSON, TYPED):
+        what = problem(ask("POST", path, body, accept=accept), 502, "reply-too-large", sent=True)
+        check(not what["retryable"] and "--max-depth" in what["detail"], what)
+    answers("POST", path, body, "[" * 601 + "]" * 601)
+    equal(ask("POST", path, body, accept=ETF).body, nested, "as ETF")
+
+
 def test_parameters():
     release = "27"
     good = f"/v1/nodes/{segment(name(release))}"
