@@ -3,26 +3,12 @@
 #ifndef ERLGATE_BASE_DIGITS_H
 #define ERLGATE_BASE_DIGITS_H
 
-#include <stdint.h>
-#include <string.h>
-
+#include "base/be.h"
 #include "base/check.h"
 
 enum { DIGITS_ROOM = 24 };
 
 /* ---- Reading ---- */
-
-/* The first of eight bytes lowest. */
-static inline uint64_t digits_load(const uint8_t *p)
-{
-    uint64_t x;
-
-    memcpy(&x, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    return x;
-}
 
 /* How many of the eight bytes are digits, counted from the first up to one that is none. */
 static inline unsigned digits_count(uint64_t x)
@@ -62,11 +48,7 @@ static ALWAYS_INLINE uint64_t digits_of_eight(uint32_t v)
 /* Eight bytes as digits_of_eight gives them, as characters. */
 static inline void digits_store(uint8_t *o, uint64_t digits)
 {
-    digits |= 0x3030303030303030u;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    digits = __builtin_bswap64(digits);
-#endif
-    memcpy(o, &digits, 8);
+    le_store64(o, digits | 0x3030303030303030u);
 }
 
 /* As digits_put, for v < 10^8. */

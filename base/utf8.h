@@ -25,12 +25,8 @@ int32_t utf8_next(const uint8_t **pos, const uint8_t *end);
  * bytes are readable. */
 static inline unsigned utf8_char_length(const uint8_t *p)
 {
-    uint32_t w;
+    uint32_t w = le_load32(p);
 
-    memcpy(&w, p, 4);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    w = __builtin_bswap32(w);
-#endif
     if ((w & 0xC0C0F0) == 0x8080E0) {
         uint32_t high = w & 0x200F; /* what tells longer forms than needed, and surrogates */
 

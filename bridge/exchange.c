@@ -63,6 +63,19 @@ void exchange_free(struct gateway *g, struct exchange *x)
     g->free_exchange_count++;
 }
 
+bool exchange_failed(struct gateway *g, uint64_t id, const struct node_result *r)
+{
+    struct exchange *x;
+
+    if (r->err == ERR_NONE)
+        return false;
+    x = exchange_take(g, id);
+    if (x)
+        errors_answer_result(g, x, r);
+    exchange_free(g, x);
+    return true;
+}
+
 void exchanges_fini(struct gateway *g)
 {
     struct exchange *x;

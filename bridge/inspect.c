@@ -34,15 +34,8 @@ static bool ended_badly(struct gateway *g, uint64_t id, const struct node_result
 {
     struct etf_rd rd = etf_rd_of(r->term, r->atoms);
     struct node_result noproc = {.err = ERR_NOPROC, .was_sent = true};
-    struct exchange *x;
 
-    if (r->err == ERR_NONE && !etf_read_atom_is(&rd, "undefined"))
-        return false;
-    x = exchange_take(g, id);
-    if (x)
-        errors_answer_result(g, x, r->err == ERR_NONE ? &noproc : r);
-    exchange_free(g, x);
-    return true;
+    return exchange_failed(g, id, r->err == ERR_NONE && etf_read_atom_is(&rd, "undefined") ? &noproc : r);
 }
 
 /* ---- whereis ---- */

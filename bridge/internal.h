@@ -113,6 +113,8 @@ void exchange_free(struct gateway *g, struct exchange *x); /* takes NULL */
 void exchanges_fini(struct gateway *g);                    /* when there are none any more */
 /* Both of these. */
 void exchange_end(struct gateway *g, uint64_t id);
+/* True, and it has ended with that answer, when the result is an error. */
+MUST_USE bool exchange_failed(struct gateway *g, uint64_t id, const struct node_result *r);
 /* Its target and g->term become its own. False: no memory, answered and ended. */
 MUST_USE bool exchange_keep(struct gateway *g, struct exchange *x);
 /* The node that is asked, for texts. */

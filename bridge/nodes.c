@@ -228,26 +228,12 @@ static void connect_then(struct gateway *g, struct exchange *x, node_done_fn *ne
     }
 }
 
-/* An error ends the exchange: true then. */
-static bool ended_badly(struct gateway *g, uint64_t id, const struct node_result *r)
-{
-    struct exchange *x;
-
-    if (r->err == ERR_NONE)
-        return false;
-    x = exchange_take(g, id);
-    if (x)
-        errors_answer_result(g, x, r);
-    exchange_free(g, x);
-    return true;
-}
-
 static void put_done(void *ctx, uint64_t id, const struct node_result *r)
 {
     struct gateway *g = ctx;
     struct exchange *x;
 
-    if (ended_badly(g, id, r))
+    if (exchange_failed(g, id, r))
         return;
     x = idtab_get(&g->exchanges, id);
     if (!x)
@@ -273,7 +259,7 @@ static void ping_done(void *ctx, uint64_t id, const struct node_result *r)
     struct exchange *x;
     struct etf_rd rd = etf_rd_of(r->term, r->atoms);
 
-    if (ended_badly(g, id, r))
+    if (exchange_failed(g, id, r))
         return;
     x = exchange_take(g, id);
     if (x)
@@ -292,7 +278,7 @@ static void ping_connected(void *ctx, uint64_t id, const struct node_result *r)
     struct node_target target = {.name = SLICE("net_kernel")};
     enum err e;
 
-    if (ended_badly(g, id, r))
+    if (exchange_failed(g, id, r))
         return;
     x = idtab_get(&g->exchanges, id);
     if (!x)

@@ -159,12 +159,8 @@ value:
         NEED(3);
         n = p[1];
         if (n <= 8 && end - p >= 11) {
-            uint64_t v;
+            uint64_t v = le_load64(p + 3);
 
-            memcpy(&v, p + 3, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-            v = __builtin_bswap64(v);
-#endif
             v &= n == 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * n) - 1;
             if (v <= OUT_SAFE_INTEGER_MAX || !quotes_big) {
                 *o = '-';

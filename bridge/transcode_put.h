@@ -10,17 +10,6 @@
 
 enum { STRING_EXT_MAX = 65535 };
 
-static inline uint64_t load_word(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    return v;
-}
-
 /* An integer of at most 19 digits in its shortest form; up to 11 bytes. */
 static inline uint8_t *put_integer(uint8_t *o, uint64_t v, bool negative)
 {
@@ -40,8 +29,7 @@ static inline uint8_t *put_integer(uint8_t *o, uint64_t v, bool negative)
     o[0] = ETF_SMALL_BIG_EXT;
     o[1] = (uint8_t)n;
     o[2] = negative;
-    v = load_word((const uint8_t *)&v);
-    memcpy(o + 3, &v, 8);
+    le_store64(o + 3, v);
     return o + 3 + n;
 }
 
@@ -61,10 +49,10 @@ static inline bool is_repeated(const struct in *s, const struct in_frame *f, con
                                uint32_t key, uint32_t len, unsigned skew)
 {
     uint64_t mask = len - skew >= 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * (len - skew)) - 1;
-    uint64_t word = load_word(base + key + skew) & mask;
+    uint64_t word = le_load64(base + key + skew) & mask;
 
     for (const uint32_t *k = s->keys + f->keys, *end = s->keys + s->key_count; k < end; k++) {
-        if (UNLIKELY((load_word(base + *k + skew) & mask) == word) && memcmp(base + *k, base + key, len) == 0)
+        if (UNLIKELY((le_load64(base + *k + skew) & mask) == word) && memcmp(base + *k, base + key, len) == 0)
             return true;
     }
     return false;

@@ -147,7 +147,7 @@ enum err etf_integer_parse(struct wr *w, bool negative, struct slice digits, uns
         goto out;
     }
     for (i = 0; i < n; i++)
-        limbs[i] = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(limbs[i]) : limbs[i];
+        limbs[i] = LE_SWAP(64, limbs[i]);
     etf_write_big(w, negative, slice_of((const uint8_t *)limbs, n * sizeof *limbs));
     e = w->err;
 out:

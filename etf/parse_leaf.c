@@ -176,12 +176,12 @@ static bool parse_simple_number(struct etf_parser *p, bool negative)
 
     if (rd_left(&p->l.r) < AHEAD || p->max_digits < 2 * 8)
         return false;
-    x = digits_load(at);
+    x = le_load64(at);
     n = digits_count(x);
     v = digits_value(x, n);
     at += n;
     if (n == 8) {
-        x = digits_load(at);
+        x = le_load64(at);
         more = digits_count(x);
         if (more == 8)
             return false;
@@ -189,7 +189,7 @@ static bool parse_simple_number(struct etf_parser *p, bool negative)
             v = v * digits_powers[more] + digits_value(x, more);
         at += more;
     } else if (*at == '.' && etf_is_digit(at[1])) {
-        x = digits_load(++at);
+        x = le_load64(++at);
         more = digits_count(x);
         at += more;
         if (goes_on(*at))

@@ -129,7 +129,7 @@ static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, c
     n->start = p;
     n->is_negative = *p == '-';
     p += n->is_negative;
-    x = digits_load(p);
+    x = le_load64(p);
     count = digits_count(x);
     if (UNLIKELY(count == 0 || ((x & 0xFF) == '0' && count > 1)))
         return NULL;
@@ -139,7 +139,7 @@ static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, c
     n->is_exact = true;
     p += count;
     if (count == 8) {
-        x = digits_load(p);
+        x = le_load64(p);
         count = digits_count(x);
         if (UNLIKELY(count == 8))
             return NULL;
@@ -150,7 +150,7 @@ static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, c
     }
     if (*p == '.') {
         whole = (unsigned)(p - n->start);
-        x = digits_load(++p);
+        x = le_load64(++p);
         count = digits_count(x);
         if (UNLIKELY(count == 0 || whole + count > JSON_WORD_DIGITS))
             return NULL;
@@ -159,7 +159,7 @@ static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, c
         n->is_float = true;
         p += count;
         if (count == 8) {
-            x = digits_load(p);
+            x = le_load64(p);
             count = digits_count(x);
             if (UNLIKELY(count == 8 || whole + 8 + count > JSON_WORD_DIGITS))
                 return NULL;

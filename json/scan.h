@@ -47,19 +47,16 @@ static inline unsigned json_copy_block(uint8_t *to, const uint8_t *from)
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
 
     for (unsigned i = 0; i < JSON_BLOCK; i += 8) {
-        uint64_t x, quote, backslash, odd;
+        uint64_t x = le_load64(from + i), quote, backslash, odd;
 
-        memcpy(&x, from + i, 8);
-        memcpy(to + i, &x, 8);
+        le_store64(to + i, x);
         quote = x ^ ones * '"';
         backslash = x ^ ones * '\\';
         /* A borrow may mark bytes above a marked one, never below: the first is right. */
         odd = (((x - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~x) | x;
         odd &= highs;
         if (odd)
-            return i + (unsigned)__builtin_ctzll(
-                           __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(odd) : odd) /
-                           8;
+            return i + (unsigned)__builtin_ctzll(odd) / 8;
     }
     return JSON_BLOCK;
 #endif

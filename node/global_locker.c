@@ -452,12 +452,10 @@ static const struct node_process_ops ops = {
 enum err global_locker_start(struct global *g)
 {
     struct actor *a;
-    enum err e = actor_spawn(g->node, &ops, g, &a);
+    enum err e = global_process_start(g, &ops, &a);
 
     if (e != ERR_NONE)
         return e;
-    g->alive++;
-    a->is_immune = true;
     g->locker.self = actor_self(a);
     global_hold_init(&g->locker.hold, g, g->locker.self, hold_done);
     return ERR_NONE;

@@ -330,12 +330,10 @@ static const struct node_process_ops ops = {
 enum err global_registrar_start(struct global *g)
 {
     struct actor *a;
-    enum err e = actor_spawn(g->node, &ops, g, &a);
+    enum err e = global_process_start(g, &ops, &a);
 
     if (e != ERR_NONE)
         return e;
-    g->alive++;
-    a->is_immune = true;
     g->registrar.self = actor_self(a);
     g->registrar.wake_at = UINT64_MAX;
     global_hold_init(&g->registrar.hold, g, g->registrar.self, hold_done);

@@ -584,6 +584,17 @@ static void free_all(struct global *g)
     mem_free(g);
 }
 
+enum err global_process_start(struct global *g, const struct node_process_ops *ops_of_it, struct actor **ret)
+{
+    enum err e = actor_spawn(g->node, ops_of_it, g, ret);
+
+    if (e != ERR_NONE)
+        return e;
+    g->alive++;
+    (*ret)->is_immune = true;
+    return ERR_NONE;
+}
+
 void global_process_ended(struct global *g)
 {
     if (--g->alive == 0)
@@ -593,12 +604,11 @@ void global_process_ended(struct global *g)
 static enum err start_server(struct global *g)
 {
     struct actor *a;
-    enum err e = actor_spawn(g->node, &ops, g, &a);
+    enum err e = global_process_start(g, &ops, &a);
 
     if (e != ERR_NONE)
         return e;
-    g->alive++;
-    a->is_immune = a->watches_nodes = true;
+    a->watches_nodes = true;
     g->self = actor_self(a);
     return process_register(&a->process, global_server_name);
 }

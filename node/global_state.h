@@ -91,7 +91,9 @@ extern const struct slice global_server_name; /* "global_name_server" */
 
 /* ---- global_server.c ---- */
 
-/* A process of it has ended. */
+/* A process of it, whose state g is: it counts until it has ended (global_process_ended). */
+MUST_USE enum err global_process_start(struct global *g, const struct node_process_ops *ops,
+                                       struct actor **ret);
 void global_process_ended(struct global *g);
 struct global_peer *global_peer_get(const struct global *g, struct slice name);
 /* NULL: no memory, too many, or no name of a node. */

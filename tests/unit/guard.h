@@ -1,6 +1,6 @@
 /* guard: bytes that end where readable memory ends, so that a read past them is a crash and not luck. */
-#ifndef ERLGATE_TESTS_UNIT_EPMD_GUARD_H
-#define ERLGATE_TESTS_UNIT_EPMD_GUARD_H
+#ifndef ERLGATE_TESTS_UNIT_GUARD_H
+#define ERLGATE_TESTS_UNIT_GUARD_H
 
 #include <sys/mman.h>
 #include <unistd.h>
