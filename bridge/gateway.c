@@ -210,7 +210,6 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .admit = admission_admit,
         .is_admitted = admission_is_good,
         .limits = config->http,
-        .is_spread = config->is_spread,
         .threads = config->threads,
         .owner = config->owner,
     };
@@ -239,7 +238,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     if (g->node) {
         node_on_atom(g->node, learn, &g->atoms);
         node_set_gate(g->node, gate, g);
-        if (config->is_spread)
+        if (config->threads > 1)
             node_on_read(g->node, across_flush, g);
     }
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);

@@ -63,10 +63,9 @@ struct gateway_config {
     size_t (*checks)(void *ctx, struct gateway_check *ret);
     void *checks_ctx;
     /*
-     * Workers (across.h). is_spread: this gateway is the owner's, and there will be some; each_worker has fn
-     * called with the gateway of each, in its own thread, and comes back when all have been.
+     * Workers (across.h). each_worker has fn called with the gateway of each, in its own thread, and comes
+     * back when all have been.
      */
-    bool is_spread;
     unsigned threads; /* with the owner's; each has its share of max_in_flight and max_bodies; 0: 1 */
     void (*each_worker)(void *ctx, void (*fn)(struct gateway *worker, void *arg), void *arg);
     void *each_worker_ctx;

@@ -55,8 +55,8 @@ enum http_cross {
 
 /* ---- the owner's thread ---- */
 
-/* A worker's server is there: from now on it is given connections. The server was started with is_spread.
- * to_worker: borrowed. Gives the number by which the worker's messages are told apart. */
+/* A worker's server is there: from now on it is given connections. to_worker: borrowed. Gives the number by
+ * which the worker's messages are told apart. */
 unsigned http_server_add_worker(struct http_server *owner, struct channel *to_worker);
 void http_cross_at_owner(struct http_server *owner, unsigned worker, enum http_cross kind, struct slice body);
 /* The way down, before the workers stop: `bye` to the readers of streams that are theirs. */

@@ -307,8 +307,7 @@ bool http_is_any_address(const char *host);
 MUST_USE enum err http_listener_add(struct http_server *s, const struct http_listen *config);
 /* As the server's limits are now; as they were when there is no memory. */
 void http_listeners_renew(struct http_server *s);
-void http_listener_free(struct http_listener *l);  /* takes NULL */
-void http_listener_close(struct http_listener *l); /* it takes no more connections */
+void http_listener_free(struct http_listener *l); /* takes NULL */
 void http_listener_run(struct http_listener *l);
 /* Ms until libmicrohttpd wants to run; UINT64_MAX: not before something happens. */
 uint64_t http_listener_timeout(const struct http_listener *l);

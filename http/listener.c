@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +11,6 @@
 
 enum {
     POOL_SPARE = 8 * 1024, /* of a connection's memory beyond max_headers: so that we see what is too large */
-    MAX_ACCEPTS = 1000,    /* runs, in each of which at least one connection is accepted, or none can be */
     MAX_RUNS_A_TURN = 4,   /* of libmicrohttpd, when it says that it is not done */
     LIBRARY_LINE_MAX = 256,
     IDLE_MAX_S = 3600,
@@ -248,28 +246,26 @@ static unsigned idle_s(const struct http_limits *c)
 }
 
 /* How many may come is for may_come to say: to libmicrohttpd it could not be said anew. */
-static struct MHD_Daemon *start_daemon(struct http_listener *l, int fd)
+static struct MHD_Daemon *start_daemon(struct http_listener *l)
 {
     struct http_server *s = l->server;
-    struct MHD_OptionItem more[3];
+    struct MHD_OptionItem more[2];
     size_t n = 0;
 
-    if (fd >= 0)
-        more[n++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL};
     if (l->config.is_tls)
         more[n++] =
             (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_shake_no_cert};
     more[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
 
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (l->config.is_tls ? MHD_USE_TLS : 0) |
-            (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0),
-        0, may_come, l, http_request_came, s, MHD_OPTION_EXTERNAL_LOGGER, library_logs, l,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->pool_bytes,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)l->idle_s, MHD_OPTION_URI_LOG_CALLBACK, http_request_begun,
-        s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l, MHD_OPTION_ARRAY, more,
-        MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                                MHD_USE_NO_LISTEN_SOCKET | (l->config.is_tls ? MHD_USE_TLS : 0),
+                            0, may_come, l, http_request_came, s, MHD_OPTION_EXTERNAL_LOGGER, library_logs, l,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->pool_bytes, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)l->idle_s, MHD_OPTION_URI_LOG_CALLBACK, http_request_begun, s,
+                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+                            http_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION, conn_changed, l,
+                            MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 static enum err attach(struct http_listener *l)
@@ -281,10 +277,7 @@ static enum err attach(struct http_listener *l)
         return ERR_IO;
     l->poll = loop_poll_new(loop, epoll, epoll_ready, l);
     l->run_timer = loop_timer_new(loop, run_timer_fired, l, 0);
-    if (!l->poll || !l->run_timer)
-        return ERR_NOMEM;
-    http_listener_run(l); /* puts the listening socket into the epoll set */
-    return ERR_NONE;
+    return l->poll && l->run_timer ? ERR_NONE : ERR_NOMEM;
 }
 
 /* A browser comes by such a name only when the certificate is good for it: it cannot be rebound. */
@@ -295,14 +288,6 @@ static bool is_named(const void *ctx, struct slice name)
     return http_tls_is_named(s->tls, name);
 }
 
-/* Does libmicrohttpd accept? */
-static bool accepts(const struct http_listener *l)
-{
-    const struct http_config *c = &l->server->config;
-
-    return !c->owner && (!c->is_spread || l->config.is_admin);
-}
-
 /* Takes fd when it succeeds; -1: it listens nowhere. */
 static enum err run_on(struct http_listener *l, int fd)
 {
@@ -311,10 +296,10 @@ static enum err run_on(struct http_listener *l, int fd)
     l->pool_bytes = pool_bytes(&l->server->limits);
     l->idle_s = idle_s(&l->server->limits);
     l->fd = -1;
-    l->daemon = start_daemon(l, accepts(l) ? fd : -1);
+    l->daemon = start_daemon(l);
     if (!l->daemon)
         return ERR_NOMEM;
-    return fd < 0 || accepts(l) ? ERR_NONE : http_spread_begin(l, fd);
+    return fd < 0 ? ERR_NONE : http_spread_begin(l, fd);
 }
 
 enum err http_listener_add(struct http_server *s, const struct http_listen *config)
@@ -348,30 +333,6 @@ enum err http_listener_add(struct http_server *s, const struct http_listen *conf
     return attach(l);
 }
 
-/* Who waits in the socket's queue has connected, and would be told of an error. */
-static void accept_all(struct http_listener *l)
-{
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    struct pollfd listening = {.fd = info ? info->listen_fd : -1, .events = POLLIN};
-
-    for (int n = 0; n < MAX_ACCEPTS && poll(&listening, 1, 0) > 0 && (listening.revents & POLLIN); n++)
-        http_listener_run(l);
-}
-
-void http_listener_close(struct http_listener *l)
-{
-    int fd;
-
-    if (!accepts(l)) {
-        http_spread_close(l);
-        return;
-    }
-    accept_all(l);
-    fd = MHD_quiesce_daemon(l->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd); /* ours from here on */
-}
-
 void http_listener_free(struct http_listener *l)
 {
     if (!l)
@@ -387,22 +348,13 @@ void http_listener_free(struct http_listener *l)
     mem_free(l);
 }
 
-/* -1: nowhere, for it is a worker's. */
-static int listens_on(const struct http_listener *l)
-{
-    const union MHD_DaemonInfo *info =
-        accepts(l) ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD) : NULL;
-
-    return info ? info->listen_fd : l->fd;
-}
-
 /* Another one on the same socket, whose file goes over to it. */
 static struct http_listener *successor(const struct http_listener *old)
 {
     struct http_listener *l = mem_zalloc(sizeof *l);
-    int listening = listens_on(old), fd = listening >= 0 ? fcntl(listening, F_DUPFD_CLOEXEC, 0) : -1;
+    int fd = old->fd >= 0 ? fcntl(old->fd, F_DUPFD_CLOEXEC, 0) : -1; /* a worker's listens nowhere */
 
-    if (!l || (listening >= 0 && fd < 0))
+    if (!l || (old->fd >= 0 && fd < 0))
         goto fail;
     l->server = old->server;
     l->fd = -1;
@@ -411,12 +363,13 @@ static struct http_listener *successor(const struct http_listener *old)
     l->guard = old->guard;
     l->port = old->port;
     memcpy(l->path, old->path, sizeof l->path);
-    if (run_on(l, fd) != ERR_NONE)
-        goto fail;
-    if (attach(l) == ERR_NONE)
-        return l;
+    if (run_on(l, fd) == ERR_NONE) {
+        fd = -1;
+        if (attach(l) == ERR_NONE)
+            return l;
+    }
     http_listener_free(l);
-    return NULL;
+    l = NULL;
 fail:
     if (fd >= 0)
         close(fd);
@@ -436,7 +389,7 @@ static void renew(struct http_server *s, struct http_listener **slot)
     l->socket_dev = old->socket_dev;
     l->socket_ino = old->socket_ino;
     old->socket_ino = 0;
-    http_listener_close(old);
+    http_spread_close(old);
     ring_append(&s->retired, &old->retired);
     *slot = l;
 }

@@ -283,7 +283,7 @@ void http_server_quiesce(struct http_server *s)
     for (size_t i = 0; i < s->listener_count; i++) {
         if (s->listeners[i]->config.is_admin)
             continue;
-        http_listener_close(s->listeners[i]);
+        http_spread_close(s->listeners[i]);
         http_unbind(s->listeners[i]);
     }
     s->late_timer = loop_timer_new(s->loop, refuse, s, 0);

@@ -205,7 +205,6 @@ struct http_config {
     void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
     unsigned
         threads; /* that serve what this one does: of max_in_flight and max_bodies each has its share; 0: 1 */
-    bool is_spread;        /* its connections are given to workers too (cross.h) */
     struct channel *owner; /* a worker's server, which listens nowhere: to the owner of all that there is one
                               of. Borrowed; NULL: it is the owner, or there are no workers */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */

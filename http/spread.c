@@ -1,7 +1,9 @@
 /*
- * spread: the owner accepts, and gives each connection to the thread that has the fewest: itself or a worker.
- * So the load is even from the second connection on, however few a client keeps; SO_REUSEPORT would throw
- * dice for each. Limits on connections are counted here, for all threads.
+ * spread: connections are accepted here, and each is given to the thread that has the fewest: the owner
+ * itself or a worker. So the load is even from the second connection on, however few a client keeps;
+ * SO_REUSEPORT would throw dice for each. Limits on connections are counted here, for all threads.
+ * (libmicrohttpd, which could accept for one thread, spins when descriptors have run out and it has no
+ * connection to wait for.)
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -22,12 +24,13 @@ enum {
 /* ---- who gets it ---- */
 
 /* The first of those that have the fewest, from the next one on. Our own count two fifths more, for we serve
- * the links to other nodes besides. */
-static unsigned fewest(struct http_server *s)
+ * the links to other nodes besides. What admins ask, the owner answers, however busy the others are. */
+static unsigned fewest(const struct http_listener *l)
 {
+    struct http_server *s = l->server;
     unsigned best = SELF, own = http_server_own_connections(s), least = own + own * 2 / 5 + s->handicap;
 
-    for (unsigned n = 0; n < s->worker_count; n++) {
+    for (unsigned n = 0; n < s->worker_count && !l->config.is_admin; n++) {
         unsigned i = (s->next_worker + n) % s->worker_count;
 
         if (!s->workers[i].channel || s->workers[i].connections >= least)
@@ -92,7 +95,7 @@ static bool give(struct http_listener *l, unsigned worker, int fd, const struct 
 
 static void place(struct http_listener *l, int fd, const struct sockaddr_storage *address, socklen_t len)
 {
-    unsigned worker = fewest(l->server);
+    unsigned worker = fewest(l);
 
     if (worker != SELF) {
         if (!give(l, worker, fd, address, len))

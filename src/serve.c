@@ -106,7 +106,6 @@ static enum err start_gateways(struct server *s)
     enum err e;
 
     if (settings->workers > 1) {
-        settings->gateway.is_spread = true;
         settings->gateway.each_worker = each_worker;
         settings->gateway.each_worker_ctx = s;
         s->workers = workers_new(s->loop, settings->workers - 1);

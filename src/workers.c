@@ -222,7 +222,6 @@ static bool start_one(struct workers *ws, struct worker *w, const struct gateway
     if (!w->to_owner)
         return false;
     w->config.node = NULL;
-    w->config.is_spread = false;
     w->config.each_worker = NULL;
     w->config.owner = w->to_owner;
     w->config.sessions = gateway_shared_sessions(ws->owner);

@@ -9,6 +9,7 @@ import concurrent.futures
 import http.client
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -116,6 +117,21 @@ def test_all_connections_have_a_limit():
     equal(response.header("retry-after"), "1", "Retry-After")
     held[0].close()
     eventually(lambda: ask(connect(gate, ONE, ONE)) == 200, "there is room again")
+    gate.stop()
+
+
+def test_descriptors_run_out_with_nobody_connected():
+    """Who wants in waits in the queue, and costs nothing; then there are some again."""
+    gate = ready(everywhere())
+    hard = resource.prlimit(gate.proc.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(gate.proc.pid, resource.RLIMIT_NOFILE, (gate.fds(), hard))
+    waiting = connect(gate, ONE, ONE)
+    eventually(lambda: " accept-failed " in gate.stderr(), "none can be had")
+    used = gate.cpu_s()
+    time.sleep(1)
+    check(gate.cpu_s() - used < 0.3 * peers.SLOWER, "it spins:", gate.cpu_s() - used, "s in one")
+    resource.prlimit(gate.proc.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    equal(ask(waiting), 200, "who has waited")
     gate.stop()
 
 

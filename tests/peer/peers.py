@@ -555,6 +555,11 @@ class Gateway:
     def fds(self):
         return len(os.listdir(f"/proc/{self.proc.pid}/fd"))
 
+    def cpu_s(self):
+        """Seconds that it has run, all threads."""
+        fields = pathlib.Path(f"/proc/{self.proc.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def rss(self):
         """Kilobytes."""
         for line in pathlib.Path(f"/proc/{self.proc.pid}/status").read_text().splitlines():

@@ -3,7 +3,6 @@ do, one costs the others nothing, and leaves nothing behind.
 """
 
 import http.client
-import os
 import re
 import resource
 import signal
@@ -312,9 +311,9 @@ def test_descriptors_are_used_up():
     for s in load_socks:
         s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         check(s.recv(4096).startswith(b"HTTP/1.1 200 "), "who is there is served")
-    used = gate_cpu(gate)
+    used = gate.cpu_s()
     time.sleep(1)
-    check(gate_cpu(gate) - used < 0.3 * SLOWER, "it spins:", gate_cpu(gate) - used, "s in one")
+    check(gate.cpu_s() - used < 0.3 * SLOWER, "it spins:", gate.cpu_s() - used, "s in one")
     equal(told(), [1], "a line of the log, and none for each time that it is tried again")
     check(eventually(lambda: told()[1:], "it is told again")[0] > 20, "how often it was tried:", told())
     waiting = socks[-1]
@@ -385,12 +384,6 @@ def test_too_few_descriptors_are_told_at_the_start():
         conn.close()
     gate.stop()
     peer.stop()
-
-
-def gate_cpu(gate):
-    with open(f"/proc/{gate.proc.pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

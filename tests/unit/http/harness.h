@@ -239,7 +239,6 @@ static inline void flush(void *ctx)
 
 static inline void start_worker(struct http_config c)
 {
-    c.is_spread = false;
     c.owner = h.to_owner;
     assert_int_equal(http_server_start(h.loop, &c, &h.worker), ERR_NONE);
     assert_int_equal(http_server_add_worker(h.server, h.to_worker), 0);
@@ -265,6 +264,7 @@ static inline void stop_worker(void)
 static inline void start(const struct http_config *extra)
 {
     struct http_config c = extra ? *extra : (struct http_config){0};
+    bool has_worker = getenv("TEST_WORKER") != NULL;
 
     h = (struct harness){.loop = loop_new()};
     assert_non_null(h.loop);
@@ -279,8 +279,7 @@ static inline void start(const struct http_config *extra)
         c.limits.streams.min_heartbeat_ms = 1;
     if (!c.gone_ms)
         c.gone_ms = 20;
-    c.is_spread = getenv("TEST_WORKER") != NULL;
-    if (c.is_spread) {
+    if (has_worker) {
         h.to_owner = channel_new(h.loop, 1 << 24, came_to_owner, NULL, NULL);
         h.to_worker = channel_new(h.loop, 1 << 24, came_to_worker, NULL, NULL);
         h.flush = loop_hook_new(h.loop, flush, NULL);
@@ -288,7 +287,7 @@ static inline void start(const struct http_config *extra)
     }
     assert_int_equal(http_server_start(h.loop, &c, &h.server), ERR_NONE);
     assert_true(http_server_port(h.server) != 0);
-    if (c.is_spread)
+    if (has_worker)
         start_worker(c);
 }
 
