@@ -1,0 +1,328 @@
+/* How a link comes about: it is looked up and dialled, or accepted; and two nodes say who they are, and whose
+ * connection goes on when both have dialled (erl_dist_protocol, "Distribution Handshake"). */
+#include "base/mem.h"
+#include "loop/tls.h"
+#include "node/internal.h"
+#include "node/link_parts.h"
+#include "node/request.h"
+
+enum { GIVEN_NAME_LEN = 13 }; /* of 36 letters each: 67 bits */
+
+/* ---- connecting ---- */
+
+/* Two nodes that connect to each other at once: what is left of our attempt makes way for theirs. */
+static void take_over(struct link *to, struct link *from)
+{
+    request_move_all(from, to);
+    signals_append(&to->waiting, &from->waiting);
+    link_release(from);
+}
+
+/* Through the node, for who listens there may end before the link does. */
+static void atom_came(void *ctx, struct slice utf8)
+{
+    const struct node *n = ctx;
+
+    if (n->on_atom)
+        n->on_atom(n->on_atom_ctx, utf8);
+}
+
+static void config_of(struct node *n, struct dist_conn_config *ret)
+{
+    *ret = (struct dist_conn_config){
+        .name = n->name_slice,
+        .cookie = slice_of(n->cookie, n->cookie_len),
+        .creation = n->creation,
+        .flags = dist_flags_offered | (n->is_visible ? DIST_FLAG_PUBLISHED : 0),
+        .has_long_lengths = n->tls != NULL, /* as OTP's inet_tls_dist */
+        .handshake_ms = n->connect_ms,
+        .tick_ms = n->tick_ms,
+        .max_frame = n->max_message,
+        .max_message = n->max_message,
+        .on_atom = atom_came,
+        .ctx = n,
+    };
+    loop_random(&ret->challenge, sizeof ret->challenge);
+}
+
+static struct slice host_of(const struct link *l)
+{
+    const char *at = strchr(l->name, '@');
+
+    return slice_of_str(at ? at + 1 : "");
+}
+
+/* The deadline of the distribution's handshake is running already: it bounds that of TLS as well. */
+static enum err secure(const struct link *l, const char *host)
+{
+    return l->node->tls ? loop_stream_secure(l->stream, l->node->tls, host) : ERR_NONE;
+}
+
+static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
+{
+    struct node *n = ctx;
+    struct link *l = idtab_get(&n->links, id);
+    struct dist_conn_config config;
+
+    if (!l) {
+        loop_stream_close(s);
+        return;
+    }
+    l->dial = 0;
+    if (!s) {
+        if (l->is_memory && e != ERR_TIMEOUT)
+            epmd_forget(n, slice_of_str(l->name));
+        link_close(l, e == ERR_TIMEOUT ? e : ERR_NO_CONNECTION,
+                   e == ERR_TIMEOUT ? "its port does not answer in time"
+                   : l->is_memory ? "EPMD on its host knows no node of that name, and it is not where it was"
+                                  : "its port does not accept a connection");
+        return;
+    }
+    config_of(n, &config);
+    l->stream = s;
+    l->conn = dist_conn_dial(&config, slice_of_str(l->name), l->handshake_version, loop_now_ms(n->loop));
+    if (!l->conn || secure(l, (const char *)host_of(l).ptr) != ERR_NONE) {
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+        return;
+    }
+    l->state = LINK_HANDSHAKE;
+    loop_stream_start(s, &link_stream_ops, l);
+    link_mark_dirty(l);
+    link_arm(l, dist_conn_deadline(l->conn));
+}
+
+static void dial(struct link *l, unsigned version)
+{
+    struct node *n = l->node;
+
+    l->state = LINK_DIALLING;
+    l->handshake_version = version;
+    l->dial = loop_dial(n->loop, l->at_host, l->at_port, n->connect_ms, connected, n, l->id);
+    if (!l->dial)
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+}
+
+void link_found(struct node *n, uint64_t link_id, const char *host, uint16_t port, unsigned highest,
+                bool is_memory)
+{
+    struct link *l = idtab_get(&n->links, link_id);
+
+    if (!l)
+        return;
+    l->lookup = 0;
+    l->at_host = mem_strndup(host, strlen(host));
+    l->at_port = port;
+    l->is_version_sure = highest > 0;
+    l->is_memory = is_memory;
+    if (l->at_host)
+        dial(l, highest == 0 || highest >= 6 ? 6 : 5);
+    else
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+}
+
+void link_not_found(struct node *n, uint64_t link_id, enum err e)
+{
+    struct link *l = idtab_get(&n->links, link_id);
+
+    if (!l)
+        return;
+    l->lookup = 0;
+    link_close(l, e,
+               e == ERR_NO_NODE ? "EPMD on its host knows no node of that name"
+                                : "EPMD on its host cannot be reached");
+}
+
+/* OTP before 23 hangs up on a name of version 6, without a word. */
+static bool wants_older_version(const struct link *l, enum err e)
+{
+    return e == ERR_CLOSED && l->state == LINK_HANDSHAKE && l->was_dialled && !l->is_version_sure &&
+           l->handshake_version == 6 && dist_conn_stats(l->conn).bytes_in == 0 &&
+           (!l->node->tls || loop_stream_tls_version(l->stream));
+}
+
+static void dial_older_version(struct link *l)
+{
+    loop_stream_close(l->stream);
+    l->stream = NULL;
+    node_totals_add(&l->node->totals, l);
+    dist_conn_free(l->conn);
+    l->conn = NULL;
+    dial(l, 5);
+}
+
+static void give_up(struct link *l)
+{
+    idtab_remove(&l->node->links, l->id);
+    loop_timer_free(l->timer);
+    link_drop_name(l);
+    mem_free(l->at_host);
+    mem_free(l->name);
+    mem_free(l);
+}
+
+bool link_may_be(struct node *n, struct slice name, bool is_incoming)
+{
+    if (!n->gate || n->gate(n->gate_ctx, name, is_incoming))
+        return true;
+    n->links_refused++;
+    LOG(LOG_WARN, "link-refused", LOG_SLICE("node", name), LOG_STR("by", is_incoming ? "them" : "us"),
+        LOG_STR("why", is_incoming ? "the policy admits no node of that name (nodes.admit)"
+                                   : "the policy connects to no node of that name (nodes.connect)"));
+    return false;
+}
+
+struct link *link_dial(struct node *n, struct slice name)
+{
+    struct link *l = !n->gate || n->gate(n->gate_ctx, name, false) ? link_new(n, LINK_RESOLVING) : NULL;
+
+    if (!l)
+        return NULL;
+    l->was_dialled = true;
+    if (link_take_name(l, name) != ERR_NONE || !epmd_find(n, l)) {
+        give_up(l);
+        return NULL;
+    }
+    return l->state == LINK_CLOSED ? NULL : l;
+}
+
+void link_accept(struct node *n, struct loop_stream *s)
+{
+    struct link *l = n->creation && !n->is_quiet ? link_new(n, LINK_HANDSHAKE) : NULL;
+    struct dist_conn_config config;
+
+    if (!l) {
+        loop_stream_close(s);
+        return;
+    }
+    config_of(n, &config);
+    l->stream = s;
+    l->conn = dist_conn_accept(&config, loop_now_ms(n->loop));
+    if (!l->conn || secure(l, NULL) != ERR_NONE) {
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+        return;
+    }
+    loop_stream_start(s, &link_stream_ops, l);
+    link_arm(l, dist_conn_deadline(l->conn));
+}
+
+/* ---- meeting ---- */
+
+/* A peer that has no name of its own (NAME_ME) gets one that nobody has had, and a creation, as OTP does it.
+ */
+static void name_peer(struct link *l)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    struct slice host = dist_conn_peer_name(l->conn);
+    uint8_t random[GIVEN_NAME_LEN];
+    uint32_t creation;
+    enum dist_status status = DIST_STATUS_NOT_ALLOWED;
+    struct wr w;
+
+    loop_random(random, sizeof random);
+    loop_random(&creation, sizeof creation);
+    wr_init(&w, ETF_ATOM_MAX_BYTES);
+    for (size_t i = 0; i < sizeof random; i++)
+        wr_u8(&w, (uint8_t)digits[random[i] % (sizeof digits - 1)]);
+    wr_u8(&w, '@');
+    wr_slice(&w, host);
+    if (wr_ok(&w) && node_name_is_valid(wr_written(&w)) && link_may_be(l->node, wr_written(&w), true) &&
+        !link_find(l->node, wr_written(&w)) && link_take_name(l, wr_written(&w)) == ERR_NONE)
+        status = DIST_STATUS_NAMED;
+    dist_conn_admit(l->conn, status, wr_written(&w),
+                    creation < NODE_CREATION_FLOOR ? NODE_CREATION_FLOOR : creation);
+    wr_fini(&w);
+}
+
+/* (erl_dist_protocol, "Status") */
+void link_peer_named(struct link *l)
+{
+    struct node *n = l->node;
+    struct slice name = dist_conn_peer_name(l->conn);
+    struct link *other = link_find(n, name);
+    enum dist_status status = DIST_STATUS_OK;
+
+    if (dist_conn_peer_flags(l->conn) & DIST_FLAG_NAME_ME) {
+        name_peer(l);
+        return;
+    }
+    if (!link_may_be(n, name, true)) {
+        l->is_refused = true;
+        status = DIST_STATUS_NOT_ALLOWED;
+    } else if (slice_eq(name, n->name_slice)) {
+        status = DIST_STATUS_NOK;
+    } else if (other && other->state == LINK_UP) {
+        /* It has come back before we noticed that it was gone; or somebody else bears its name. It decides.
+         */
+        l->name = mem_strndup(name.ptr, name.len);
+        status = l->name ? DIST_STATUS_ALIVE : DIST_STATUS_NOK;
+    } else if (other && other->state == LINK_HANDSHAKE && other->was_dialled &&
+               slice_cmp(n->name_slice, name) > 0) {
+        /* Both dialled: the connection of the greater name goes on. */
+        status = DIST_STATUS_NOK;
+    } else {
+        if (other) {
+            if (other->state == LINK_HANDSHAKE)
+                status = DIST_STATUS_OK_SIMULTANEOUS;
+            take_over(l, other);
+        }
+        if (link_take_name(l, name) != ERR_NONE)
+            status = DIST_STATUS_NOK;
+    }
+    dist_conn_admit(l->conn, status, (struct slice){0}, 0);
+}
+
+void link_came_up(struct link *l)
+{
+    struct node *n = l->node;
+    struct link *other = link_find(n, dist_conn_peer_name(l->conn));
+
+    if (other != l) {
+        if (other)
+            link_close(other, ERR_NODEDOWN, "the node has connected anew");
+        if (link_take_name(l, dist_conn_peer_name(l->conn)) != ERR_NONE) {
+            link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+            return;
+        }
+    }
+    ++*(l->was_dialled ? &n->totals.dialled : &n->totals.accepted);
+    l->state = LINK_UP;
+    l->up_since_ms = loop_now_ms(n->loop);
+    LOG(LOG_INFO, "link-up", LOG_SLICE("node", link_shown_name(l)),
+        LOG_STR("by", l->was_dialled ? "us" : "them"),
+        LOG_STR("type", dist_conn_peer_is_hidden(l->conn) ? "hidden" : "visible"),
+        LOG_UINT("creation", dist_conn_peer_creation(l->conn)),
+        LOG_STR("tls", n->tls ? loop_stream_tls_version(l->stream) : "no"));
+    if (node_is_nameless(n) &&
+        node_named(n, dist_conn_own_name(l->conn), dist_conn_own_creation(l->conn)) != ERR_NONE)
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
+    if (l->state != LINK_UP)
+        return;
+    route_link_up(l);
+    request_link_up(l);
+    survey_soon(n);
+}
+
+/* Refused with nok: the peer's own connection to us is under way and takes our place when it comes. */
+static void yield_to_peer(struct link *l)
+{
+    l->state = LINK_YIELDED;
+    loop_stream_close(l->stream);
+    l->stream = NULL;
+    l->armed_at = UINT64_MAX;
+    link_arm(l, loop_now_ms(l->node->loop) + l->node->connect_ms);
+}
+
+void link_ended(struct link *l, enum err e, const char *text)
+{
+    if (e == ERR_NAME_TAKEN && l->was_dialled && l->state == LINK_HANDSHAKE) {
+        yield_to_peer(l);
+        return;
+    }
+    if (wants_older_version(l, e)) {
+        dial_older_version(l);
+        return;
+    }
+    if (l->state != LINK_UP && e != ERR_AUTH && e != ERR_NOT_ALLOWED && e != ERR_TIMEOUT && e != ERR_NOMEM)
+        e = ERR_NO_CONNECTION;
+    link_close(l, e, l->is_refused ? NULL : text ? text : err_text(e));
+}

@@ -1,0 +1,36 @@
+/*
+ * link_parts: what the two files of a link share: link.c, its life and what passes over it; link_meet.c, how
+ * it comes about. Not for others.
+ */
+#ifndef ERLGATE_NODE_LINK_PARTS_H
+#define ERLGATE_NODE_LINK_PARTS_H
+
+#include "node/link.h"
+
+/* ---- link.c ---- */
+
+/* In the node's table. NULL: no memory. */
+MUST_USE struct link *link_new(struct node *n, enum link_state state);
+/* It is the link of that name from now on. */
+MUST_USE enum err link_take_name(struct link *l, struct slice name);
+void link_drop_name(struct link *l);
+/* What it calls itself, for who has not been let in yet. */
+struct slice link_shown_name(const struct link *l);
+/* Its timer is due then at the latest. */
+void link_arm(struct link *l, uint64_t at_ms);
+/* Lets go of what it holds outside: its memory stays until the end of the turn, for callers up the stack. */
+void link_release(struct link *l);
+/* It has something to write. */
+void link_mark_dirty(struct link *l);
+extern const struct loop_stream_ops link_stream_ops;
+
+/* ---- link_meet.c ---- */
+
+/* The peer has said its name: what we already have under it decides whether it is let in. */
+void link_peer_named(struct link *l);
+void link_came_up(struct link *l);
+/* Its connection has ended, whatever it was in the midst of: another try, a wait for the peer's, or its end.
+ */
+void link_ended(struct link *l, enum err e, const char *text);
+
+#endif
