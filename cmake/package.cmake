@@ -32,7 +32,7 @@ foreach(deb erlgate liberlnode-dev)
     configure_file(${package}/debian/changelog.in ${debian}/${deb}/changelog.Debian @ONLY)
     execute_process(COMMAND gzip -9nf ${debian}/${deb}/changelog.Debian)
 endforeach()
-set(doc /usr/share/doc)
+set(doc share/doc)
 install(FILES ${debian}/erlgate/changelog.Debian.gz ${package}/debian/copyright ${CMAKE_SOURCE_DIR}/README.md
     DESTINATION ${doc}/erlgate COMPONENT erlgate EXCLUDE_FROM_ALL)
 install(FILES ${documents} DESTINATION ${doc}/erlgate/docs COMPONENT erlgate EXCLUDE_FROM_ALL)

@@ -38,7 +38,9 @@ def pings(program, **env):
 
 
 def test_it_installs():
-    run("cmake", "--install", BIN, "--prefix", PREFIX, "--component", "erlnode")
+    said = run("cmake", "--install", BIN, "--prefix", PREFIX, "--component", "erlnode")
+    placed = re.findall(r"^-- (?:Installing|Up-to-date): (.*)", said, re.M)
+    equal([p for p in placed if not p.startswith(str(PREFIX))], [], "what is installed elsewhere")
     check((libdir() / "liberlnode.so").is_symlink(), "liberlnode.so")
     check("SONAME" in run("readelf", "-d", libdir() / "liberlnode.so"), "no soname")
 
