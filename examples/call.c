@@ -46,13 +46,13 @@ static void started(void *ctx, enum err e, const char *why)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: ERLANG_COOKIE=secret call NAME@HOST OTHER@HOST SERVER TEXT TIMEOUT_MS\n");
-        return 2;
-    }
+    const char *usage = "call NAME@HOST OTHER@HOST SERVER TEXT TIMEOUT_MS";
+
+    if (argc != 6)
+        return run(usage, NULL, started);
     other = argv[2];
     server = argv[3];
     text = argv[4];
     timeout_ms = strtoull(argv[5], NULL, 10);
-    return run(argv[1], started);
+    return run(usage, argv[1], started);
 }

@@ -35,8 +35,9 @@ static inline void must(enum err e, const char *what)
     exit(1);
 }
 
-/* Runs the node until end(); `started` is called when other nodes can reach it. */
-static inline int run(const char *name, node_started_fn *started)
+/* Runs the node until end(); `started` is called when other nodes can reach it. usage: the program and its
+ * arguments, for who has not given a name or a cookie. */
+static inline int run(const char *usage, const char *name, node_started_fn *started)
 {
     const char *cookie = getenv("ERLANG_COOKIE"), *epmd = getenv("ERL_EPMD_PORT");
     struct node_config config = {
@@ -50,7 +51,7 @@ static inline int run(const char *name, node_started_fn *started)
     loop = loop_new();
     node = loop && cookie ? node_new(loop, &config) : NULL;
     if (!node || node_start(node, started, NULL) != ERR_NONE) {
-        fprintf(stderr, "usage: ERLANG_COOKIE=secret %s\n", "PROGRAM NAME@HOST …");
+        fprintf(stderr, "usage: ERLANG_COOKIE=secret %s\n", usage);
         return 2;
     }
     loop_run(loop);

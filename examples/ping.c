@@ -42,5 +42,5 @@ static void started(void *ctx, enum err e, const char *text)
 int main(int argc, char **argv)
 {
     other = argc > 2 ? argv[2] : "";
-    return run(argv[1], started);
+    return run("ping OWN@HOST OTHER@HOST", argc > 2 ? argv[1] : NULL, started);
 }

@@ -72,5 +72,5 @@ static void started(void *ctx, enum err e, const char *text)
 int main(int argc, char **argv)
 {
     other = argc > 2 ? argv[2] : "";
-    return run(argc > 2 ? argv[1] : NULL, started);
+    return run("rpc NAME@HOST OTHER@HOST", argc > 2 ? argv[1] : NULL, started);
 }

@@ -69,5 +69,5 @@ static void started(void *ctx, enum err e, const char *text)
 
 int main(int argc, char **argv)
 {
-    return run(argc > 1 ? argv[1] : NULL, started);
+    return run("server NAME@HOST", argc > 1 ? argv[1] : NULL, started);
 }

@@ -49,5 +49,5 @@ int main(int argc, char **argv)
 {
     other = argc > 3 ? argv[2] : "";
     server = argc > 3 ? argv[3] : "";
-    return run(argc > 3 ? argv[1] : NULL, started);
+    return run("watch NAME@HOST OTHER@HOST SERVER", argc > 3 ? argv[1] : NULL, started);
 }
