@@ -17,11 +17,43 @@ struct warning {
 
 enum { PLACE_MAX = 320, WHAT_MAX = 512 };
 
+/* What is wrong, and what to do about it. The libraries' words may end like a sentence. */
+static void join(const char *what, const char *hint, char ret[WHAT_MAX])
+{
+    size_t len = strlen(what);
+
+    if (!hint) {
+        snprintf(ret, WHAT_MAX, "%s", what);
+        return;
+    }
+    if (len && what[len - 1] == '.')
+        len--;
+    snprintf(ret, WHAT_MAX, "%.*s%s %s", (int)len, what, len && what[len - 1] == '?' ? "" : ":", hint);
+}
+
+/* The three files of an end of TLS, by the options that name them. */
+struct named_file {
+    const char *file, *option;
+};
+
+/* Says what is wrong with that file, or the first of them if it is NULL. */
+static bool tell_tls_fault(struct options *o, const struct named_file files[3], const char *file,
+                           const char *what)
+{
+    const char *place = file ? file : files[0].file, *option = "";
+    char text[WHAT_MAX];
+
+    for (unsigned i = 3; i-- > 0;)
+        if (files[i].file && strcmp(files[i].file, place) == 0)
+            option = files[i].option;
+    snprintf(text, sizeof text, "%s%s", what, option);
+    return options_fault_at(o, place, text);
+}
+
 static bool load_tls(struct files *f, const struct settings *s, struct options *o)
 {
     struct loop_tls_config config = s->tls;
     struct loop_tls_fault fault;
-    char what[WHAT_MAX];
     enum err e;
 
     if (!s->tls.cert_file)
@@ -30,8 +62,11 @@ static bool load_tls(struct files *f, const struct settings *s, struct options *
     e = loop_tls_new(&config, &f->tls, &fault);
     if (e == ERR_NONE)
         return true;
-    snprintf(what, sizeof what, "%s (docs/tls.md)", fault.text ? fault.text : err_text(e));
-    return options_fault_at(o, fault.file ? fault.file : s->tls.cert_file, what);
+    return tell_tls_fault(o,
+                          (const struct named_file[3]){{config.cert_file, " (--dist-tls-cert; docs/tls.md)"},
+                                                       {config.key_file, " (--dist-tls-key; docs/tls.md)"},
+                                                       {config.ca_file, " (--dist-tls-ca; docs/tls.md)"}},
+                          fault.file, fault.text ? fault.text : err_text(e));
 }
 
 static bool load_https(struct files *f, const struct settings *s, struct options *o)
@@ -48,9 +83,12 @@ static bool load_https(struct files *f, const struct settings *s, struct options
         config.client_cert = HTTP_CLIENT_CERT_NONE; /* if one is wanted, that has been told by the settings */
     e = http_tls_load(&config, &f->https, &fault);
     if (e != ERR_NONE) {
-        snprintf(what, sizeof what, "%s%s%s", fault.what[0] ? fault.what : err_text(e),
-                 fault.hint ? ": " : "", fault.hint ? fault.hint : "");
-        return options_fault_at(o, fault.file ? fault.file : s->https.cert_file, what);
+        join(fault.what[0] ? fault.what : err_text(e), fault.hint, what);
+        return tell_tls_fault(o,
+                              (const struct named_file[3]){{config.cert_file, " (--tls-cert)"},
+                                                           {config.key_file, " (--tls-key)"},
+                                                           {config.ca_file, " (--tls-ca)"}},
+                              fault.file, what);
     }
     days = http_tls_days_left(f->https, (int64_t)time(NULL));
     if (http_tls_info(f->https)->is_key_exposed)
@@ -63,17 +101,12 @@ static bool load_https(struct files *f, const struct settings *s, struct options
     return true;
 }
 
-static void write_fault(const struct auth_fault *f, char ret[WHAT_MAX])
-{
-    snprintf(ret, WHAT_MAX, "%s%s%s", f->what, f->hint ? ": " : "", f->hint ? f->hint : "");
-}
-
 static bool tell_fault(struct options *o, const struct auth_fault *f)
 {
     char place[PLACE_MAX], what[WHAT_MAX];
 
     snprintf(place, sizeof place, f->line ? "%s:%u:%u" : "%s", f->file, f->line, f->column);
-    write_fault(f, what);
+    join(f->what, f->hint, what);
     return options_fault_at(o, place, what);
 }
 
@@ -96,7 +129,7 @@ static void try_principals(const struct auth_config *config, struct options *o)
         char what[WHAT_MAX];
 
         if (!auth) {
-            write_fault(&fault, what);
+            join(fault.what, fault.hint, what);
             options_fault_of(o, OPT_PRINCIPAL, i, what);
         }
         auth_free(auth);

@@ -180,7 +180,8 @@ static bool bring_up(struct server *s)
     if (e != ERR_NONE)
         failed(s, "node-failed", e,
                e == ERR_NAME_TAKEN ? "no port of --dist-port is free" : "cannot listen for nodes",
-               "see --dist-port and --dist-listen");
+               e == ERR_NAME_TAKEN ? "choose another --dist-port, or a range of them, LO-HI"
+                                   : "see --dist-port and --dist-listen");
     return true;
 }
 

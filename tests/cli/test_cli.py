@@ -88,6 +88,8 @@ class Refusals(unittest.TestCase):
 
     def test_https_is_whole_or_not_at_all(self):
         self.refused("--tls-key", "k.pem", says="give its file")
+        self.refused("--tls-cert", "/nonexistent/c.pem", says="/nonexistent/c.pem: No such file or directory (--tls-cert)")
+        self.refused("--dist-tls-cert", "/nonexistent/c.pem", says="(--dist-tls-cert; docs/tls.md)")
         self.refused("--tls-cert", "c.pem", "--tls-client-cert", "required", says="--tls-ca")
         self.refused("--tls-cert", "c.pem", "--tls-ca", "ca.pem", says="optional or required")
         self.refused("--tls-cert", "c.pem", "--tls-client-cert", "maybe", says="none, optional or required")

@@ -44,6 +44,9 @@ static void a_fault_says_where_and_what_to_do(void **state)
     assert_false(auth_fault_set(&f, "tokens.yaml", 3, 5, "write it so", "%s is no hash", "this"));
     auth_fault_print(&f, text, sizeof text);
     assert_string_equal(text, "tokens.yaml:3:5: this is no hash; write it so");
+    assert_false(auth_fault_set(&f, "rules.yaml", 2, 1, "a list has them", "did you mean this?"));
+    auth_fault_print(&f, text, sizeof text);
+    assert_string_equal(text, "rules.yaml:2:1: did you mean this? a list has them");
     assert_false(auth_fault_set(&f, "keys.json", 0, 0, NULL, "cannot be read"));
     auth_fault_print(&f, text, sizeof text);
     assert_string_equal(text, "keys.json: cannot be read");
