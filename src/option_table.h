@@ -16,8 +16,8 @@
     X(OPT_CONFIG, OPTION_GROUP_RUN, "config", "FILE", NULL, OPTION_FILE, "it names the file that is read again", \
       "a file of these options, in YAML: `listen: 127.0.0.1:4370`") \
     X(OPT_WORKERS, OPTION_GROUP_RUN, "workers", "COUNT", "1", 0, "its threads are made at the start", \
-      "threads that serve HTTP, 1 to 64, no more than there are processors; one of them keeps the links to " \
-      "other nodes, too. One is enough for tens of thousands of calls a second") \
+      "threads that serve HTTP, 1 to 64 (more than there are processors gain nothing); one of them keeps the links " \
+      "to other nodes, too. One is enough for tens of thousands of calls a second") \
     /* the node */ \
     X(OPT_NAME, OPTION_GROUP_NODE, "name", "NAME@HOST", NULL, 0, "other nodes know us by it", \
       "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given. A dot in " \
