@@ -112,15 +112,24 @@ static void say(const struct policy_question *q, struct said *ret)
         policy_print_target(q, ret->target, sizeof ret->target);
 }
 
+/* Operations that are called by what they show, where no "to" goes before: "to call", but "the operation
+ * nodes". */
+static bool is_named_by_noun(enum policy_op op)
+{
+    return op == POLICY_NAMES || op == POLICY_NODES || op == POLICY_EPMD || op == POLICY_SELF ||
+           op == POLICY_METRICS || op == POLICY_POLICY;
+}
+
 /* "No rule allows billing to call name:ledger at kv@host." */
 static void write_detail(const struct policy_question *q, const char *rule, char ret[DETAIL_MAX])
 {
     struct said s;
 
     say(q, &s);
-    snprintf(ret, DETAIL_MAX, "%s%s%s %.*s to %s%s%s%s%s.", rule ? "Rule \"" : "No rule allows",
-             rule ? rule : "", rule ? "\" forbids" : "", SLICE_FMT(q->principal), policy_op_word(q->op),
-             s.target[0] ? " " : "", s.target, s.node[0] ? " at " : "", s.node);
+    snprintf(ret, DETAIL_MAX, "%s%s%s %.*s %s %s%s%s%s%s.", rule ? "Rule \"" : "No rule allows",
+             rule ? rule : "", rule ? "\" forbids" : "", SLICE_FMT(q->principal),
+             is_named_by_noun(q->op) ? "the operation" : "to", policy_op_word(q->op), s.target[0] ? " " : "",
+             s.target, s.node[0] ? " at " : "", s.node);
 }
 
 /* ---- the audit ---- */

@@ -192,8 +192,11 @@ static bool judge_route(struct http_request *r)
     if (is_options && !is_found && (r->target.is_asterisk || r->origin[0]))
         return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     if (!is_found)
-        return refuse(r, "not-found", NULL,
-                      "There is no such path. GET /openapi.json lists those there are.");
+        return refuse(
+            r, "not-found", NULL,
+            r->conn->listener->config.is_admin
+                ? "Here are /metrics, /livez, /readyz and /healthz alone; the API is where --listen says."
+                : "There is no such path. GET /openapi.json lists those there are.");
     r->route = r->match.route;
     if (r->route)
         return true;
