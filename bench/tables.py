@@ -61,7 +61,11 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     path = pathlib.Path(sys.argv[2])
-    path.write_text(fill(path.read_text(), json.loads(pathlib.Path(sys.argv[1]).read_text())))
+    try:
+        path.write_text(fill(path.read_text(), json.loads(pathlib.Path(sys.argv[1]).read_text())))
+    except OSError as error:
+        hint = "; `./run bench` leaves its results in build/bench.json" if str(error.filename) == sys.argv[1] else ""
+        sys.exit(f"{error.filename}: {error.strerror}{hint}")
 
 
 if __name__ == "__main__":
