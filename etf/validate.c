@@ -208,7 +208,7 @@ static enum err done(struct etf_validation *v, size_t at)
 }
 
 /* One tag with what belongs to it alone; a container that has parts is on the stack afterwards. */
-static inline enum err head(struct etf_validation *v)
+static ALWAYS_INLINE enum err head(struct etf_validation *v)
 {
     struct rd *r = &v->r;
     size_t at = rd_offset(r);
