@@ -4,7 +4,8 @@
     bench/tables.py RESULTS.json docs/PERFORMANCE.md
 
 What stands between `<!-- bench SECTION [WHO,WHO] -->` and `<!-- end -->` is replaced by the rows of that section, those of the
-named alone if some are named; `<!-- bench goals -->` by the goals, `<!-- bench machine -->` by what it ran on.
+named alone if some are named; `<!-- bench goals -->` by the goals, `<!-- bench machine -->` by what it ran on. Of the goals for
+the codec's instructions, which are many (bench/cost/codec_instructions.json), those that are missed are told.
 """
 import json
 import pathlib
@@ -37,6 +38,8 @@ def table(rows):
 def goals(rows):
     out = ["| goal | measured | wanted |", "| --- | ---: | --- |"]
     for row in rows:
+        if row["measurement"] == "codec-instructions" and row["is_met"]:
+            continue
         missed = "" if row["is_met"] else " (missed)"
         out.append(f"| {row['goal']} | {row['value']:,} | {row['sense']} {row['bound']:,}{missed} |")
     return "\n".join(out)
