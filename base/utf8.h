@@ -14,6 +14,20 @@ static inline bool utf8_is_valid(struct slice s)
     return utf8_valid_prefix(s) == s.len;
 }
 
+static inline bool utf8_is_ascii(struct slice s)
+{
+    uint64_t word, high = 0;
+    size_t i;
+
+    for (i = 0; i + 8 <= s.len; i += 8) {
+        memcpy(&word, s.ptr + i, 8);
+        high |= word;
+    }
+    for (; i < s.len; i++)
+        high |= s.ptr[i];
+    return (high & 0x8080808080808080u) == 0;
+}
+
 /* Number of code points of a valid text. */
 size_t utf8_count(struct slice s);
 

@@ -237,9 +237,7 @@ static void refuse(struct gateway_worker *w, uint64_t exchange, enum err e)
 /* There is no memory for what came of it. (That can be said: CHANNEL_SURE_BYTES.) */
 static void lose(struct gateway_worker *w, uint64_t exchange, bool was_sent)
 {
-    struct done m = {.exchange = exchange, .err = ERR_NOMEM, .was_sent = was_sent};
-
-    (void)channel_send(w->channel, GATEWAY_CROSS_DONE, &m, sizeof m, (struct slice){0});
+    (void)send_done(w->channel, exchange, &(struct node_result){.err = ERR_NOMEM, .was_sent = was_sent});
 }
 
 static void asked_done(void *ctx, uint64_t exchange, const struct node_result *r)

@@ -126,15 +126,6 @@ void dist_cache_out_free(struct dist_cache_out *c)
     mem_free(c);
 }
 
-static bool is_ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] >= 0x80)
-            return false;
-    }
-    return true;
-}
-
 static bool holds(const struct dist_cached *slot, struct slice text)
 {
     return slot->text && slice_eq(slice_of(slot->text, slot->len), text);
@@ -155,9 +146,7 @@ static uint16_t slot_of(struct dist_cache_out *c, struct slice text, bool *ret_h
     return at;
 }
 
-/* A new place for the slot, with the text when it is not what the slot holds; -1: a full header, or no
- * memory.
- */
+/* A new place for the slot, with the text when it is not what the slot holds; -1: full, or no memory. */
 static int take_place(struct dist_cache_out *c, uint16_t at, struct slice text, bool is_there)
 {
     struct dist_cached fresh = {0};
@@ -206,7 +195,7 @@ void dist_cache_write_atom(struct dist_cache_out *c, struct wr *w, struct etf_at
     int place = -1;
     uint8_t *p;
 
-    if (c && (!atom.is_latin1 || is_ascii(atom.text)))
+    if (c && (!atom.is_latin1 || utf8_is_ascii(atom.text)))
         place = place_of(c, atom.text);
     if (place < 0) {
         etf_write_atom_as(w, atom);

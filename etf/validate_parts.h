@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/habit.h"
+#include "base/utf8.h"
 #include "etf/keys.h"
 #include "etf/validate.h"
 #include "etf/wire.h"
@@ -74,21 +75,6 @@ MUST_USE enum err etf_check_export(struct etf_validation *v, size_t at);
 MUST_USE enum err etf_check_part_atom(struct etf_validation *v);
 MUST_USE enum err etf_check_small(struct etf_validation *v, int64_t *ret);
 
-/* Are n bytes ASCII? */
-static inline bool etf_is_ascii(const uint8_t *p, size_t n)
-{
-    uint64_t word, high = 0;
-    size_t i;
-
-    for (i = 0; i + 8 <= n; i += 8) {
-        memcpy(&word, p + i, 8);
-        high |= word;
-    }
-    for (; i < n; i++)
-        high |= p[i];
-    return (high & 0x8080808080808080u) == 0;
-}
-
 /*
  * What nearly all terms without parts are, and right: the position behind the one at p. NULL: not this, or
  * not so simple; etf_validation_head knows.
@@ -112,7 +98,8 @@ static ALWAYS_INLINE const uint8_t *etf_simple_leaf(struct etf_validation *v, co
     case ETF_BINARY_EXT: n = be_load32(p + 1); return LIKELY(left - 5 >= n) ? p + 5 + n : NULL;
     case ETF_SMALL_ATOM_UTF8_EXT:
         n = p[1];
-        return LIKELY(left - 2 >= n && !v->rules->on_atom && etf_is_ascii(p + 2, n)) ? p + 2 + n : NULL;
+        return LIKELY(left - 2 >= n && !v->rules->on_atom && utf8_is_ascii(slice_of(p + 2, n))) ? p + 2 + n
+                                                                                                : NULL;
     case ETF_ATOM_CACHE_REF:
         if (UNLIKELY(v->rules->on_atom || v->rules->refuse & ETF_USES_CACHE_REF || !v->atoms ||
                      p[1] >= v->atoms->count || !v->atoms->at[p[1]].is_checked))

@@ -47,19 +47,6 @@ static inline void set_parts_left(struct etf_validation *v, uint64_t left)
         v->frames[v->depth - 1].left = left;
 }
 
-/* The term at p by the slow way; true: it has parts, which come next. */
-static enum err take_rare(struct etf_validation *v, const uint8_t **p, bool *ret_begins)
-{
-    size_t depth = v->depth;
-    enum err e;
-
-    v->r.pos = *p;
-    e = etf_validation_head(v);
-    *p = v->r.pos;
-    *ret_begins = v->depth != depth;
-    return e;
-}
-
 enum err etf_validate_trusting(struct etf_validation *v)
 {
     const uint8_t *p = v->r.pos;
@@ -67,7 +54,6 @@ enum err etf_validate_trusting(struct etf_validation *v)
 
     for (;;) {
         const uint8_t *behind = etf_simple_leaf(v, p);
-        bool begins = false;
 
         if (LIKELY(behind != NULL)) {
             p = behind;
@@ -79,11 +65,15 @@ enum err etf_validate_trusting(struct etf_validation *v)
             left = parts;
             continue;
         } else {
+            size_t depth = v->depth;
+
             set_parts_left(v, left);
-            TRY(take_rare(v, &p, &begins));
+            v->r.pos = p;
+            TRY(etf_validation_head(v));
+            p = v->r.pos;
             left = parts_left(v);
-            if (begins)
-                continue;
+            if (v->depth != depth)
+                continue; /* with the parts of what has begun */
         }
         while (--left == 0) {
             v->r.pos = p;

@@ -348,32 +348,28 @@ void http_listener_free(struct http_listener *l)
     mem_free(l);
 }
 
-/* Another one on the same socket, whose file goes over to it. */
+/* Another one on the same socket (a worker's listens nowhere), whose file goes over to it. */
 static struct http_listener *successor(const struct http_listener *old)
 {
-    struct http_listener *l = mem_zalloc(sizeof *l);
-    int fd = old->fd >= 0 ? fcntl(old->fd, F_DUPFD_CLOEXEC, 0) : -1; /* a worker's listens nowhere */
+    int fd = old->fd >= 0 ? fcntl(old->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    struct http_listener *l = old->fd < 0 || fd >= 0 ? mem_zalloc(sizeof *l) : NULL;
 
-    if (!l || (old->fd >= 0 && fd < 0))
-        goto fail;
-    l->server = old->server;
-    l->fd = -1;
-    l->config = old->config;
-    l->router = old->router;
-    l->guard = old->guard;
-    l->port = old->port;
-    memcpy(l->path, old->path, sizeof l->path);
-    if (run_on(l, fd) == ERR_NONE) {
-        fd = -1;
-        if (attach(l) == ERR_NONE)
-            return l;
+    if (l) {
+        l->server = old->server;
+        l->config = old->config;
+        l->router = old->router;
+        l->guard = old->guard;
+        l->port = old->port;
+        memcpy(l->path, old->path, sizeof l->path);
+        if (run_on(l, fd) == ERR_NONE) {
+            fd = -1;
+            if (attach(l) == ERR_NONE)
+                return l;
+        }
+        http_listener_free(l);
     }
-    http_listener_free(l);
-    l = NULL;
-fail:
     if (fd >= 0)
         close(fd);
-    mem_free(l);
     return NULL;
 }
 

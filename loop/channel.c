@@ -10,7 +10,6 @@
 enum {
     ALIGN = 8,
     KEPT_BYTES_MAX = 1 << 20, /* of a buffer, from batch to batch */
-    KEPT_BYTES_MIN = CHANNEL_SURE_BYTES,
 };
 
 /* Before each message. */
@@ -99,11 +98,11 @@ static void swap(struct wr *a, struct wr *b)
 /* A large batch does not hold its memory for ever. */
 static void empty(struct wr *w)
 {
-    uint8_t *less = w->cap > KEPT_BYTES_MAX ? mem_realloc_array(w->buf, KEPT_BYTES_MIN, 1) : NULL;
+    uint8_t *less = w->cap > KEPT_BYTES_MAX ? mem_realloc_array(w->buf, CHANNEL_SURE_BYTES, 1) : NULL;
 
     if (less) {
         w->buf = less;
-        w->cap = KEPT_BYTES_MIN;
+        w->cap = CHANNEL_SURE_BYTES;
     }
     wr_reset(w);
 }
@@ -191,7 +190,7 @@ static void free_all(struct channel *c)
 static bool make_sure(struct wr *w)
 {
     wr_init(w, SIZE_MAX);
-    return wr_room(w, KEPT_BYTES_MIN) != NULL;
+    return wr_room(w, CHANNEL_SURE_BYTES) != NULL;
 }
 
 struct channel *channel_new(struct loop *receiver, size_t room, channel_fn *fn, void (*batch)(void *ctx),

@@ -42,8 +42,7 @@ void channel_free(struct channel *c);
  */
 bool channel_is_full(const struct channel *c);
 /* Where the body of a message is to be written, by the wr_ functions; NULL: no memory, and nothing is sent
- * (what is shorter may still be).
- * Exactly one channel_end follows; in between nothing else is sent. */
+ * (what is shorter may still be). Exactly one channel_end follows; in between nothing else is sent. */
 MUST_USE struct wr *channel_begin(struct channel *c, unsigned kind);
 /* False: its body could not be written whole (the writer has failed), and it is not sent. */
 bool channel_end(struct channel *c);
