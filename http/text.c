@@ -62,7 +62,8 @@ bool text_same_nocase(struct slice a, struct slice b)
         if ((x ^ y) & ~(ONES * 0x20) || (x != y && !is_same_nocase(a.ptr + at, b.ptr + at, WORD)))
             return false;
     }
-    return is_same_nocase(a.ptr + at, b.ptr + at, a.len - at);
+    /* (An empty slice may point nowhere, and nowhere has no bytes to step over.) */
+    return at == a.len || is_same_nocase(a.ptr + at, b.ptr + at, a.len - at);
 }
 
 bool text_eq_nocase(struct slice a, const char *b)

@@ -21,6 +21,7 @@ static void case_is_ignored_for_ascii_letters_alone(void **state)
     assert_true(text_eq_nocase(SLICE("hOsT"), "Host"));
     assert_false(text_eq_nocase(SLICE("Hosts"), "Host"));
     assert_false(text_eq_nocase(SLICE("["), "{")); /* they differ in the bit that letters' case does */
+    assert_true(text_same_nocase((struct slice){0}, (struct slice){0}));
     assert_false(text_eq_nocase(SLICE("@"), "`"));
 }
 
