@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 
+#include "auth/yaml_fault.h"
+
 bool auth_doc_refuse(const struct auth_doc *d, const yaml_node_t *at, const char *hint, const char *fmt, ...)
 {
     va_list ap;
@@ -18,14 +20,14 @@ bool auth_doc_refuse_all(const struct auth_doc *d, const char *hint, const char 
     return auth_fault_set(d->fault, d->name, 0, 0, hint, "%s", what);
 }
 
-/* What the library quotes is its own words, never the file's. */
 bool auth_doc_refuse_text(const struct auth_doc *d, const char *hint)
 {
-    const yaml_parser_t *p = &d->parser;
+    const yaml_mark_t *at = &d->parser.problem_mark;
+    char what[sizeof d->fault->what];
 
-    return auth_fault_set(d->fault, d->name, (unsigned)p->problem_mark.line + 1,
-                          (unsigned)p->problem_mark.column + 1, hint, "%s",
-                          p->problem ? p->problem : "is no YAML");
+    auth_yaml_fault_print(&d->parser, what, sizeof what);
+    return auth_fault_set(d->fault, d->name, (unsigned)at->line + 1, (unsigned)at->column + 1, hint, "%s",
+                          what);
 }
 
 bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, const char *scan_hint,

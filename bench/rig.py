@@ -291,16 +291,17 @@ class Table:
     def is_good(self):
         return all(goal["is_near"] for goal in self.goals)
 
-    def write(self, path, measurements):
+    def write(self, path, measurements, is_short):
         """measurements: all there are, in order; what the file has of those that were not made now stays in it."""
-        old = json.loads(path.read_text()) if path.exists() else {"rows": [], "goals": []}
+        old = {"rows": [], "goals": [], "short": []} | (json.loads(path.read_text()) if path.exists() else {})
         made = {row["measurement"] for row in self.rows}
 
         def merged(key, new):
             rows = [row for row in old[key] if row["measurement"] in measurements and row["measurement"] not in made] + new
             return sorted(rows, key=lambda row: measurements.index(row["measurement"]))
 
-        results = {"machine": machine(), "rows": merged("rows", self.rows), "goals": merged("goals", self.goals)}
+        results = {"machine": machine(), "short": sorted(set(old["short"]) - made | (made if is_short else set())),
+                   "rows": merged("rows", self.rows), "goals": merged("goals", self.goals)}
         path.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -45,6 +45,12 @@ def goals(rows):
     return "\n".join(out)
 
 
+def seconds_alone(results):
+    """What was measured for seconds only is told, lest it be taken for more."""
+    short = results.get("short", [])
+    return f" Measured with `--short`, so roughly: {', '.join(short)}." if short else ""
+
+
 def fill(text, results):
     def replace(match):
         section, _, who = match[1].partition(" ")
@@ -52,7 +58,7 @@ def fill(text, results):
         machine = results["machine"]
         body = {"goals": lambda: goals(results["goals"]),
                 "machine": lambda: f"{machine['cpu']}, {machine['cpus']} processors, Linux {machine['kernel']}; load average at the end "
-                                   f"{machine['load']}."}.get(section, lambda: table(rows))()
+                                   f"{machine['load']}.{seconds_alone(results)}"}.get(section, lambda: table(rows))()
         if not body:
             sys.exit(f"{sys.argv[1]} has no rows of {match[1]}")
         return f"<!-- bench {match[1]} -->\n{body}\n<!-- end -->"

@@ -50,8 +50,8 @@ static const struct meaning meanings[ERR_COUNT_] = {
     [ERR_NODEDOWN] = {"nodedown", false,
                       "the link to node '%s' was lost; the callee may have had the request", NULL},
     [ERR_NOPROC] = {"noproc", true,
-                    "node '%s' has no process of that name, or it has ended; the request had no effect",
-                    "GET /v1/nodes/{node}/processes lists its names"},
+                    "node '%s' has no such process, or it has ended; the request had no effect",
+                    "GET /v1/nodes/%s/processes lists the names that are registered there"},
     [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied",
                          "reason says how; function_clause, most often: it does not know such a request"},
     [ERR_NOT_FOUND] = {"not-found", false, "there is no such thing", NULL},
@@ -71,22 +71,30 @@ static bool is_retryable(const struct meaning *m, bool was_sent)
     return m->is_retryable && !(was_sent && m == &meanings[ERR_NOMEM]);
 }
 
-/* detail with the node in it, what the layer below had to say, and the hint. */
-static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
+/* With the node where the text has a hole for it. */
+static void write_with_node(struct wr *w, const char *text, struct slice node)
 {
-    const char *hole = node.len ? strstr(m->detail, "%s") : NULL;
+    const char *hole = node.len ? strstr(text, "%s") : NULL;
 
     if (hole) {
-        wr_bytes(w, m->detail, (size_t)(hole - m->detail));
+        wr_bytes(w, text, (size_t)(hole - text));
         wr_slice(w, node);
         wr_str(w, hole + 2);
     } else {
-        wr_str(w, m->detail);
+        wr_str(w, text);
     }
+}
+
+/* The detail, what the layer below had to say, and the hint. */
+static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
+{
+    write_with_node(w, m->detail, node);
     if (text && *text)
         wr_printf(w, " (%s)", text);
-    if (m->hint)
-        wr_printf(w, "; %s", m->hint);
+    if (m->hint) {
+        wr_str(w, "; ");
+        write_with_node(w, m->hint, node);
+    }
     wr_u8(w, '\0');
 }
 

@@ -320,6 +320,8 @@ static struct slice path_of(const struct http_request *r, char *ret, size_t cap)
             n += (size_t)snprintf(ret + n, cap - n, is_odd ? "%%%02X" : "%c", s.ptr[k]);
         }
     }
+    if (n == 0 && r->route)
+        ret[n++] = '/';
     return slice_of(ret, n);
 }
 
@@ -340,7 +342,7 @@ static void report(const struct http_request *r, bool is_stream)
 
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""),
-        LOG_SLICE("target", done.route ? path_of(r, path, sizeof path) : (struct slice){0}),
+        LOG_SLICE("target", path_of(r, path, sizeof path)),
         LOG_UINT("status", done.status), LOG_STR("code", r->code ? r->code : ""),
         LOG_SLICE("principal", http_request_principal(r)), LOG_STR("client", r->conn->address),
         LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),

@@ -105,6 +105,7 @@ int dump_config_command(int argc, char **argv)
     }
     options_init(&o);
     read_options(&o, argc, argv);
+    options_warn_environment(&o);
     settings_read(s, &o);
     print_origin_of_cookie(&o);
     options_dump(&o);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "auth/yaml_fault.h"
 #include "base/check.h"
 #include "src/options_set.h"
 
@@ -193,8 +194,11 @@ static void take_root(struct file *f)
 
 static void take_document(struct file *f, yaml_parser_t *parser)
 {
+    char what[2 * WHAT_MAX];
+
     if (!yaml_parser_load(parser, &f->document)) {
-        fault(f, &parser->problem_mark, parser->problem ? parser->problem : "is no YAML");
+        auth_yaml_fault_print(parser, what, sizeof what);
+        fault(f, &parser->problem_mark, what);
         return;
     }
     take_root(f);

@@ -315,6 +315,8 @@ def test_noproc(release):
     for response in (call(release, "x", server="nobody"), HTTP.post(f"/v1/pids/{segment(dead_pid(release))}/call", "x", ERL)):
         body = problem(response, 404, "noproc", sent=True)
         equal(body["retryable"], True, "retryable")
+        check(body["detail"].endswith(f"; GET /v1/nodes/{name(release)}/processes lists the names that are registered there"),
+              "where the names are", body)
 
 
 def dead_pid(release):

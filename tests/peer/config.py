@@ -282,7 +282,8 @@ def test_limits_change_under_load_and_a_bad_file_changes_nothing():
 def test_the_log_tells_whom_a_request_is_about():
     gate = Gateway(epmd="none")
     for path, target in (("/v1/nodes/%76%61%75%6c%74@localhost?x=1", "/v1/nodes/vault@localhost"),
-                         ("/v1/nodes/a%2Fb%3Fc%25@localhost", "/v1/nodes/a%2Fb?c%25@localhost")):
+                         ("/v1/nodes/a%2Fb%3Fc%25@localhost", "/v1/nodes/a%2Fb?c%25@localhost"),
+                         ("/v2/no/such%20route?secret=1", '"/v2/no/such route"')):
         gate.http.get(path)
         eventually(lambda: f"target={target} status=" in gate.log.read_text(), f"target={target}")  # pylint: disable=W0640
     gate.stop()
