@@ -1,8 +1,8 @@
 /*
  * yaml_fault: why a text is no YAML, in words for the one who wrote it.
  *
- * libyaml says what it had expected and what it was reading, in the terms of YAML's specification and never in
- * the file's own words, so that no secret gets out.
+ * libyaml says what it had expected and what it was reading, in the terms of YAML's specification and never
+ * in the file's own words, so that no secret gets out.
  */
 #ifndef ERLGATE_AUTH_YAML_FAULT_H
 #define ERLGATE_AUTH_YAML_FAULT_H

@@ -342,11 +342,11 @@ static void report(const struct http_request *r, bool is_stream)
 
     LOG(report_level(done.status), "request", LOG_STR("method", done.method),
         LOG_STR("route", done.route ? done.route->pattern : ""),
-        LOG_SLICE("target", path_of(r, path, sizeof path)),
-        LOG_UINT("status", done.status), LOG_STR("code", r->code ? r->code : ""),
-        LOG_SLICE("principal", http_request_principal(r)), LOG_STR("client", r->conn->address),
-        LOG_UINT("duration_us", done.duration_us), LOG_UINT("bytes", done.bytes_out),
-        LOG_SLICE("request_id", done.trace), LOG_STR("traceparent", r->traceparent));
+        LOG_SLICE("target", path_of(r, path, sizeof path)), LOG_UINT("status", done.status),
+        LOG_STR("code", r->code ? r->code : ""), LOG_SLICE("principal", http_request_principal(r)),
+        LOG_STR("client", r->conn->address), LOG_UINT("duration_us", done.duration_us),
+        LOG_UINT("bytes", done.bytes_out), LOG_SLICE("request_id", done.trace),
+        LOG_STR("traceparent", r->traceparent));
     report_timing(r);
     http_stats_count(s->counts, s->config.routes, &done);
     if (s->config.done)
