@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -164,6 +165,20 @@ static void out_of_time(uv_timer_t *uv)
     finish(uv->data, -1, ERR_TIMEOUT);
 }
 
+/* libuv's threads, which are made when a name is first looked up, take no signals: one of them would still
+ * have what a program has no handler for any more end it, however much its own threads block. */
+static int resolve(struct dial *d, const char *service, const struct addrinfo *hints)
+{
+    sigset_t all, before;
+    int e;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    e = uv_getaddrinfo(&d->loop->uv, &d->resolve, resolved, d->host, service, hints);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return e;
+}
+
 static void begin(uv_timer_t *uv)
 {
     struct dial *d = uv->data;
@@ -174,7 +189,7 @@ static void begin(uv_timer_t *uv)
     snprintf(service, sizeof service, "%u", d->port);
     d->resolve.data = d;
     d->is_resolving = true;
-    if (uv_getaddrinfo(&d->loop->uv, &d->resolve, resolved, d->host, service, &hints) != 0) {
+    if (resolve(d, service, &hints) != 0) {
         d->is_resolving = false;
         finish(d, -1, ERR_NO_CONNECTION);
     }

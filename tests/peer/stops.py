@@ -141,6 +141,19 @@ def test_a_second_SIGTERM_ends_it_at_once():
     peer.stop()
 
 
+def test_signals_that_come_too_late():
+    """Whoever reloads it, or lets its log be turned, does not know that it is about to end."""
+    for workers in ("1", "2"):
+        gate = Gateway(args=["--workers", workers])
+        gate.http.get("/v1/nodes/nobody@localhost/ping?timeout=300")  # libuv has threads of its own now
+        gate.proc.send_signal(signal.SIGTERM)
+        while gate.proc.poll() is None:
+            for late in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                gate.proc.send_signal(late)
+        equal(gate.proc.poll(), 0, "exit status")
+        gate.check_log()
+
+
 def test_SIGINT_is_as_good():
     gate = Gateway()
     equal(end(gate.proc, signal.SIGINT, 5), 0, "exit status")
