@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/internal.h"
 
-enum { SUBJECT_MAX = 1024, FIRST_OF_TLS = 22, DRAINED_MAX = 16 * 1024 };
+enum { SUBJECT_MAX = 1024, FIRST_OF_TLS = 22, FIRST_OF_ALERT = 21, DRAINED_MAX = 16 * 1024 };
 
 static struct http_conn *conn_of(gnutls_session_t session)
 {
@@ -106,6 +107,19 @@ static void answer_plain(const struct http_conn *c)
             break;
 }
 
+/* The latest of what has come: an alert record fits in. */
+static void remember(struct http_shake *k, const uint8_t *p, size_t len)
+{
+    size_t kept = sizeof k->latest;
+
+    if (len < kept) {
+        memmove(k->latest, k->latest + len, kept - len);
+        memcpy(k->latest + kept - len, p, len);
+    } else {
+        memcpy(k->latest, p + len - kept, kept);
+    }
+}
+
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *to, size_t len)
 {
     struct http_conn *c = ptr;
@@ -113,6 +127,9 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *to, size_t len)
     uint8_t first;
 
     c->listener->shaking = c;
+    if (n > 0 && !c->shake.is_done)
+        remember(&c->shake, to, (size_t)n);
+    c->shake.has_left |= n == 0 || (n < 0 && errno == ECONNRESET);
     if (c->shake.has_heard || n <= 0)
         return n;
     c->shake.has_heard = true;
@@ -190,16 +207,29 @@ void http_shake_begin(struct http_conn *c, struct MHD_Connection *mhd, struct ht
     gnutls_transport_set_pull_timeout_function(session, pull_waits);
 }
 
+/* OpenSSL's clients, which are most, say in the clear what they mind of our certificate, with TLS 1.3 too
+ * (RFC 8446 lets them). GnuTLS takes that for a record that does not decrypt. */
+static gnutls_alert_description_t alert_in_the_clear(const struct http_shake *k)
+{
+    static const uint8_t head[] = {FIRST_OF_ALERT, 3, 3, 0, 2};
+
+    return memcmp(k->latest, head, sizeof head) == 0 ? k->latest[sizeof head + 1] : GNUTLS_A_CLOSE_NOTIFY;
+}
+
 void http_shake_failed(struct http_conn *c)
 {
     gnutls_alert_description_t alert = gnutls_alert_get(c->shake.session);
 
     if (!c->shake.has_heard || c->shake.fault)
         return;
-    c->shake.fault = "no handshake that both sides can agree on";
+    if (alert == GNUTLS_A_CLOSE_NOTIFY)
+        alert = alert_in_the_clear(&c->shake);
     if (alert != GNUTLS_A_CLOSE_NOTIFY)
-        c->shake.fault = gnutls_alert_get_name(alert); /* that is how the client put it */
-    else
+        c->shake.fault = gnutls_alert_get_name(alert); /* that is how the client put it; NULL: no known one */
+    if (c->shake.fault || c->shake.has_left)
+        return;
+    c->shake.fault = "no handshake that both sides can agree on";
+    if (alert == GNUTLS_A_CLOSE_NOTIFY)
         gnutls_alert_send(c->shake.session, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
 }
 

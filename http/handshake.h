@@ -32,7 +32,8 @@ struct http_shake {
     gnutls_session_t session; /* libmicrohttpd's; gone when it says that the connection is closed */
     char *subject;            /* owned: of a client certificate that has been verified; NULL: none */
     const char *fault;        /* static: why it came to nothing */
-    bool has_heard, is_done;
+    uint8_t latest[7];        /* of what has come so far */
+    bool has_heard, has_left, is_done;
     bool is_cert_missing; /* one is required, and none was verified: nothing may be answered */
 };
 

@@ -67,7 +67,10 @@ def test_curl_speaks_1_2_and_1_3_and_nothing_older():
         only = [f"--tlsv{version}", "--tls-max", version]
         answer = curl("--cacert", CA.file, *only, f"{gate.url}/v1/self")
         equal((answer.status, json.loads(answer.body)["node"]), (200, gate.node), f"TLS {version}: {answer}")
+        before = len(gate.lines("tls-handshake-failed"))
         check(curl("--cacert", OTHER_CA.file, *only, f"{gate.url}/v1/self").exit == 60, "another CA is believed")
+        eventually(lambda: len(gate.lines("tls-handshake-failed")) > before, "a line about it")  # pylint: disable=W0640
+        check("CA is unknown" in gate.lines("tls-handshake-failed")[before], version, gate.lines("tls-handshake-failed"))
     old = curl("--cacert", CA.file, "--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT:@SECLEVEL=0",
                f"{gate.url}/livez")
     equal(old.exit, 35, f"TLS 1.1: {old}")
