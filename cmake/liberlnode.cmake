@@ -8,7 +8,7 @@ set(ERLNODE_HEADERS
     base/be.h base/err.h base/log.h base/mem.h base/rd.h base/slice.h base/wr.h
     epmd/client.h epmd/msg.h
     etf/integer.h etf/syntax.h etf/tag.h etf/term.h etf/validate.h etf/write.h
-    loop/loop.h
+    loop/loop.h loop/tls.h
     node/global.h node/node.h node/pg.h node/rpc.h node/server.h node/spawn.h)
 
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/liberlnode.symbols symbols REGEX "^[a-z]")

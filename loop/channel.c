@@ -164,6 +164,7 @@ static void woken(uv_async_t *uv)
 {
     struct channel *c = uv->data;
 
+    loop_worked(uv->loop);
     fetch(c);
     read_all(c);
 }

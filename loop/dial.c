@@ -59,6 +59,7 @@ static void poll_closed(uv_handle_t *uv)
 {
     struct dial *d = uv->data;
 
+    loop_worked(uv->loop);
     d->handles--;
     if (d->is_finished)
         free_if_done(d);
@@ -104,6 +105,7 @@ static void connected(uv_poll_t *uv, int status, int events)
     int error = 0, fd = d->fd;
     socklen_t len = sizeof error;
 
+    loop_worked(uv->loop);
     (void)status;
     (void)events;
     if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0) {
@@ -146,6 +148,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *address
 {
     struct dial *d = req->data;
 
+    loop_worked(&d->loop->uv);
     d->is_resolving = false;
     d->addresses = addresses;
     if (d->is_finished) {
@@ -162,6 +165,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *address
 
 static void out_of_time(uv_timer_t *uv)
 {
+    loop_worked(uv->loop);
     finish(uv->data, -1, ERR_TIMEOUT);
 }
 
@@ -185,6 +189,7 @@ static void begin(uv_timer_t *uv)
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     char service[8];
 
+    loop_worked(uv->loop);
     uv_timer_start(&d->timer, out_of_time, d->timeout_ms, 0);
     snprintf(service, sizeof service, "%u", d->port);
     d->resolve.data = d;

@@ -11,9 +11,17 @@
 #include "loop/stream.h"
 
 struct loop {
-    uv_loop_t uv;
+    uv_loop_t uv;       /* the first member: loop_worked goes back from it */
     struct idtab dials; /* struct dial, by handle */
+    bool has_worked;    /* in this turn something was called */
 };
+
+/* The first thing that each callback of libuv's does. What comes of it is done in the next turn, by hooks and
+ * by what libuv hands to the kernel before it waits: loop_step must know that there has to be one. */
+static inline void loop_worked(uv_loop_t *uv)
+{
+    ((struct loop *)uv)->has_worked = true;
+}
 
 /* How reading or writing went. */
 enum stream_io {

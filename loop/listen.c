@@ -54,6 +54,7 @@ static void rested(uv_timer_t *timer)
 {
     struct loop_listener *ls = timer->data;
 
+    loop_worked(timer->loop);
     uv_poll_start(&ls->uv, UV_READABLE, acceptable);
 }
 
@@ -73,6 +74,7 @@ static void acceptable(uv_poll_t *uv, int status, int events)
 {
     struct loop_listener *ls = uv->data;
 
+    loop_worked(uv->loop);
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && !ls->is_closed; i++) {

@@ -70,6 +70,23 @@ void loop_turn(struct loop *l, uint64_t wait_ms)
     uv_run(&l->uv, UV_RUN_NOWAIT);
 }
 
+int loop_fd(const struct loop *l)
+{
+    return uv_backend_fd(&l->uv);
+}
+
+int loop_step(struct loop *l)
+{
+    l->has_worked = false;
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    if (l->has_worked)
+        return 0;
+    if (!uv_loop_alive(&l->uv))
+        return -1; /* nothing is open: libuv would have it that there is nothing to wait for */
+    uv_update_time(&l->uv);
+    return uv_backend_timeout(&l->uv);
+}
+
 uint64_t loop_now_ms(const struct loop *l)
 {
     (void)l;
@@ -114,6 +131,7 @@ static void timer_fired(uv_timer_t *uv)
 {
     struct loop_timer *t = uv->data;
 
+    loop_worked(uv->loop);
     t->fn(t->ctx, t->id);
 }
 
@@ -197,6 +215,7 @@ static void poll_ready(uv_poll_t *uv, int status, int events)
 {
     struct loop_poll *p = uv->data;
 
+    loop_worked(uv->loop);
     (void)status;
     (void)events;
     p->fn(p->ctx);
@@ -236,6 +255,7 @@ static void signal_came(uv_signal_t *uv, int signo)
 {
     struct loop_signal *s = uv->data;
 
+    loop_worked(uv->loop);
     s->fn(s->ctx, signo);
 }
 

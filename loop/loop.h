@@ -23,6 +23,18 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Runs what is ready, waiting at most wait_ms (0: not at all): for tests. */
 void loop_turn(struct loop *l, uint64_t wait_ms);
+
+/*
+ * In place of loop_run, for a program that has a loop of its own (epoll, GLib): loop_fd is a descriptor that
+ * becomes readable when there is something to do; it stays the loop's, and is only to be waited for.
+ * loop_step does what is due, without waiting, and gives how long may be waited for loop_fd at most, in
+ * milliseconds, as poll(2) and epoll_wait(2) take it: 0 not at all, -1 without end. It is to be called before
+ * each wait, whatever ended the one before: what functions have been asked for since, from outside its
+ * callbacks, is begun and written there. Never from a callback of the loop's.
+ */
+int loop_fd(const struct loop *l);
+MUST_USE int loop_step(struct loop *l);
+
 /* Monotonic, and true: not libuv's time of the turn, by which a deadline made after the process has been
  * stopped would be over at once. */
 uint64_t loop_now_ms(const struct loop *l);
@@ -48,11 +60,12 @@ typedef void loop_hook_fn(void *ctx);
 MUST_USE struct loop_hook *loop_hook_new(struct loop *l, loop_hook_fn *fn, void *ctx);
 void loop_hook_free(struct loop_hook *h);
 
-/* ---- a descriptor of somebody else (MHD's epoll) ---- */
+/* ---- a descriptor of somebody else (MHD's epoll; an eventfd by which another thread wakes this one) ---- */
 
 struct loop_poll;
 typedef void loop_poll_fn(void *ctx);
-/* fn each turn in which fd is readable. fd stays its owner's and must outlive the poll. */
+/* fn each turn in which fd is readable, or at its end: read it, or it is called for ever. fd stays its
+ * owner's and must outlive the poll. NULL: no memory, or fd cannot be waited for (a file of a disk). */
 MUST_USE struct loop_poll *loop_poll_new(struct loop *l, int fd, loop_poll_fn *fn, void *ctx);
 void loop_poll_free(struct loop_poll *p);
 

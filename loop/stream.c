@@ -137,6 +137,7 @@ static void stream_ready(uv_poll_t *uv, int status, int events)
     struct loop_stream *s = uv->data;
     bool can_read = events & UV_READABLE, can_write = events & UV_WRITABLE, is_broken = status != 0;
 
+    loop_worked(uv->loop);
     if (can_write && s->wants_writable)
         tell_writable(s);
     if (!s->is_closed && (is_broken || can_read || (can_write && s->read_waits_to_write)))

@@ -12,6 +12,7 @@
 
 struct loop_stream;
 struct loop_listener;
+struct loop_tls;
 
 struct loop_stream_ops {
     /* Where to read to; NULL or *ret_len 0: stop reading, the stream ends with ERR_NOMEM. */
@@ -19,7 +20,8 @@ struct loop_stream_ops {
     void (*received)(void *ctx, size_t n);
     /* The kernel takes bytes again after a loop_stream_write that took less than all. */
     void (*writable)(void *ctx);
-    /* The other end closed (ERR_CLOSED), or reading failed (ERR_IO; loop/tls.h has more). Close the stream.
+    /* The other end closed (ERR_CLOSED), or reading failed (ERR_IO; with TLS more: loop_stream_secure). Close
+     * the stream.
      */
     void (*ended)(void *ctx, enum err e);
 };
@@ -62,5 +64,19 @@ bool loop_stream_is_local(const struct loop_stream *s); /* the other end has a l
 size_t loop_stream_peer(const struct loop_stream *s, char *buf, size_t cap);
 /* Closes once what the kernel has taken is on its way; takes NULL. */
 void loop_stream_close(struct loop_stream *s);
+
+/* ---- TLS (loop/tls.h) ---- */
+
+/*
+ * Makes a stream that has not been started speak TLS: as client, dialled by the name or address host, or,
+ * when host is NULL, as server. ERR_NOMEM: the stream is still the caller's to close.
+ *
+ * What differs from a plain stream: `ended` may also be given ERR_NOT_ALLOWED (one end does not accept the
+ * other's certificate) and ERR_MALFORMED (what comes is no TLS); after a write that took less than all, the
+ * next one must begin with the same bytes. There is no deadline here: that is the user's.
+ */
+MUST_USE enum err loop_stream_secure(struct loop_stream *s, const struct loop_tls *tls, const char *host);
+/* "TLSv1.3" once the handshake is through; NULL before, and for plain streams. Static. */
+const char *loop_stream_tls_version(const struct loop_stream *s);
 
 #endif

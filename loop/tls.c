@@ -508,6 +508,7 @@ static void read_again(uv_idle_t *uv)
 {
     struct tls_session *t = uv->data;
 
+    loop_worked(uv->loop);
     uv_idle_stop(uv);
     stream_read_again(t->stream);
 }

@@ -6,11 +6,15 @@
  * secured with: loop_tls_reload and loop_tls_free are for connections to come.
  *
  * TLS 1.2 and 1.3, by OpenSSL. No resumption: links are few and long.
+ *
+ * A node's links speak it by node_config.tls (node/node.h); loop_stream_secure (loop/stream.h) is what that
+ * does to each.
  */
 #ifndef ERLGATE_LOOP_TLS_H
 #define ERLGATE_LOOP_TLS_H
 
-#include "loop/stream.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 struct loop_tls;
 
@@ -46,17 +50,5 @@ struct loop_tls_info {
     int64_t expires_s; /* since 1970 */
 };
 void loop_tls_describe(const struct loop_tls *tls, struct loop_tls_info *ret);
-
-/*
- * Makes a stream that has not been started speak TLS: as client, dialled by the name or address host, or,
- * when host is NULL, as server. ERR_NOMEM: the stream is still the caller's to close.
- *
- * What differs from a plain stream: `ended` may also be given ERR_NOT_ALLOWED (one end does not accept the
- * other's certificate) and ERR_MALFORMED (what comes is no TLS); after a write that took less than all, the
- * next one must begin with the same bytes. There is no deadline here: that is the user's.
- */
-MUST_USE enum err loop_stream_secure(struct loop_stream *s, const struct loop_tls *tls, const char *host);
-/* "TLSv1.3" once the handshake is through; NULL before, and for plain streams. Static. */
-const char *loop_stream_tls_version(const struct loop_stream *s);
 
 #endif

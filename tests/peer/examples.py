@@ -4,10 +4,14 @@
 import os
 import subprocess
 
+import certs
 import peers
 from matrix import each, print_table, use
 from peers import BIN, Epmd, Peer, check, end, equal, eventually, fresh_cookie, spawn, temporary_dir
 
+CA = certs.Ca()
+PEM = CA.dir / "both.pem"
+PEM.write_text("".join(p.read_text() for p in CA.issue()))
 EPMD = Epmd()
 COOKIE = fresh_cookie()
 PEERS = {r: Peer(r, f"e{r}@localhost", EPMD.port, COOKIE, extra=["-connect_all", "false"]) for r in peers.RELEASES}
@@ -20,9 +24,9 @@ use(list(PEERS))
 class Example:
     """A program of examples/ that runs."""
 
-    def __init__(self, name, *words):
+    def __init__(self, name, *words, **more):
         self.err = temporary_dir() / "stderr"
-        env = {**os.environ, "ERLANG_COOKIE": COOKIE, "ERL_EPMD_PORT": str(EPMD.port)}
+        env = {**os.environ, "ERLANG_COOKIE": COOKIE, "ERL_EPMD_PORT": str(EPMD.port), **more}
         self.proc = spawn([BIN / "examples" / name, *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=open(self.err, "wb"))
 
@@ -44,6 +48,21 @@ def name(release):
 def test_ping(release):
     equal(Example("ping", "c@localhost", name(release)).ended(), "pong\n")
     equal(Example("ping", "c@localhost", "nobody@localhost").ended(1), "pang\n")
+
+
+@each("ping over TLS")
+def test_ping_over_tls(release):
+    files = {"ERLANG_TLS_CERT": str(PEM), "ERLANG_TLS_CA": str(CA.file)}
+    peer = Peer(release, f"t{release}@localhost", EPMD.port, COOKIE, extra=certs.erl_args(CA, (PEM, PEM))).ready()
+    equal(Example("ping", "c@localhost", peer.node, **files).ended(), "pong\n")
+    equal(Example("ping", "c@localhost", peer.node).ended(1), "pang\n", "without")
+    equal(Example("ping", "c@localhost", peer.node, **{**files, "ERLANG_TLS_CA": "/no/such"}).ended(2), "", "no file")
+    peer.stop()
+
+
+@each("embed: in a program's own epoll loop, with a thread")
+def test_embed(release):
+    equal(Example("embed", "c@localhost", name(release), "srv").ended(), "3 replies\n")
 
 
 @each("server: call, cast, get_state, stop")

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "loop/stream.h"
 #include "test.h"
 
 /* ---- certificates, made here ---- */
