@@ -3,8 +3,11 @@
  * helpers, as in OTP: the locker, which takes the lock of both sides when two nodes meet, and the registrar,
  * which changes names for processes of this node.
  *
- *   global_server.c   the process: requests, messages, which nodes there are
- *   global_meet.c     two nodes meet: they exchange their names
+ *   global_server.c   the process: what it is told; its life
+ *   global_requests.c   what it is called for
+ *   global_peers.c    which nodes there are
+ *   global_names.c    names are entered and taken out
+ *   global_meeting.h  two nodes meet: they exchange their names
  *   global_locker.c   … under a lock that both have set at all nodes they know
  *   global_split.c    a node is said to be lost to another (prevent_overlapping_partitions)
  *   global_registrar.c   register, unregister
@@ -26,6 +29,7 @@ struct global_meeting;
 struct global_candidate;
 struct global_job;
 struct global_loss;
+struct node_from;
 
 /* Another node. */
 struct global_peer {
@@ -95,33 +99,48 @@ extern const struct slice global_server_name; /* "global_name_server" */
 MUST_USE enum err global_process_start(struct global *g, const struct node_process_ops *ops,
                                        struct actor **ret);
 void global_process_ended(struct global *g);
+
+/* ---- global_requests.c ---- */
+
+/* A gen_server:call to the name server. False: it is none that global knows; it is not answered. */
+MUST_USE bool global_request(struct global *g, const struct node_from *from, struct etf_rd r);
+
+/* ---- global_peers.c ---- */
+
+/* NULL: nothing is known of it. */
 struct global_peer *global_peer_get(const struct global *g, struct slice name);
 /* NULL: no memory, too many, or no name of a node. */
 struct global_peer *global_peer_add(struct global *g, struct slice name);
 /* Freed when nothing is known of it any more. */
 void global_peer_tidy(struct global *g, struct global_peer *p);
 bool global_peer_is_up(const struct global *g, struct slice name);
+/* It is lost, or is to be: its meeting is called off, and it is not known any more. */
+void global_node_ended(struct global *g, struct global_peer *p);
 /* Known to `global` (ret is emptied first), and with_self this node. False: no memory. */
 MUST_USE bool global_known(const struct global *g, bool with_self, struct global_nodes *ret);
+/* As OTP's state list [{Node, Vsn}], or [Node] before version 7. */
+void global_write_known(const struct global *g, struct wr *w, int64_t vsn);
+/* It is known from now on; vsn 0: not said. */
+void global_add_known_one(struct global *g, struct slice node, int64_t vsn);
+/* So are the nodes of the list, and each is told that we are in sync: all, or those that were not known. */
+void global_add_known(struct global *g, struct etf_rd nodes, bool tell_all);
 /* Something cannot be said to it that must be: the link goes, soon, so that it knows. */
 void global_part_with(struct global *g, struct slice node, const char *why);
 /* A term from a process of global to the name server there, if it is connected. is_vital: a node that it
  * cannot be sent to is parted with. */
 void global_send(struct global *g, struct node_self from, struct slice node, const struct wr *term,
                  bool is_vital);
-/* As OTP's state list [{Node, Vsn}], or [Node] before version 7. */
-void global_write_known(const struct global *g, struct wr *w, int64_t vsn);
-/* A name is entered, if the lock permits it: under the lock of that process, or (pid NULL) of that requester.
- */
-void global_enter(struct global *g, const struct global_entry *e, struct slice by_node,
-                  const struct etf_pid *pid, struct slice requester);
-/* It is lost, or is to be: its meeting is called off, and it is not known any more. */
-void global_node_ended(struct global *g, struct global_peer *p);
 /* {in_sync, Self, true}, once it is connected. */
 void global_tell_in_sync(struct global *g, struct global_peer *p);
-/* The nodes of the list are known from now on. */
-void global_add_known(struct global *g, struct etf_rd nodes, bool tell_all);
-void global_add_known_one(struct global *g, struct slice node, int64_t vsn);
+
+/* ---- global_names.c ---- */
+
+/* A name is entered, if the lock permits it: under the lock of that process, or (pid NULL) of that requester.
+ * Without memory it is lost, which is logged. */
+void global_enter(struct global *g, const struct global_entry *e, struct slice by_node,
+                  const struct etf_pid *pid, struct slice requester);
+/* The name stands there as the next term. One that is not entered: nothing happens. */
+void global_remove(struct global *g, struct etf_rd name);
 /* The operations of a list, and the names among ext that were registered for C nodes. */
 void global_do_ops(struct global *g, struct etf_rd ops, struct etf_rd ext, struct slice requester);
 
