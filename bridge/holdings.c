@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "bridge/inbox.h"
+#include "bridge/tie.h"
 
 /* ---- ties ---- */
 

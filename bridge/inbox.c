@@ -1,6 +1,7 @@
 #include "bridge/inbox.h"
 
 #include "base/mem.h"
+#include "bridge/tie.h"
 #include "etf/syntax.h"
 #include "etf/write.h"
 #include "http/problem.h"

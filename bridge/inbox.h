@@ -6,7 +6,7 @@
  * by inbox_end, by exit signals of other processes, or by its stream; from then on the id finds nothing. Its
  * memory goes with the process's last callback.
  *
- * What it is tied to (monitors, links, memberships of groups) is a list of ties, which end with it.
+ * What it is tied to (monitors, links, memberships of groups) is a list of ties (tie.h), which end with it.
  */
 #ifndef ERLGATE_BRIDGE_INBOX_H
 #define ERLGATE_BRIDGE_INBOX_H
@@ -24,25 +24,6 @@ enum {
     INBOX_CALL_MS = 300000,      /* a call that is not monitored is forgotten then */
     INBOX_TAG_MAX = 4096,        /* bytes of a call's tag: it is kept; those of OTP have less than 400 */
     INBOX_NAME_MAX = 4 * 255,    /* bytes of a registered name */
-};
-
-enum tie_kind { TIE_MONITOR, TIE_LINK, TIE_MEMBERSHIP };
-
-/* One thing that an inbox is tied to. */
-struct tie {
-    uint64_t id; /* in the gateway's table of ties */
-    struct inbox *inbox;
-    struct tie *prev, *next;
-    enum tie_kind kind;
-    enum target_kind target_kind;
-    bool is_asking;        /* it is being found out where there is anything, and whether it can be reached */
-    bool is_on;            /* a monitor: it has been set */
-    uint64_t op;           /* is_asking: the node's, for node_cancel or node_global_cancel */
-    uint64_t monitor;      /* the node's; 0: none */
-    struct target *target; /* owned; NULL once it is of no more use */
-    struct slice path;     /* the API path by which clients know it; in bytes */
-    struct slice node;     /* TARGET_NODE: in bytes */
-    uint8_t bytes[];
 };
 
 /* A call that waits to be answered over HTTP. */
@@ -68,7 +49,7 @@ struct inbox {
     struct node_self self;
     uint64_t stream; /* 0: gone */
     struct inbox_style style;
-    struct tie *ties; /* owned; the youngest first */
+    struct tie *ties; /* owned; the youngest first: tie.h */
     uint32_t tie_count, asking;
     uint32_t node_watches; /* ties that want to hear of nodes */
 
@@ -146,30 +127,6 @@ void inbox_forget_calls(struct inbox *in);
 void inbox_forget_call(struct inbox *in, struct inbox_call *c);
 /* Those whose callers cannot say that they have given up, and must have. */
 void inbox_expire_calls(struct inbox *in, uint64_t now_ms);
-
-/* ---- tie.c ---- */
-
-/*
- * Ties it to the target, whose memory is taken over. path: copied. For a monitor the stream gets `monitor`,
- * now or once the target's node is connected. Trouble with the link is an event, or, is_strict, the end of
- * the inbox with its request answered: *ret is NULL then. Errors at once: ERR_OVERLOADED (too many ties),
- * ERR_NOMEM, ERR_NAME_TAKEN (the scope of a group is another process's name here), ERR_INVALID: this cannot
- * be done to such a target.
- */
-MUST_USE enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, struct slice path,
-                          struct tie **ret);
-/* Takes it back. */
-void tie_undo(struct tie *t);
-/* Forgets it, for it is over. */
-void tie_free(struct tie *t);
-/* A stream ends with the last thing that it could tell of. */
-void tie_end_if_over(struct inbox *in);
-void tie_down(struct inbox *in, uint64_t monitor, const struct node_dest *what, struct etf_rd reason);
-void tie_node_changed(struct inbox *in, const struct node_change *change);
-/* A link broke. */
-void tie_link_broken(struct inbox *in, const struct etf_pid *from);
-/* Is the message one of pg's about a group that is monitored? It has become an event then. */
-MUST_USE bool tie_group_changed(struct inbox *in, struct etf_rd message);
 
 /* ---- monitors.c ---- */
 

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "bridge/inbox.h"
+#include "bridge/tie.h"
 #include "etf/syntax.h"
 #include "etf/write.h"
 

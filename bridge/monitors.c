@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "bridge/inbox.h"
+#include "bridge/tie.h"
 #include "http/target.h"
 
 /* ---- paths and keys ---- */

@@ -8,7 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "bridge/inbox.h"
+#include "bridge/tie.h"
 #include "etf/syntax.h"
 
 enum {

@@ -5,11 +5,10 @@
  *        ├────→ searching (GLOBAL, GROUP) ──────↗ │
  *        └────→ (NODES, links, memberships) ──────┘
  */
+#include "bridge/tie.h"
+
 #include "base/log.h"
 #include "base/mem.h"
-#include "bridge/inbox.h"
-#include "etf/syntax.h"
-#include "http/problem.h"
 #include "node/global.h"
 #include "node/pg.h"
 
@@ -52,7 +51,7 @@ static struct tie *tie_make(struct inbox *in, enum tie_kind kind, const struct t
     return t;
 }
 
-static bool watches_nodes(const struct tie *t)
+bool tie_watches_nodes(const struct tie *t)
 {
     return t->kind == TIE_MONITOR && t->is_on &&
            (t->target_kind == TARGET_NODE || t->target_kind == TARGET_NODES);
@@ -110,7 +109,7 @@ void tie_free(struct tie *t)
 
     call_off(t);
     leave_group(t);
-    if (watches_nodes(t) && --in->node_watches == 0 && node_monitor_nodes(in->self, false) != ERR_NONE)
+    if (tie_watches_nodes(t) && --in->node_watches == 0 && node_monitor_nodes(in->self, false) != ERR_NONE)
         LOG(LOG_DEBUG, "process-over"); /* it hears of nothing any more anyway */
     idtab_remove(&in->g->ties, t->id);
     *(t->prev ? &t->prev->next : &in->ties) = t->next;
@@ -142,122 +141,21 @@ void tie_end_if_over(struct inbox *in)
         inbox_end(in, SLICE("\x77\x06normal"));
 }
 
-/* ---- events ---- */
-
-static void begin(struct inbox_event *e, const struct tie *t)
+/* A process is linked to another once, however often it is said. */
+static struct tie *find_link(const struct inbox *in, const struct etf_pid *pid)
 {
-    inbox_event_init(e, t->inbox);
-    inbox_event_text(e, "target", t->path);
+    for (struct tie *t = in->ties; t; t = t->next)
+        if (t->kind == TIE_LINK && etf_pid_eq(&t->target->pid, pid))
+            return t;
+    return NULL;
 }
 
-static void emit_monitor(struct tie *t, const struct etf_pid *pid)
+void tie_link_broken(struct inbox *in, const struct etf_pid *from)
 {
-    struct inbox_event e;
+    struct tie *t = find_link(in, from);
 
-    begin(&e, t);
-    if (pid)
-        inbox_event_pid(&e, "pid", pid);
-    inbox_event_emit(&e, "monitor");
-}
-
-static void emit_down(struct tie *t, const struct etf_pid *pid, struct etf_rd reason)
-{
-    struct inbox_event e;
-
-    begin(&e, t);
-    if (pid)
-        inbox_event_pid(&e, "pid", pid);
-    inbox_event_term(&e, "reason", reason);
-    inbox_event_emit(&e, "down");
-}
-
-static void emit_node(struct tie *t, const struct node_change *change)
-{
-    struct inbox_event e;
-
-    begin(&e, t);
-    inbox_event_text(&e, "node", change->node);
-    inbox_event_bool(&e, "hidden", change->is_hidden);
-    if (!change->is_up)
-        inbox_event_term(&e, "reason", etf_rd_of(change->reason, NULL));
-    inbox_event_emit(&e, change->is_up ? "nodeup" : "nodedown");
-}
-
-/* ---- what its owner may hear of ---- */
-
-/* That global name, or group, at that node. p: the question. */
-static bool may_watch(const struct tie *t, struct etf_atom node, struct permission *p)
-{
-    permission_of_target(p, auth_principal_name(&t->inbox->owner), POLICY_MONITOR, t->target);
-    permission_at(p, node);
-    return permission_may(t->inbox->g, p);
-}
-
-static bool may_see(const struct tie *t, struct slice node)
-{
-    struct permission p;
-
-    permission_of_node(&p, auth_principal_name(&t->inbox->owner), POLICY_MONITOR, node);
-    p.q.kind = POLICY_NODE;
-    return permission_may(t->inbox->g, &p);
-}
-
-/* A list of pids, as it is made. */
-struct pid_list {
-    struct wr *w;
-    const struct tie *tie;
-    bool has_some;
-};
-
-static void list_pid(void *ctx, const struct etf_pid *pid, bool is_local)
-{
-    struct pid_list *l = ctx;
-    struct permission p;
-
-    (void)is_local;
-    if (!may_watch(l->tie, pid->node, &p))
-        return;
-    wr_u8(l->w, l->has_some ? ',' : '[');
-    inbox_write_pid(l->w, pid);
-    l->has_some = true;
-}
-
-static void list_end(struct pid_list *l)
-{
-    wr_str(l->w, l->has_some ? "]" : "[]");
-}
-
-static void emit_members(struct tie *t)
-{
-    struct inbox_event e;
-    struct pid_list list;
-
-    begin(&e, t);
-    list = (struct pid_list){.w = inbox_event_member(&e, "members"), .tie = t};
-    node_pg_members(t->inbox->g->node, t->target->name, t->target->term, list_pid, &list);
-    list_end(&list);
-    inbox_event_emit(&e, "monitor");
-}
-
-static void emit_nodes(struct tie *t)
-{
-    struct inbox_event e;
-    struct node_peer p;
-    size_t cursor = 0;
-    bool has_some = false;
-    struct wr *w;
-
-    begin(&e, t);
-    w = inbox_event_member(&e, "nodes");
-    while (node_next_peer(t->inbox->g->node, &cursor, &p)) {
-        if (!p.is_up || !may_see(t, p.name))
-            continue;
-        wr_u8(w, has_some ? ',' : '[');
-        http_json_string(w, p.name);
-        has_some = true;
-    }
-    wr_str(w, has_some ? "]" : "[]");
-    inbox_event_emit(&e, "monitor");
+    if (t)
+        tie_free(t);
 }
 
 /* ---- setting up ---- */
@@ -273,9 +171,9 @@ static enum err watch_nodes(struct tie *t)
     t->is_on = true;
     t->inbox->node_watches++;
     if (t->target_kind == TARGET_NODES)
-        emit_nodes(t);
+        tie_emit_nodes(t);
     else
-        emit_monitor(t, NULL);
+        tie_emit_monitor(t, NULL);
     return ERR_NONE;
 }
 
@@ -286,7 +184,7 @@ static enum err watch_process(struct tie *t, const struct node_dest *what)
     if (e != ERR_NONE)
         return e;
     t->is_on = true;
-    emit_monitor(t, what->kind == NODE_DEST_PID ? &what->pid : NULL);
+    tie_emit_monitor(t, what->kind == NODE_DEST_PID ? &what->pid : NULL);
     return ERR_NONE;
 }
 
@@ -298,7 +196,7 @@ static enum err watch_group(struct tie *t)
     if (e != ERR_NONE)
         return e;
     t->is_on = true;
-    emit_members(t);
+    tie_emit_members(t);
     return ERR_NONE;
 }
 
@@ -329,11 +227,11 @@ static void lost(struct tie *t, struct slice reason)
     struct node_change change = {.node = t->node, .reason = REASON_SETUP_FAILED};
     const struct etf_pid *pid = t->target_kind == TARGET_PID ? &t->target->pid : NULL;
 
-    emit_monitor(t, pid);
+    tie_emit_monitor(t, pid);
     if (t->target_kind == TARGET_NODE)
-        emit_node(t, &change);
+        tie_emit_node(t, &change);
     else
-        emit_down(t, pid, etf_rd_of(reason, NULL));
+        tie_emit_down(t, pid, etf_rd_of(reason, NULL));
     tie_free(t);
     monitors_settled(in);
     tie_end_if_over(in);
@@ -388,7 +286,7 @@ static void found(void *ctx, uint64_t id, const struct node_result *r)
     asked(t);
     if (result.err == ERR_NONE && !etf_read_pid(&rd, &what.pid))
         result.err = ERR_NOT_FOUND;
-    if (result.err == ERR_NONE && !may_watch(t, what.pid.node, &p)) {
+    if (result.err == ERR_NONE && !tie_may_watch(t, what.pid.node, &p)) {
         if (t->inbox->is_strict && t->inbox->exchange)
             monitors_refused(t->inbox, &p);
         else
@@ -460,22 +358,13 @@ static enum err set_up(struct tie *t)
     }
 }
 
-/* A process is linked to another once, however often it is said. */
-static struct tie *find_link(const struct inbox *in, const struct target *target)
-{
-    for (struct tie *t = in->ties; t; t = t->next)
-        if (t->kind == TIE_LINK && etf_pid_eq(&t->target->pid, &target->pid))
-            return t;
-    return NULL;
-}
-
 enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, struct slice path,
                  struct tie **ret)
 {
     struct tie *t = NULL;
     enum err e = ERR_OVERLOADED;
 
-    if (kind == TIE_LINK && target->kind == TARGET_PID && (t = find_link(in, target))) {
+    if (kind == TIE_LINK && target->kind == TARGET_PID && (t = find_link(in, &target->pid))) {
         e = node_link(in->self, &target->pid); /* the other end may have taken it back meanwhile */
         target_fini(target);
         *ret = t;
@@ -502,91 +391,4 @@ enum err tie_new(struct inbox *in, enum tie_kind kind, struct target *target, st
     else
         *ret = t;
     return e;
-}
-
-/* ---- told ---- */
-
-void tie_down(struct inbox *in, uint64_t monitor, const struct node_dest *what, struct etf_rd reason)
-{
-    struct tie *t = in->ties;
-
-    while (t && (t->monitor != monitor || t->target_kind == TARGET_GROUP))
-        t = t->next;
-    if (!t)
-        return;
-    emit_down(t, what->kind == NODE_DEST_PID ? &what->pid : NULL, reason);
-    tie_free(t);
-    tie_end_if_over(in);
-}
-
-void tie_node_changed(struct inbox *in, const struct node_change *change)
-{
-    struct tie *next;
-
-    for (struct tie *t = in->ties; t; t = next) {
-        bool is_its_end = t->target_kind == TARGET_NODE && !change->is_up && slice_eq(t->node, change->node);
-
-        next = t->next;
-        if (!watches_nodes(t) || (t->target_kind == TARGET_NODE && !is_its_end) || !may_see(t, change->node))
-            continue;
-        emit_node(t, change);
-        if (is_its_end)
-            tie_free(t);
-    }
-    tie_end_if_over(in);
-}
-
-void tie_link_broken(struct inbox *in, const struct etf_pid *from)
-{
-    for (struct tie *t = in->ties; t; t = t->next) {
-        if (t->kind == TIE_LINK && etf_pid_eq(&t->target->pid, from)) {
-            tie_free(t);
-            return;
-        }
-    }
-}
-
-static struct tie *find_group(struct inbox *in, const struct etf_ref *ref)
-{
-    struct etf_ref own;
-
-    for (struct tie *t = in->ties; t; t = t->next)
-        if (t->kind == TIE_MONITOR && t->target_kind == TARGET_GROUP &&
-            node_ref_of(in->self, t->monitor, &own) && etf_ref_eq(&own, ref))
-            return t;
-    return NULL;
-}
-
-/* The pids of a proper list. */
-static void list_pids(struct pid_list *list, struct etf_rd r)
-{
-    uint32_t count = 0;
-    struct etf_pid pid;
-
-    if (etf_read_list(&r, &count))
-        for (uint32_t i = 0; i < count && etf_read_pid(&r, &pid); i++)
-            list_pid(list, &pid, false);
-    list_end(list);
-}
-
-bool tie_group_changed(struct inbox *in, struct etf_rd message)
-{
-    struct etf_rd r = message;
-    struct etf_ref ref;
-    struct inbox_event e;
-    struct pid_list list;
-    bool is_join;
-    struct tie *t;
-
-    /* {Ref, join | leave, Group, Pids} */
-    if (!etf_read_tuple_is(&r, 4) || !etf_read_ref(&r, &ref) || !(t = find_group(in, &ref)))
-        return false;
-    is_join = etf_read_atom_is(&r, "join");
-    if ((!is_join && !etf_read_atom_is(&r, "leave")) || !etf_skip(&r, NULL))
-        return false;
-    begin(&e, t);
-    list = (struct pid_list){.w = inbox_event_member(&e, "pids"), .tie = t};
-    list_pids(&list, r);
-    inbox_event_emit(&e, is_join ? "join" : "leave");
-    return true;
 }
