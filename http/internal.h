@@ -6,6 +6,9 @@
  *   handshake.h  TLS of a connection
  *   bind.c     the sockets to listen on
  *   request.c  one request from its first line to its end
+ *   request_pool.c  where requests come from and go to
+ *   request_ask.c   what their handlers ask
+ *   report.c   the log and the counters hear of one that is over
  *   linger.c   while it waits for its answer
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
@@ -47,6 +50,7 @@ enum {
     METHOD_MAX = 16,
     ENTROPY_LEN = 64 * (TRACE_RANDOM_BYTES + TRACE_ID_BYTES + PARENT_ID_BYTES),
     HTTP_OVERLOAD_RETRY_S = 1,
+    HTTP_KEPT_BYTES_MAX = 16 * 1024, /* of a buffer that a free request keeps */
 };
 
 #define HTTP_TOO_LARGE_DETAIL "The body may have at most %zu bytes (max_body)."
@@ -227,16 +231,29 @@ enum MHD_Result http_request_came(void *cls, struct MHD_Connection *mhd, const c
                                   const char *version, const char *data, size_t *size, void **context);
 void http_request_completed(void *cls, struct MHD_Connection *mhd, void **context,
                             enum MHD_RequestTerminationCode code);
+
+/* ---- request_pool.c ---- */
+
 /* All but its connection is set; of the free list, if there is one. NULL: no memory. */
 MUST_USE struct http_request *http_request_new(struct http_server *s);
 void http_request_recycle(struct http_request *r);
-/* The note of a request that is counted elsewhere, or nowhere: `done` hears of it alone. Takes both. */
-void http_note_report(const struct http_server *s, void *note, struct slice trace);
-/* The body has been used, or will not be. */
+/* The body has been used, or will not be: a large one does not keep its memory while its request waits for an
+ * answer. */
 void http_request_forget_body(struct http_request *r);
 void http_requests_free(struct http_server *s); /* the free list */
+
+/* ---- request_ask.c ---- */
+
 /* See http_request_spent. */
 void http_request_time(struct http_request *r, enum http_stage stage);
+
+/* ---- report.c ---- */
+
+/* It is over: is_stream, with the last of what it read. */
+void http_request_report(const struct http_request *r, bool is_stream);
+/* The note of a request that is counted elsewhere, or nowhere: `done` hears of it alone. Takes note (NULL:
+ * nothing happens). */
+void http_note_report(const struct http_server *s, void *note, struct slice trace);
 
 /* ---- judge.c ---- */
 
