@@ -43,6 +43,7 @@ enum err_category {
     X(ERR_TIMEOUT, "timeout", ERR_CAT_PEER, "no answer in time")                                   \
     X(ERR_CANCELLED, "cancelled", ERR_CAT_NONE, "cancelled")                                       \
     X(ERR_NO_CONNECTION, "no-connection", ERR_CAT_PEER, "the node cannot be reached")              \
+    X(ERR_NO_HOST, "no-host", ERR_CAT_PEER, "the name of the host leads to no address")            \
     X(ERR_NO_NODE, "no-node", ERR_CAT_PEER, "EPMD knows no node of that name")                     \
     X(ERR_NOT_ALLOWED, "not-allowed", ERR_CAT_PEER, "the peer refused the connection")             \
     X(ERR_AUTH, "auth-failed", ERR_CAT_PEER, "the cookies differ")                                 \

@@ -185,7 +185,7 @@ static enum err on_challenge(struct dist_conn *c, struct slice body)
     if (c->version == 6 && m.version != 6)
         return broken(c, ERR_MALFORMED, "a challenge of version 5 in a handshake of version 6");
     if (!slice_eq(m.name, dist_conn_peer_name(c)))
-        return broken(c, ERR_NOT_ALLOWED, "another node than the one that was dialled answered");
+        return broken(c, ERR_NOT_ALLOWED, "the node that answers there has another name");
     c->peer_flags = dist_flags_expand(m.flags);
     c->peer_creation = m.creation;
     if (!flags_will_do(c, UINT64_MAX))
@@ -389,6 +389,6 @@ enum err dist_conn_meet(struct dist_conn *c)
     if (e == ERR_MORE)
         return e;
     if (e != ERR_NONE)
-        return broken(c, ERR_MALFORMED, "a message longer than this step of the handshake has");
+        return broken(c, ERR_MALFORMED, "what comes is no handshake: it is no node, or a node that speaks TLS");
     return awaited[c->state].take(c, body);
 }

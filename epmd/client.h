@@ -19,8 +19,8 @@ enum epmd_client_event {
     EPMD_CLIENT_REGISTERED,  /* the name is ours, with this creation. A node that is up keeps the creation it
                                 first had */
     EPMD_CLIENT_REFUSED,     /* the EPMD said no (ERR_NAME_TAKEN): another node has the name */
-    EPMD_CLIENT_UNREACHABLE, /* no EPMD there, or one that does not answer: ERR_NO_CONNECTION, ERR_TIMEOUT,
-                                ERR_MALFORMED */
+    EPMD_CLIENT_UNREACHABLE, /* no EPMD there, or one that does not answer: ERR_NO_HOST, ERR_NO_CONNECTION,
+                                ERR_TIMEOUT, ERR_MALFORMED */
     EPMD_CLIENT_LOST,        /* was registered; the EPMD is gone */
 };
 
@@ -59,8 +59,8 @@ size_t epmd_queries_pending(const struct epmd_queries *q);
 
 /*
  * Exactly one callback, later, from the loop, unless it is cancelled. entry (borrowed during the call) is
- * NULL unless e is ERR_NONE. ERR_NO_NODE: the EPMD knows no such name; ERR_NO_CONNECTION: no EPMD there;
- * ERR_TIMEOUT; ERR_MALFORMED: what answers is no EPMD; ERR_NOMEM.
+ * NULL unless e is ERR_NONE. ERR_NO_NODE: the EPMD knows no such name; ERR_NO_HOST: the host's name leads
+ * nowhere; ERR_NO_CONNECTION: no EPMD there; ERR_TIMEOUT; ERR_MALFORMED: what answers is no EPMD; ERR_NOMEM.
  */
 typedef void epmd_found_fn(void *ctx, uint64_t id, enum err e, const struct epmd_entry *entry);
 

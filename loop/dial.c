@@ -156,7 +156,7 @@ static void resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *address
         return;
     }
     if (status != 0) {
-        finish(d, -1, ERR_NO_CONNECTION);
+        finish(d, -1, ERR_NO_HOST);
         return;
     }
     d->next = addresses;
@@ -196,7 +196,7 @@ static void begin(uv_timer_t *uv)
     d->is_resolving = true;
     if (resolve(d, service, &hints) != 0) {
         d->is_resolving = false;
-        finish(d, -1, ERR_NO_CONNECTION);
+        finish(d, -1, ERR_NO_HOST);
     }
 }
 

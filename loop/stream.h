@@ -26,7 +26,8 @@ struct loop_stream_ops {
     void (*ended)(void *ctx, enum err e);
 };
 
-/* Exactly one of: s with ERR_NONE, yours now; or NULL with ERR_NO_CONNECTION, ERR_TIMEOUT, ERR_NOMEM. */
+/* Exactly one of: s with ERR_NONE, yours now; or NULL with ERR_NO_HOST, ERR_NO_CONNECTION, ERR_TIMEOUT,
+ * ERR_NOMEM. */
 typedef void loop_dialled_fn(void *ctx, uint64_t id, struct loop_stream *s, enum err e);
 
 /* host: a name or an address; each address it has is tried in turn. Times out after timeout_ms in all. A

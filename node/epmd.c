@@ -198,7 +198,10 @@ static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation,
         if (n->epmd->mode == NODE_EPMD_AUTO && why == ERR_NO_CONNECTION)
             take_over(n);
         else if (n->creation == 0)
-            node_start_failed(n, why, "the EPMD does not answer");
+            node_start_failed(n, why,
+                              why == ERR_NO_HOST     ? "the name of the EPMD's host leads to no address"
+                              : why == ERR_MALFORMED ? "what answers there is no EPMD"
+                                                     : "the EPMD does not answer");
         break;
     }
 }

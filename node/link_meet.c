@@ -58,6 +58,17 @@ static enum err secure(const struct link *l, const char *host)
     return l->node->tls ? loop_stream_secure(l->stream, l->node->tls, host) : ERR_NONE;
 }
 
+/* Why a port could not be connected to. */
+static const char *undialled(const struct link *l, enum err e)
+{
+    if (e == ERR_NO_HOST)
+        return err_text(e);
+    if (e == ERR_TIMEOUT)
+        return "its port does not answer in time";
+    return l->is_memory ? "EPMD on its host knows no node of that name, and it is not where it was"
+                        : "its port does not accept a connection";
+}
+
 static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
 {
     struct node *n = ctx;
@@ -72,10 +83,7 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
     if (!s) {
         if (l->is_memory && e != ERR_TIMEOUT)
             epmd_forget(n, slice_of_str(l->name));
-        link_close(l, e == ERR_TIMEOUT ? e : ERR_NO_CONNECTION,
-                   e == ERR_TIMEOUT ? "its port does not answer in time"
-                   : l->is_memory ? "EPMD on its host knows no node of that name, and it is not where it was"
-                                  : "its port does not accept a connection");
+        link_close(l, e == ERR_TIMEOUT ? e : ERR_NO_CONNECTION, undialled(l, e));
         return;
     }
     config_of(n, &config);
@@ -120,6 +128,18 @@ void link_found(struct node *n, uint64_t link_id, const char *host, uint16_t por
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
 }
 
+/* Why EPMD did not say where a node is. */
+static const char *unfound(enum err e)
+{
+    switch (e) {
+    case ERR_NO_NODE: return "EPMD on its host knows no node of that name";
+    case ERR_NO_HOST: return err_text(e);
+    case ERR_TIMEOUT: return "EPMD on its host does not answer in time";
+    case ERR_MALFORMED: return "what answers on its host is no EPMD";
+    default: return "EPMD on its host cannot be reached";
+    }
+}
+
 void link_not_found(struct node *n, uint64_t link_id, enum err e)
 {
     struct link *l = idtab_get(&n->links, link_id);
@@ -127,9 +147,8 @@ void link_not_found(struct node *n, uint64_t link_id, enum err e)
     if (!l)
         return;
     l->lookup = 0;
-    link_close(l, e,
-               e == ERR_NO_NODE ? "EPMD on its host knows no node of that name"
-                                : "EPMD on its host cannot be reached");
+    /* What is wrong with an EPMD is no fault of what was asked: to a request the node cannot be reached. */
+    link_close(l, e == ERR_NO_HOST || e == ERR_MALFORMED ? ERR_NO_CONNECTION : e, unfound(e));
 }
 
 /* OTP before 23 hangs up on a name of version 6, without a word. */

@@ -32,7 +32,7 @@ static void answered(void *ctx, uint64_t id, enum err e, struct slice reply)
 
 static bool is_unreachable(const struct question *q)
 {
-    return q->err == ERR_NO_CONNECTION;
+    return q->err == ERR_NO_CONNECTION || q->err == ERR_NO_HOST;
 }
 
 /* Of the loopback addresses as OTP's does: IPv6 first. The reply, to be freed, or the end of the program. */

@@ -100,6 +100,31 @@ def test_another_node_at_a_peers_port():
     node.stop()
 
 
+def test_hosts_that_lead_nowhere():
+    """Each is told as what it is, and none as a fault of the request."""
+    fake = socket.create_server(("127.0.0.1", 0))
+
+    def hang_up():
+        while True:
+            try:
+                conn, _ = fake.accept()
+            except OSError:
+                return
+            with conn:
+                conn.recv(100)
+                conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    port = fake.getsockname()[1]
+    gate = Gateway(epmd="none", epmd_port=port, args=[f"--peer=other@localhost=127.0.0.1:{port}"])
+    nowhere = "x" * 64  # no name of DNS's: nobody has to be asked
+    for node, why in (("kv@localhost", "no EPMD"), ("other@localhost", "no node"), (f"kv@{nowhere}", "no address")):
+        detail = problem(call(gate, node), 503, "no-connection", sent=False)["detail"]
+        check(why in detail, detail)
+    gate.stop()
+    fake.close()
+
+
 class OldPeer:
     """Speaks version 5 of the handshake, as OTP 22 does, and hangs up on version 6. What opened each connection is kept."""
 
