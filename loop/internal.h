@@ -49,7 +49,7 @@ struct loop_stream {
  * (NULL). */
 struct loop_stream *loop_stream_of_fd(struct loop *l, int fd);
 
-/* ---- loop/tls.c: the TLS of one stream ---- */
+/* ---- tls_session.c: the TLS of one stream ---- */
 
 struct tls_session;
 
@@ -65,7 +65,7 @@ void tls_read_again(struct tls_session *t);
 void tls_close(struct tls_session *t);
 /* After tls_close; then calls closed, later. */
 void tls_free(struct tls_session *t, void (*closed)(struct loop_stream *s));
-/* loop/stream.c: what tls_read_again asks for. */
+/* stream.c: what tls_read_again asks for. */
 void stream_read_again(struct loop_stream *s);
 
 #endif
