@@ -8,6 +8,7 @@
 
 #include "src/cli.h"
 #include "src/cli_answer.h"
+#include "src/cli_out.h"
 #include "src/cli_target.h"
 
 enum {

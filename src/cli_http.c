@@ -1,19 +1,18 @@
 #include "src/cli_http.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "src/cli_stop.h"
+#include "src/cli_out.h"
 #include "src/cli_token.h"
+#include "src/cli_url.h"
 
 enum {
     CONNECT_MS = 5000,
@@ -22,8 +21,7 @@ enum {
     TURN_MS = 1000,      /* at least so often it is seen whether standard output is still read */
 };
 
-#define DEFAULT_URL "http://127.0.0.1:4370"
-#define SOCKET_URL  "http://localhost"
+#define SOCKET_URL "http://localhost"
 
 struct cli_http {
     CURL *easy;
@@ -53,81 +51,14 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* ---- where the gateway is, and who we are ---- */
-
-static enum cli_status refuse_url(const char *url, const char *why)
-{
-    return cli_say(CLI_USAGE, "'%s' is no address of a gateway: %s; it is written as in " DEFAULT_URL, url,
-                   why);
-}
-
-static bool has_part(CURLU *u, CURLUPart part)
-{
-    char *text = NULL;
-    bool has = curl_url_get(u, part, &text, 0) == CURLUE_OK;
-
-    curl_free(text);
-    return has;
-}
-
-static enum cli_status check_url(CURLU *u, const char *url)
-{
-    if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
-        return cli_say(CLI_USAGE,
-                       "the gateway's address is not the place for secrets, which others would see: "
-                       "a token goes into a file, which --token-file names");
-    if (has_part(u, CURLUPART_QUERY) || has_part(u, CURLUPART_FRAGMENT))
-        return refuse_url(url, "it has a query or a fragment");
-    return CLI_OK;
-}
-
-static bool is_scheme_ours(CURLU *u)
-{
-    char *scheme = NULL;
-    bool is_ours = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                   (strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0);
-
-    curl_free(scheme);
-    return is_ours;
-}
-
-/* Without a scheme it is HTTP. */
-static enum cli_status read_url(struct cli_http *h, const char *given)
-{
-    enum cli_status status = CLI_OK;
-    CURLU *u = curl_url();
-    struct wr text;
-
-    wr_init(&text, SIZE_MAX);
-    if (!strstr(given, "://"))
-        wr_str(&text, "http://");
-    wr_str(&text, given);
-    while (text.len && text.buf[text.len - 1] == '/')
-        text.len--;
-    h->url = wr_ok(&text) ? mem_strndup(text.buf, text.len) : NULL;
-    wr_fini(&text);
-    if (!u || !h->url)
-        status = cli_say(CLI_FAILED, "out of memory");
-    else if (curl_url_set(u, CURLUPART_URL, h->url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-        status = refuse_url(given, "it does not parse");
-    else if (!is_scheme_ours(u))
-        status = refuse_url(given, "it is neither http:// nor https://");
-    else
-        status = check_url(u, given);
-    curl_url_cleanup(u);
-    return status;
-}
-
 /* ---- life ---- */
-
-static bool is_https(const struct cli_http *h)
-{
-    return strncasecmp(h->url, "https:", 6) == 0;
-}
 
 static enum cli_status set_up(struct cli_http *h, const struct cli_args *a)
 {
-    enum cli_status status = read_url(h, a->url ? a->url : a->socket ? SOCKET_URL : DEFAULT_URL);
+    enum cli_status status = cli_url_read(a->url      ? a->url
+                                          : a->socket ? SOCKET_URL
+                                                      : CLI_DEFAULT_URL,
+                                          &h->url);
 
     h->ca_file = a->ca_file;
     h->cert_file = a->cert_file;
@@ -138,7 +69,7 @@ static enum cli_status set_up(struct cli_http *h, const struct cli_args *a)
     if (status != CLI_OK)
         return status;
     /* TLS takes its time to set up: only where it is spoken. */
-    if (curl_global_init(is_https(h) ? CURL_GLOBAL_SSL : CURL_GLOBAL_NOTHING) != CURLE_OK)
+    if (curl_global_init(cli_url_is_https(h->url) ? CURL_GLOBAL_SSL : CURL_GLOBAL_NOTHING) != CURLE_OK)
         return cli_say(CLI_FAILED, "libcurl does not start");
     h->easy = curl_easy_init();
     h->multi = curl_multi_init();
@@ -188,43 +119,6 @@ void cli_http_free(struct cli_http *h)
 const char *cli_http_url(const struct cli_http *h)
 {
     return h->socket ? h->socket : h->url;
-}
-
-/* ---- standard output ---- */
-
-static void die_of_sigpipe(void)
-{
-    signal(SIGPIPE, SIG_DFL);
-    raise(SIGPIPE);
-}
-
-bool cli_out(struct slice bytes)
-{
-    while (bytes.len) {
-        ssize_t n = write(STDOUT_FILENO, bytes.ptr, bytes.len);
-
-        if (cli_stop_asked()) /* a part may have been taken before the signal came */
-            return false;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EPIPE)
-            die_of_sigpipe();
-        if (n < 0) {
-            cli_say(CLI_FAILED, "cannot write: %s", strerror(errno));
-            return false;
-        }
-        bytes = slice_of(bytes.ptr + n, bytes.len - (size_t)n);
-    }
-    return true;
-}
-
-/* While nothing comes nothing is written, and that nobody reads would not be seen. */
-static void look_after_reader(void)
-{
-    struct pollfd out = {.fd = STDOUT_FILENO};
-
-    if (poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)))
-        die_of_sigpipe();
 }
 
 /* ---- the answer ---- */
@@ -411,8 +305,9 @@ static const char *hint_of(const struct cli_http *h, CURLcode code)
         return h->socket ? "does it run (`erlgate serve`)? --socket or $ERLGATE_SOCKET says where it is"
                          : "does it run (`erlgate serve`)? --url or $ERLGATE_URL says where it is";
     default:
-        return is_https(h) && !h->cert_file ? "if it wants a client's certificate: --cert-file and --key-file"
-                                            : NULL;
+        return cli_url_is_https(h->url) && !h->cert_file
+                   ? "if it wants a client's certificate: --cert-file and --key-file"
+                   : NULL;
     }
 }
 
@@ -488,7 +383,7 @@ bool cli_http_rest(uint64_t ms, int stop_fd)
     while ((now = now_ms()) < end) {
         if (is_told_to_stop(stop_fd, end - now < TURN_MS ? (int)(end - now) : TURN_MS))
             return false;
-        look_after_reader();
+        cli_out_look();
     }
     return true;
 }
@@ -512,7 +407,7 @@ static enum cli_http_end run(struct turn *t)
             return CLI_HTTP_LATE;
         if (is_told_to_stop(t->request->stop_fd, 0))
             return CLI_HTTP_STOPPED;
-        look_after_reader();
+        cli_out_look();
         if (curl_multi_poll(m, extra, t->request->stop_fd ? 2 : 1, left, NULL) != CURLM_OK)
             return CLI_HTTP_NO_MEMORY;
     }

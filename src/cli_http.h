@@ -62,8 +62,4 @@ void cli_answer_fini(struct cli_answer *answer);
 /* Lets time pass. False: stop_fd has become readable. */
 bool cli_http_rest(uint64_t ms, int stop_fd);
 
-/* Standard output. A reader that has gone ends the program as it ends every filter: by SIGPIPE. False: said
- * why, or told to stop meanwhile. */
-bool cli_out(struct slice bytes);
-
 #endif

@@ -9,6 +9,7 @@
 #include "src/cli.h"
 #include "src/cli_answer.h"
 #include "src/cli_json.h"
+#include "src/cli_out.h"
 #include "src/cli_target.h"
 
 enum { GRACE_MS = 5000, IDLE_MS = 30000, PAGES_MAX = 100000 };

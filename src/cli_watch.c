@@ -9,6 +9,7 @@
 #include "src/cli.h"
 #include "src/cli_answer.h"
 #include "src/cli_json.h"
+#include "src/cli_out.h"
 #include "src/cli_stop.h"
 #include "src/cli_target.h"
 
