@@ -10,7 +10,7 @@ import peers
 import played
 from cnode import CNode
 from matrix import each, print_table, use
-from peers import BIN, Epmd, Peer, check, equal, eventually, fresh_cookie, spawn
+from peers import BIN, Epmd, Peer, check, equal, fresh_cookie, spawn
 
 EPMD = Epmd()
 COOKIE = fresh_cookie()
@@ -137,15 +137,11 @@ def test_what_is_printed_is_logged():
 
 
 def test_the_c_node_ends():
-    waits = []
     for peer in PEERS.values():
-        peer.eval("register(ready_here, spawn(fun() -> receive ready -> ok end end))")
-        waits.append(peer.start_eval("testruntime:c_ends(c@localhost, whereis(ready_here))", 30))
-    for peer in PEERS.values():
-        eventually(lambda: peer.eval("whereis(ready_here)") == "undefined", "it watches")
+        equal(peer.eval("testruntime:watches_the_end(c@localhost)", 30), "ok")
     NODE.stop()
-    for wait in waits:
-        equal(wait(), "ok")
+    for peer in PEERS.values():
+        equal(peer.eval("testruntime:heard_of_the_end()", 30), "ok")
 
 
 at_end = print_table

@@ -752,17 +752,38 @@ split(C, Other, Starter) ->
 wait_for_first(P) ->
     receive M when element(1, M) =:= P -> M after 30000 -> error(mailbox()) end.
 
-%% The C node ends: monitors, links and monitor_node say noconnection.
-c_ends(C, Collector) ->
+%% The C node ends, in two tests between which it does. First: a process watches it in every way, and C knows of all of it.
+watches_the_end(C) ->
+    Self = self(),
+    {W, M} = spawn_monitor(fun() -> watch_the_end(C, Self) end),
+    receive
+        {W, watches} -> demonitor(M, [flush]), true = register(watches_the_end, W), ok;
+        {'DOWN', M, _, _, Reason} -> error(Reason)
+    end.
+
+%% Then: each way has told it.
+heard_of_the_end() ->
+    M = monitor(process, watches_the_end),
+    watches_the_end ! {tell, self()},
+    receive
+        {heard, What} -> is(What, {value, ok});
+        {'DOWN', M, _, _, Reason} -> error(Reason)
+    after 15000 -> error(hears_nothing)
+    end.
+
+watch_the_end(C, Starter) ->
     process_flag(trap_exit, true),
-    P = ask(C, {spawn, self()}),
+    P = spawned(C),
     M = monitor(process, P),
     M2 = monitor(process, {c, C}),
     link(P),
     true = monitor_node(C, true),
-    Collector ! ready,
-    receive {nodedown, C} -> ok after 10000 -> error(no_nodedown) end,
-    receive {'DOWN', M, process, P, R1} -> true = lists:member(R1, [noconnection, shutdown]) after 1000 -> error(no_down) end,
-    receive {'DOWN', M2, process, {c, C}, _} -> ok after 1000 -> error(no_down) end,
-    receive {'EXIT', P, _} -> ok after 1000 -> error(no_exit) end,
-    ok.
+    _ = ask_pid(C), % signals are taken in the order they are sent in: the others are there
+    Starter ! {self(), watches},
+    Heard = caught(fun() ->
+        receive {nodedown, C} -> ok after 10000 -> error(no_nodedown) end,
+        receive {'DOWN', M, process, P, R1} -> true = lists:member(R1, [noconnection, shutdown]) after 1000 -> error(no_down) end,
+        receive {'DOWN', M2, process, {c, C}, _} -> ok after 1000 -> error(no_down) end,
+        receive {'EXIT', P, _} -> ok after 1000 -> error(no_exit) end
+    end),
+    receive {tell, To} -> To ! {heard, Heard} end.
