@@ -117,7 +117,8 @@ enum err global_tab_put(struct global_tab *t, struct slice name, const struct et
     (void)global_tab_delete(t, name); /* name may have been its text */
     if (!g)
         return ERR_NOMEM;
-    e = t->names.count < GLOBAL_MAX_NAMES ? add(t, g) : ERR_OVERLOADED;
+    e = t->names.count < GLOBAL_MAX_NAMES && name.len + method.len <= GLOBAL_MAX_TEXT ? add(t, g)
+                                                                                      : ERR_OVERLOADED;
     if (e != ERR_NONE)
         mem_free(g);
     return e;
@@ -217,7 +218,7 @@ bool global_lock_set(struct global_tab *t, struct slice resource, struct slice r
         return false;
     if (l && *find_holder(l, pid))
         return true;
-    if (t->holders.count >= GLOBAL_MAX_HOLDERS)
+    if (t->holders.count >= GLOBAL_MAX_HOLDERS || resource.len + requester.len > GLOBAL_MAX_TEXT)
         return false;
     if (!l)
         l = lock_new(t, resource, requester);

@@ -14,6 +14,7 @@
 enum {
     GLOBAL_MAX_NAMES = 1 << 20, /* beyond: ERR_OVERLOADED */
     GLOBAL_MAX_HOLDERS = 65536, /* of all locks together; beyond: a lock is refused */
+    GLOBAL_MAX_TEXT = 16384,    /* bytes of a name and its method, or of a lock; beyond: as above */
 };
 
 /* Its texts stand in text. */

@@ -10,15 +10,16 @@ enum { FORM_DISCOVER, FORM_SYNC, FORM_LOCAL_DATA, FORM_JOIN, FORM_LEAVE, FORM_UP
 struct visit {
     pg_msg_fn *each;
     void *ctx;
-    size_t seen;     /* pids, whether told or not */
-    struct wr group; /* scratch */
-    enum err err;
+    size_t seen;      /* pids, whether told or not */
+    struct wr group;  /* scratch */
+    bool is_left_out; /* that group */
+    enum err err;     /* why the last of them was */
 };
 
 static void tell(struct visit *v, struct slice group, const struct etf_pid *pid, bool is_add)
 {
     v->seen++;
-    if (v->each && v->err == ERR_NONE)
+    if (v->each && !v->is_left_out)
         v->each(v->ctx, group, pid, is_add);
 }
 
@@ -64,20 +65,26 @@ static bool pid_or_pids(struct etf_rd *r, struct visit *v, struct slice group, b
     return true;
 }
 
-/* The next term as a group's name; only passed over while nobody is told. */
+/* The next term as a group's name; only passed over while nobody is told. Each pid is looked up under it: a
+ * name without bounds would cost their product. */
 static bool group_name(struct etf_rd *r, struct visit *v, struct slice *ret)
 {
+    struct etf_rd name = *r;
+    struct slice whole;
     enum err e;
 
     *ret = (struct slice){0};
+    if (!etf_skip(r, &whole))
+        return false;
     if (!v->each)
-        return etf_skip(r, NULL);
+        return true;
     wr_reset(&v->group);
-    e = etf_copy(&v->group, r);
-    if (e != ERR_NONE)
+    e = whole.len > PG_MAX_GROUP_NAME ? ERR_TOO_LARGE : etf_copy(&v->group, &name);
+    v->is_left_out = e != ERR_NONE;
+    if (v->is_left_out)
         v->err = e;
     *ret = wr_written(&v->group);
-    return e == ERR_NONE;
+    return true;
 }
 
 /* [{Group, Pids}], or [{Group, Add, Remove}]. */
@@ -136,7 +143,8 @@ static bool leaves(struct etf_rd *r, struct visit *v)
         for (size_t i = 0; v->each && i < bytes.len; i++) {
             wr_reset(&v->group);
             etf_write_int64(&v->group, bytes.ptr[i]);
-            if (!wr_ok(&v->group))
+            v->is_left_out = !wr_ok(&v->group);
+            if (v->is_left_out)
                 v->err = v->group.err;
             again = pids;
             (void)pid_or_pids(&again, v, wr_written(&v->group), false);
@@ -234,7 +242,7 @@ enum err pg_msg_each(const struct pg_msg *m, pg_msg_fn *each, void *ctx)
 {
     struct visit v = {.each = each, .ctx = ctx};
 
-    wr_init(&v.group, SIZE_MAX);
+    wr_init(&v.group, PG_MAX_GROUP_NAME);
     if (!walk(m, &v) && v.err == ERR_NONE)
         v.err = ERR_MALFORMED;
     wr_fini(&v.group);

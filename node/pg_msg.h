@@ -12,7 +12,10 @@
 #include "base/wr.h"
 #include "node/pg_view.h"
 
-enum { PG_VERSION = 1 }; /* the latest that is spoken here */
+enum {
+    PG_VERSION = 1,           /* the latest that is spoken here */
+    PG_MAX_GROUP_NAME = 4096, /* bytes; of a peer's groups, those whose names are longer are left out */
+};
 
 enum pg_verb {
     PG_DISCOVER,
@@ -32,7 +35,7 @@ struct pg_msg {
 MUST_USE bool pg_msg_read(struct etf_rd term, struct pg_msg *ret);
 
 /* Calls each for every pid that the message names, of PG_SYNC with is_add. group: canonical, borrowed for the
- * call. ERR_NOMEM: not all have been told. */
+ * call. ERR_NOMEM, ERR_TOO_LARGE: not all have been told. */
 typedef void pg_msg_fn(void *ctx, struct slice group, const struct etf_pid *pid, bool is_add);
 MUST_USE enum err pg_msg_each(const struct pg_msg *m, pg_msg_fn *each, void *ctx);
 

@@ -123,6 +123,29 @@ def test_members_at_a_node_in_latin_1():
             check(b"internal" not in answer.body, "its error in", answer)
 
 
+def test_names_of_groups_of_any_size():
+    """Each pid of a message is looked up in its group: a long name and many pids, and nobody else would be served for minutes."""
+    events = EventStream(GATE.port, "/v1/groups/lengthy/g/monitor")
+    with link_to("verbose@localhost") as link:
+        member = played.encode(link.pid(7))
+        link.send("lengthy", (Atom("discover"), link.pid(3)))
+        link.send("lengthy", (Atom("join"), link.pid(3), Atom("g"), Raw(member)))
+        events.next("monitor")
+        events.next("join")
+        long = b"g" * (8 * MIB)
+        many = Raw(b"l" + struct.pack(">I", 10000) + member * 10000 + b"j")
+        link.send("lengthy", (Atom("leave"), link.pid(3), many, [long]))
+        began = time.monotonic()
+        check(link.is_alive(), "the link goes on")
+        check(time.monotonic() - began < 2 * SLOWER, f"after {time.monotonic() - began} s")
+        at_first = GATE.rss()
+        for n in range(64):
+            link.send("lengthy", (Atom("join"), link.pid(3), b"%d" % n + long[:MIB], Raw(member)))
+        check(link.is_alive(), "the link goes on")
+        check(GATE.rss() - at_first < 32 * 1024, f"from {at_first} to {GATE.rss()} kB for names of groups")
+    events.close()
+
+
 def test_a_link_is_one_however_often_it_is_set():
     process = make(trap_exit=True, ttl=600000)
     with link_to("linked@localhost") as link:

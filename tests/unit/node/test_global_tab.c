@@ -54,6 +54,22 @@ static struct etf_pid pid(const char *node, uint32_t id)
     return (struct etf_pid){.node = {.text = slice_of_str(node)}, .id = id, .creation = 5};
 }
 
+static void texts_have_a_bound(void **state)
+{
+    static const uint8_t text[GLOBAL_MAX_TEXT + 1];
+    struct slice longest = slice_of(text, GLOBAL_MAX_TEXT - M.len), longer = slice_of(text, longest.len + 1);
+    struct etf_pid p = pid("a@h", 1);
+
+    (void)state;
+    assert_int_equal(global_tab_put(&tab, longest, &p, M, (struct slice){0}), ERR_NONE);
+    assert_int_equal(global_tab_put(&tab, longer, &p, M, (struct slice){0}), ERR_OVERLOADED);
+    assert_null(global_tab_get(&tab, longer));
+    assert_true(global_lock_set(&tab, longest, B, &p));
+    assert_false(global_lock_set(&tab, longer, B, &p));
+    assert_true(global_lock_is_free(&tab, longer, B));
+    assert_int_equal(watched, 2);
+}
+
 static void a_name_is_replaced_and_its_process_watched_once(void **state)
 {
     struct etf_pid p = pid("a@h", 1), q = pid("b@h", 1);
@@ -175,6 +191,7 @@ static void without_memory_or_watch_nothing_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(texts_have_a_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_is_replaced_and_its_process_watched_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_goes_with_its_process_and_with_its_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_of_a_node_goes_however_much_it_is, set_up, tear_down),

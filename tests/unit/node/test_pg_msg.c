@@ -83,6 +83,26 @@ static void each_message_is_read(void **state)
     means("{update, " S ", [{g, [" P "], []}, {h, [], [" P ", " Q "]}]}", PG_CHANGE, 0, "+g:1 -h:1 -h:2 ");
 }
 
+static void what_would_cost_a_name_of_any_length_for_each_pid_is_left_out(void **state)
+{
+    struct pg_msg m;
+    struct wr text;
+
+    (void)state;
+    wr_init(&text, SIZE_MAX);
+    wr_str(&text, "{update, " S ", [{<<\"");
+    for (int i = 0; i < PG_MAX_GROUP_NAME; i++)
+        wr_u8(&text, 'x');
+    wr_str(&text, "\">>, [" P ", " Q "], []}, {h, [" Q "], []}]}");
+    wr_u8(&text, 0);
+    assert_true(wr_ok(&text));
+    assert_true(pg_msg_read(parsed((const char *)text.buf), &m));
+    assert_int_equal(pg_msg_each(&m, note, NULL), ERR_TOO_LARGE);
+    wr_u8(&told, 0);
+    assert_string_equal((const char *)told.buf, "+h:2 ");
+    wr_fini(&text);
+}
+
 static void a_later_version_is_asked_to_speak_ours(void **state)
 {
     (void)state;
@@ -215,6 +235,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_message_is_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_would_cost_a_name_of_any_length_for_each_pid_is_left_out, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_later_version_is_asked_to_speak_ours, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_malformed_anywhere_is_refused_as_a_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_written_is_read_back, set_up, tear_down),
