@@ -176,8 +176,10 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
 {
     static const struct http_problem unsupported = {
         .code = "unsupported-media-type",
-        .detail = "a body can be application/json, application/vnd.erlang.typed+json, text/x-erlang or "
-                  "application/vnd.erlang.etf, in UTF-8 where it is text",
+        .detail =
+            "a body can be application/json, application/vnd.erlang.typed+json, text/x-erlang or "
+            "application/vnd.erlang.etf, in UTF-8 where it is text; Content-Type is to say which, and is "
+            "text/plain where fetch is not told",
         .parameter = "header:Content-Type",
     };
     struct transcode_fault f = {.fault = {.text = ""}};

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "bridge/internal.h"
+#include "etf/term.h"
 #include "etf/write.h"
 #include "http/problem.h"
 
@@ -53,7 +54,7 @@ static const struct meaning meanings[ERR_COUNT_] = {
                     "node '%s' has no such process, or it has ended; the request had no effect",
                     "GET /v1/nodes/%s/processes lists the names that are registered there"},
     [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied",
-                         "reason says how; function_clause, most often: it does not know such a request"},
+                         "reason says how, and its node's log more"},
     [ERR_NOT_FOUND] = {"not-found", false, "there is no such thing", NULL},
     [ERR_INVALID] = {"bad-parameter", false, "a parameter is out of range", NULL},
 };
@@ -121,6 +122,20 @@ void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice
     answer(g, http_id, meaning_of(e), &p, node, NULL);
 }
 
+/* A process that has crashed by the request itself: most often one that it does not know. */
+static const struct meaning request_unknown = {"callee-exit", false,
+                                               "the process at node '%s' ended before it replied",
+                                               "it knows no such request (function_clause); in JSON an atom "
+                                               "is {\"$atom\": \"get\"}, a tuple {\"$tuple\": [...]}"};
+
+/* {function_clause, _}: a gen_server whose handle_call has no clause for it. */
+static bool is_function_clause(const struct node_result *r)
+{
+    struct etf_rd rd = etf_rd_of(r->term, r->atoms);
+
+    return etf_read_tuple_is(&rd, 2) && etf_read_atom_is(&rd, "function_clause");
+}
+
 /* A function that was called. */
 static const struct meaning function_failed = {"callee-exit", false, "the function failed at node '%s'",
                                                "class, reason and stacktrace say how"};
@@ -166,6 +181,8 @@ static const struct meaning *meaning_of_result(const struct node_result *r)
 {
     if (r->err == ERR_CALLEE_EXIT && r->exception)
         return &function_failed;
+    if (r->err == ERR_CALLEE_EXIT && is_function_clause(r))
+        return &request_unknown;
     return meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
 }
 

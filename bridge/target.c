@@ -308,8 +308,9 @@ static enum target_kind recognize(const struct slice *segments, size_t count,
     return TARGET_BODY;
 }
 
-static const char not_a_path[] = "an API path without /v1 is to stand here, percent-encoded as in a URL, and "
-                                 "then once more as a parameter: "
+static const char not_a_path[] = "an API path is to stand here, without /v1 before it and without /monitor "
+                                 "behind it, percent-encoded as in a "
+                                 "URL (in a query then once more): "
                                  "/nodes/kv@host/processes/kv, /pids/{pid}, /global/{name}, "
                                  "/groups/{scope}/{group}, /nodes/{node} or /nodes";
 

@@ -122,5 +122,6 @@ enum err etf_parse_opaque(struct etf_lex *l, struct wr *w, const struct etf_rule
         return identifier(l, w, rules, at, 'p');
     if (etf_lex_take(l, "#Etf<"))
         return embedded(l, w, rules, at, depth_left, is_whole);
-    return etf_lex_fail(l, at, "expected '#{', '#Pid<', '#Ref<', '#Port<' or '#Etf<'");
+    return etf_lex_fail(
+        l, at, "expected '#{', '#Pid<', '#Ref<', '#Port<' or '#Etf<'; a record is written as its tuple");
 }

@@ -56,7 +56,10 @@ static enum err bind_to(int fd, const union address *a, socklen_t len)
     if (a->any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
         return ERR_IO;
     if (bind(fd, &a->any, len) != 0 || listen(fd, BACKLOG) != 0)
-        return errno == EADDRINUSE ? ERR_NAME_TAKEN : errno == EADDRNOTAVAIL ? ERR_INVALID : ERR_IO;
+        return errno == EADDRINUSE      ? ERR_NAME_TAKEN
+               : errno == EADDRNOTAVAIL ? ERR_INVALID
+               : errno == EACCES        ? ERR_NOT_ALLOWED
+                                        : ERR_IO;
     return ERR_NONE;
 }
 

@@ -300,6 +300,13 @@ const char *http_guard_origin(const struct http_guard *g, const struct http_head
     return NULL;
 }
 
+bool http_host_is_valid(const char *text)
+{
+    struct slice name;
+
+    return (read_host(slice_of_str(text), &name) || address_kind(slice_of_str(text)) != ADDRESS_NONE);
+}
+
 bool http_origin_is_valid(const char *text)
 {
     const char *colon = strstr(text, "://");
@@ -329,8 +336,8 @@ static bool judge_site(const struct http_guard *g, const struct http_head *head,
     if (head->origin_count && !is_same_origin(head->origin, host))
         return refuse(
             ret, "cross-site", "header:Origin",
-            "The page is from %.*s, and the gateway was asked as %.*s. If both are the same gateway, let the "
-            "proxy before it hand on Host unchanged.",
+            "The page is from %.*s, and the gateway was asked as %.*s. Pages of another origin want "
+            "--cors-origin; if both are the same gateway, let the proxy before it hand on Host unchanged.",
             shown(head->origin), (const char *)head->origin.ptr, shown(host), (const char *)host.ptr);
     return true;
 }

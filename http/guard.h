@@ -66,6 +66,9 @@ const char *http_guard_origin(const struct http_guard *g, const struct http_head
 /* Is this an origin as a browser writes it: a scheme, a host, a port unless it is the scheme's own? Neither
  * "*" nor "null" is. */
 bool http_origin_is_valid(const char *text);
+/* Can it be one of hosts: a name or an address, without scheme, path and wildcard? (A port counts for
+ * nothing.) */
+bool http_host_is_valid(const char *text);
 
 /* Is a name that stands in Host one of ours? Always: localhost and what is under it, 127.0.0.0/8, [::1]. */
 bool http_guard_is_ours(const struct http_guard *g, struct slice host);

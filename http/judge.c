@@ -203,7 +203,7 @@ static bool judge_route(struct http_request *r)
     if (is_options)
         return answer_options(r, r->match.allow);
     allow.value = r->match.allow;
-    snprintf(detail, sizeof detail, "The methods of this path are %s.", allow.value);
+    snprintf(detail, sizeof detail, "The methods of %s are %s.", r->match.pattern, allow.value);
     http_request_refuse(
         r, &(struct http_problem){
                .code = "method-not-allowed", .detail = detail, .headers = &allow, .header_count = 1});

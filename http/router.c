@@ -238,8 +238,10 @@ static bool search(struct search *q, uint32_t at, size_t depth, size_t holes)
         if (!p->allow)
             return false;
         route = route_for(q->r, p, q->method);
-        if (!q->is_found || route)
+        if (!q->is_found || route) {
             q->match->allow = p->allow;
+            q->match->pattern = q->r->routes[p->first_route - 1].pattern;
+        }
         q->is_found = true;
         q->match->route = route;
         return route != NULL;

@@ -18,6 +18,7 @@ enum { HTTP_HOLES_MAX = 8 }; /* {…} in one pattern */
 struct http_match {
     const struct http_route *route; /* NULL: the path exists, the method does not */
     const char *allow;              /* the path's methods, as for Allow: "GET, HEAD, OPTIONS"; borrowed */
+    const char *pattern;            /* the path itself, as its first row has it; borrowed */
     uint8_t holes[HTTP_HOLES_MAX];  /* which segment stands for the n-th {…} */
 };
 

@@ -94,7 +94,11 @@ static const char *why_not(const struct http_listen *c, enum err e)
 {
     if (e == ERR_NAME_TAKEN)
         return c->path ? "another process listens there, or it is no socket" : "somebody else is there";
-    return c->path ? "its folder is not there or may not be written, or the path is too long" : err_text(e);
+    if (c->path)
+        return "its folder is not there or may not be written, or the path is too long";
+    return e == ERR_INVALID       ? "this machine has no such address"
+           : e == ERR_NOT_ALLOWED ? "only a privileged process may listen on that port"
+                                  : err_text(e);
 }
 
 static enum err add_listener(struct http_server *s, const struct http_listen *config)

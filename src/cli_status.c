@@ -35,7 +35,7 @@ static const struct {
     {"reply-too-large", CLI_DENIED, NULL},
     {"overloaded", CLI_BUSY, NULL},
     {"rate-limited", CLI_BUSY, NULL},
-    {"not-found", CLI_FAILED, "is the gateway older than this program?"},
+    {"not-found", CLI_FAILED, "does --url end before /v1, and is the gateway no older than this program?"},
     {"method-not-allowed", CLI_FAILED, "is the gateway older than this program?"},
     {"not-acceptable", CLI_FAILED, "is the gateway older than this program?"},
     {"unsupported-media-type", CLI_FAILED, "is the gateway older than this program?"},

@@ -235,6 +235,12 @@ static bool add(struct option_value *v, const char *text, const char *place)
     return true;
 }
 
+static bool is_path(enum option which)
+{
+    return table[which].argument &&
+           (strcmp(table[which].argument, "FILE") == 0 || strcmp(table[which].argument, "PATH") == 0);
+}
+
 void options_set(struct options *o, enum option which, bool is_negated, const char *value,
                  enum option_source source, const char *place)
 {
@@ -243,7 +249,19 @@ void options_set(struct options *o, enum option which, bool is_negated, const ch
     char what[WHAT_MAX];
 
     if (!table[which].argument && !is_true && strcmp(value, "false") != 0) {
-        snprintf(what, sizeof what, "%s is either true or false", is_negated ? "hidden" : table[which].flag);
+        snprintf(what, sizeof what, "%s is to be true or false, and not '%.40s'",
+                 is_negated ? "hidden" : table[which].flag, value);
+        options_fault_at(o, place, what);
+        return;
+    }
+    if (!*value) {
+        snprintf(what, sizeof what, "%s has no value: give it one, or leave it out", table[which].flag);
+        options_fault_at(o, place, what);
+        return;
+    }
+    if (is_path(which) && strncmp(value, "~/", 2) == 0) {
+        snprintf(what, sizeof what, "%s: only a shell knows what ~ is: write the whole path",
+                 table[which].flag);
         options_fault_at(o, place, what);
         return;
     }

@@ -214,7 +214,8 @@ static FILE *open_file(struct options *o, const char *path)
     FILE *in = NULL;
 
     if (fd < 0 || fstat(fd, &st) != 0) {
-        options_fault_at(o, path, strerror(errno));
+        snprintf(what, sizeof what, "%s (--config)", strerror(errno));
+        options_fault_at(o, path, what);
     } else if (!S_ISREG(st.st_mode)) {
         options_fault_at(o, path, "is no regular file");
     } else if (st.st_size > FILE_MAX) {

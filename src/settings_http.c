@@ -115,10 +115,22 @@ static void read_origins(struct settings *s, struct options *o)
     s->gateway.origins = list[0] ? list : NULL;
 }
 
+static void read_hosts(struct settings *s, struct options *o)
+{
+    const char *const *list = options_list(o, OPT_HOST);
+
+    for (size_t i = 0; list[i]; i++)
+        if (!http_host_is_valid(list[i]))
+            options_fault_of(o, OPT_HOST, i,
+                             "is to be one name or address, as in gate.example.com: no scheme, no path, no * "
+                             "(a list in the file: [a.example, b.example])");
+    s->gateway.hosts = list;
+}
+
 void settings_read_http(struct settings *s, struct options *o)
 {
     s->gateway.listens = s->listens;
-    s->gateway.hosts = options_list(o, OPT_HOST);
+    read_hosts(s, o);
     read_https(s, o);
     read_main_listen(s, o);
     read_socket(s, o);

@@ -104,6 +104,16 @@ class Refusals(unittest.TestCase):
         for origin in ("*", "null", "app.example", "https://app.example/", "https://*.example"):
             self.refused("--cors-origin", origin, says="scheme, host")
 
+    def test_a_host_is_one_host(self):
+        for host in ("*", "https://gate.example", "a.example, b.example", "*.example", "gate.example/v1"):
+            self.refused(f"--host={host}", says="one name or address")
+        self.refused("--host=gate.example", "--host=::1", "--host=[::1]:80", "--host=10.0.0.1", "--timeout=0", says="--timeout")
+
+    def test_a_path_is_whole(self):
+        self.refused("--token-file=~/tokens.yaml", says="only a shell knows what ~ is")
+        self.refused("--socket=", says="socket has no value")
+        self.refused("--config", "/nonexistent/gate.yaml", says="gate.yaml: No such file or directory (--config)")
+
     def test_a_cookie_on_the_command_line_is_not_offered(self):
         self.refused("--cookie", "secret", says="--cookie-file")
         self.refused("--cookie=secret", says="--cookie-file")
@@ -142,6 +152,8 @@ class File(unittest.TestCase):
         self.refused("listen: 'x\n", ".yaml:")
         self.refused("just text\n", "mapping")
         self.refused("config: other.yaml\n", "cannot name another one")
+        self.refused("cookie-file: ~/.erlang.cookie\n", ".yaml:1:14: cookie-file: only a shell knows what ~ is")
+        self.refused("token-file:\n", ".yaml:1:12: token-file has no value")
         self.refused("visible: maybe\n", "true or false")
 
 

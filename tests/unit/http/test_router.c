@@ -114,6 +114,7 @@ static void methods_that_a_path_does_not_have_are_told(void **state)
     assert_int_equal(find("get", "/v1/nodes", &m), -1);
     assert_int_equal(find("HEAD", "/v1/call", &m), -1);
     assert_string_equal(m.allow, "POST, OPTIONS");
+    assert_string_equal(m.pattern, "/v1/call");
 }
 
 static void head_finds_what_get_finds(void **state)
