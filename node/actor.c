@@ -66,6 +66,10 @@ void actor_suspend(struct actor *a, bool is_suspended)
     struct node *n = a->process.node;
 
     a->is_suspended = is_suspended;
+    /* Soon, behind what waits: a server that sets its timeout anew whenever it runs out would have none any
+     * more. */
+    if (!is_suspended && a->is_overdue && actor_set_alarm(a, 1) != ERR_NONE)
+        LOG(LOG_WARN, "signal-lost", LOG_STR("signal", "timeout"));
     if (is_suspended || !a->mailbox.first)
         return;
     /* Before whatever else is on its way to it. */
@@ -309,6 +313,7 @@ enum err actor_set_alarm(struct actor *a, uint64_t ms)
     enum err e;
 
     deadlines_remove(&n->alarms, &a->alarm);
+    a->is_overdue = false;
     if (ms == 0)
         return ERR_NONE;
     e = deadlines_add(&n->alarms, &a->alarm, ms < UINT64_MAX / 2 - now ? now + ms : UINT64_MAX / 2);
@@ -327,8 +332,8 @@ void actors_expire(struct node *n)
 
         deadlines_remove(&n->alarms, d);
         if (a->is_suspended)
-            continue; /* a receive that waits for sys alone has no timeout */
-        if (a->ops->timeout)
+            a->is_overdue = true; /* a receive that waits for sys alone has no timeout */
+        else if (a->ops->timeout)
             a->ops->timeout(actor_self(a), a->state);
     }
     arm(n);

@@ -46,6 +46,7 @@ struct actor {
     void (*ending)(struct actor *a,
                    struct slice reason); /* it is about to end, and can still send; may be NULL */
     bool is_suspended;                   /* by sys: what comes waits in the mailbox, but for what sys sends */
+    bool is_overdue;                     /* the alarm has run out meanwhile */
     struct signals mailbox;              /* owned */
     uint8_t *reason;                     /* owned; why it ended */
     size_t reason_len;

@@ -229,6 +229,14 @@ sys_messages(C) ->
     expect({Pid, message, first}),
     expect({Pid, message, second}),
     is(ask(C, {echo, y}), y),
+    %% A timeout that runs out meanwhile comes afterwards.
+    ok = ask(C, {do, timeout, 30}),
+    ok = sys:suspend(Pid),
+    missing = receive {Pid, timeout} -> early after 100 -> missing end,
+    Pid ! third,
+    ok = sys:resume(Pid),
+    expect({Pid, message, third}),
+    expect({Pid, timeout}),
     %% Refused, whatever way this release says so.
     {error, _} = caught(fun() -> sys:replace_state({c, C}, fun(S) -> S end) end),
     ok.
@@ -289,7 +297,17 @@ rex(C) ->
     {rex, C} ! {self(), features_request},
     expect({features_reply, C, [erpc]}),
     is(gen_server:call({rex, C}, {call, cmath, add, [5, 7], group_leader()}), 12),
-    ok.
+    %% sbcast waits for each node's answer without end.
+    P = spawned(C),
+    ok = as(C, P, {register, broadcast}),
+    is(rpc:sbcast([C], broadcast, {to, "all"}), {[C], []}),
+    expect({P, message, {to, "all"}}),
+    is(rpc:sbcast([C], nobody, x), {[], [C]}),
+    {rex, C} ! {self(), {send, broadcast, x}},
+    expect({P, message, {self(), x}}),
+    {rex, C} ! {self(), {send, nobody, x}},
+    expect({rex, C, {nonexisting_name, nobody}}),
+    end_it(C, P).
 
 io(C) ->
     ask(C, {echo, x}),
