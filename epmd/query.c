@@ -207,8 +207,9 @@ static struct query *ask(struct epmd_queries *set, enum kind kind, const char *h
     if (!q->timer)
         goto fail;
     /* The timer is the one deadline, for dialling and asking together: the dial's own must not come first. */
-    q->dial = loop_dial(set->loop, host, epmd_port ? epmd_port : EPMD_PORT_NO, timeout_ms + 1000, dialled,
-                        set, q->handle);
+    q->dial =
+        loop_dial(set->loop, host, epmd_port ? epmd_port : EPMD_PORT_NO,
+                  timeout_ms < UINT64_MAX - 1000 ? timeout_ms + 1000 : timeout_ms, dialled, set, q->handle);
     if (!q->dial)
         goto fail;
     loop_timer_start(q->timer, timeout_ms);

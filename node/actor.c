@@ -316,7 +316,7 @@ enum err actor_set_alarm(struct actor *a, uint64_t ms)
     a->is_overdue = false;
     if (ms == 0)
         return ERR_NONE;
-    e = deadlines_add(&n->alarms, &a->alarm, ms < UINT64_MAX / 2 - now ? now + ms : UINT64_MAX / 2);
+    e = deadlines_add(&n->alarms, &a->alarm, deadline_after(now, ms));
     arm(n);
     return e;
 }

@@ -23,6 +23,12 @@ struct deadlines {
     size_t count, cap;
 };
 
+/* ms may be anything: what would be past the end of time is half way to it. */
+static inline uint64_t deadline_after(uint64_t now_ms, uint64_t ms)
+{
+    return ms < UINT64_MAX / 2 - now_ms ? now_ms + ms : UINT64_MAX / 2;
+}
+
 void deadlines_init(struct deadlines *d);
 void deadlines_fini(struct deadlines *d);
 MUST_USE enum err deadlines_add(struct deadlines *d, struct deadline *e, uint64_t at_ms);

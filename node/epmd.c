@@ -73,7 +73,7 @@ enum err epmd_start(struct node *n, const struct node_config *config)
     e->queries = epmd_queries_new(n->loop);
     if (!e->queries)
         return ERR_NOMEM;
-    if (config->epmd_mode == NODE_EPMD_EXTERNAL &&
+    if (config->epmd_mode == NODE_EPMD_EXTERNAL && config->epmd_host &&
         !(e->host = mem_strndup(config->epmd_host, strlen(config->epmd_host))))
         return ERR_NOMEM;
     if (config->epmd_listen && !(e->listen = copy_list(config->epmd_listen)))

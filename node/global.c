@@ -175,7 +175,7 @@ enum err node_global_whereis(struct node *n, struct slice name, uint64_t timeout
         return ERR_NOMEM;
     l->ctx = ctx;
     l->id = id;
-    l->deadline = loop_now_ms(n->loop) + timeout_ms;
+    l->deadline = deadline_after(loop_now_ms(n->loop), timeout_ms);
     e = keep_nodes(l, n) && keep_args(l, name) ? node_spawn(n, &ops, l, &l->self) : ERR_NOMEM;
     if (e != ERR_NONE) {
         ended(l->self, l, etf_rd_of(process_reason_normal, NULL));

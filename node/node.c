@@ -85,6 +85,8 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     struct node *n;
     uint64_t seeds[2];
 
+    if (config->cookie.len == 0)
+        return NULL; /* a variable of the environment that was not set, and anybody would be let in */
     if (config->named_by.len ? !dist_host_is_plausible(config->name) || !node_name_is_valid(config->named_by)
                              : !node_name_is_valid(config->name))
         return NULL;

@@ -32,16 +32,16 @@ struct node_place {
 };
 
 struct node_config {
-    struct slice name;                      /* "erlgate@host"; copied */
-    struct slice named_by;                  /* as erl -name undefined; copied; see node_start */
-    struct slice cookie;                    /* copied, wiped at the end */
-    bool is_visible;                        /* hidden by default */
-    const char *dist_host;                  /* address to listen on for other nodes; "" all */
+    struct slice name;     /* "erlgate@host", node_name_is_valid; copied */
+    struct slice named_by; /* as erl -name undefined; copied; see node_start */
+    struct slice cookie;   /* not empty: who has it may do everything here; copied, wiped at the end */
+    bool is_visible;       /* hidden by default */
+    const char *dist_host; /* address to listen on for other nodes; "" or NULL: all; copied */
     uint16_t dist_port_low, dist_port_high; /* 0: any port */
     enum node_epmd_mode epmd_mode;
-    const char *epmd_host;           /* EXTERNAL */
+    const char *epmd_host;           /* EXTERNAL; NULL: 127.0.0.1; copied */
     uint16_t epmd_port;              /* 0: 4369 */
-    const char *const *epmd_listen;  /* addresses of the embedded one, NULL-terminated; NULL: all */
+    const char *const *epmd_listen;  /* addresses of the embedded one, NULL-terminated; NULL: all; copied */
     const struct node_place *places; /* copied */
     size_t place_count;
     const struct loop_tls *tls; /* borrowed for the node's life: every link speaks TLS, as with
@@ -53,12 +53,21 @@ struct node_config {
                          ERR_OVERLOADED */
 };
 
+/* NULL: no memory, a name that is none, or no cookie. Nothing is listened on or registered before node_start.
+ */
 MUST_USE struct node *node_new(struct loop *l, const struct node_config *config);
 
-/* How the start ended, once: ERR_NONE: registered and reachable. Text is static or NULL. */
+/*
+ * How the start ended, once: ERR_NONE: registered and reachable; ERR_NAME_TAKEN: EPMD has a node of this
+ * name, or the port of the embedded one is something else's; ERR_NO_CONNECTION, ERR_TIMEOUT, ERR_MALFORMED:
+ * no EPMD where there should be one; ERR_INVALID, ERR_IO: the embedded one cannot listen on its address;
+ * ERR_NOMEM; with named_by, what node_connect fails with. All that is left to do then is node_free. Text is
+ * static or NULL.
+ */
 typedef void node_started_fn(void *ctx, enum err e, const char *text);
 /*
- * At once: ERR_NAME_TAKEN (dist port in use), ERR_INVALID (address); else started is called later.
+ * At once: ERR_NAME_TAKEN (dist port in use), ERR_INVALID (address), ERR_IO (errno says why), ERR_NOMEM; else
+ * started is called later, unless node_stop comes first.
  *
  * With named_by ("kv@host") this node has no name yet: `name` is the bare host that it is on, and that node
  * is asked for a name and a creation over the first link. It is hidden, does not listen and is not
@@ -72,7 +81,9 @@ void node_quiesce(struct node *n);
  * ones
  * (`ended`, `terminate`) come at the end of the turn, or from node_free. */
 void node_stop(struct node *n);
-void node_free(struct node *n); /* takes NULL; after node_stop */
+/* Takes NULL; does node_stop if it was not done. Never from a callback of the node's or of its loop: once
+ * that does not run any more, and before loop_free. */
+void node_free(struct node *n);
 
 /* Told of the atoms that peers bring along, each at least once a link. utf8: borrowed for the call. For links
  * to come. */
@@ -139,6 +150,10 @@ struct node_result {
     struct slice stacktrace; /* "error": one term, as term; may be empty */
 };
 typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
+
+/* As the timeout_ms of anything here: Erlang's infinity. (To connect takes connect_ms at most all the same.)
+ */
+#define NODE_INFINITY UINT64_MAX
 
 /*
  * NODE_CALL is gen_server:call/3: monitored, with an alias as tag where the peer has them. request: one

@@ -261,7 +261,8 @@ static struct request *request_new(struct node *n, enum request_kind kind, const
     r->kind = kind;
     r->id = idtab_add(&n->requests, r);
     if (!r->id || (t && !keep_target(r, t)) || process_start(n, &r->process, &request_ops) != ERR_NONE ||
-        deadlines_add(&n->deadlines, &r->deadline, loop_now_ms(n->loop) + timeout_ms) != ERR_NONE) {
+        deadlines_add(&n->deadlines, &r->deadline, deadline_after(loop_now_ms(n->loop), timeout_ms)) !=
+            ERR_NONE) {
         process_exit(&r->process, process_reason_normal);
         idtab_remove(&n->requests, r->id);
         request_free(r, n);

@@ -1,0 +1,98 @@
+#include "node/node.h"
+
+#include "etf/write.h"
+#include "node/server.h"
+#include "test.h"
+
+static const struct node_config good = {
+    .name = SLICE_LIT("unit@localhost"),
+    .cookie = SLICE_LIT("c"),
+    .dist_host = "127.0.0.1",
+    .epmd_mode = NODE_EPMD_NONE,
+};
+
+/* What getenv gives for a variable that is not set must not be a door. */
+static void without_a_cookie_or_a_name_there_is_no_node(void **state)
+{
+    struct loop *l = loop_new();
+    struct node_config config = good;
+    (void)state;
+
+    config.cookie = slice_of_str(NULL);
+    assert_null(node_new(l, &config));
+    config = good;
+    config.name = SLICE("unit");
+    assert_null(node_new(l, &config));
+    loop_free(l);
+}
+
+static void the_host_of_an_epmd_need_not_be_said(void **state)
+{
+    struct loop *l = loop_new();
+    struct node_config config = good;
+    struct node *n;
+    (void)state;
+
+    config.epmd_mode = NODE_EPMD_EXTERNAL;
+    n = node_new(l, &config);
+    assert_non_null(n);
+    node_free(n);
+    loop_free(l);
+}
+
+/* ---- without end ---- */
+
+static unsigned results;
+
+static void result(struct node_self self, void *state, uint32_t tag, const struct node_result *r)
+{
+    (void)self;
+    (void)state;
+    (void)tag;
+    (void)r;
+    results++;
+}
+
+static void started(void *ctx, enum err e, const char *text)
+{
+    (void)text;
+    assert_int_equal(e, ERR_NONE);
+    *(bool *)ctx = true;
+}
+
+static void infinity_is_no_timeout(void **state)
+{
+    static const struct node_process_ops ops = {.kind = "test", .result = result};
+    struct loop *l = loop_new();
+    struct node *n = node_new(l, &good);
+    struct node_self self;
+    struct node_dest to = {.kind = NODE_DEST_PID};
+    struct slice atom = SLICE("\x77\x01x");
+    bool is_up = false;
+    (void)state;
+
+    assert_int_equal(node_start(n, started, &is_up), ERR_NONE);
+    for (int i = 0; i < 100 && !is_up; i++)
+        loop_turn(l, 10);
+    assert_int_equal(node_spawn(n, &ops, NULL, &self), ERR_NONE);
+    to.pid = node_pid(self);
+    assert_int_equal(node_call(self, &to, atom, NODE_INFINITY, 0, NULL), ERR_NONE);
+    assert_int_equal(node_call(self, &to, atom, 1, 1, NULL), ERR_NONE);
+    for (int i = 0; i < 20; i++)
+        loop_turn(l, 5);
+    assert_int_equal(results, 1); /* of the second alone */
+    node_stop(n);
+    node_free(n);
+    loop_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_cookie_or_a_name_there_is_no_node),
+        cmocka_unit_test(the_host_of_an_epmd_need_not_be_said),
+        cmocka_unit_test(infinity_is_no_timeout),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
