@@ -15,6 +15,32 @@ enum err etf_copy(struct wr *w, struct etf_rd *r)
     return e;
 }
 
+/* size bytes, and behind them the text that an atom within them has. */
+static void *keep(const void *of, size_t size, struct slice text, size_t atom_at)
+{
+    uint8_t *copy = mem_alloc(size + text.len);
+    struct etf_atom *atom;
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, of, size);
+    if (text.len)
+        memcpy(copy + size, text.ptr, text.len);
+    atom = (struct etf_atom *)(void *)(copy + atom_at);
+    atom->text.ptr = copy + size;
+    return copy;
+}
+
+struct etf_pid *etf_pid_keep(const struct etf_pid *pid)
+{
+    return keep(pid, sizeof *pid, pid->node.text, offsetof(struct etf_pid, node));
+}
+
+struct etf_ref *etf_ref_keep(const struct etf_ref *ref)
+{
+    return keep(ref, sizeof *ref, ref->node.text, offsetof(struct etf_ref, node));
+}
+
 /* Both in canonical form, end to end; ret_split is where the second starts. */
 static bool both(struct wr *w, struct slice a, const struct etf_atoms *a_atoms, struct slice b,
                  const struct etf_atoms *b_atoms, enum etf_canon_mode mode, size_t *ret_split)

@@ -28,6 +28,7 @@ struct etf_atoms {
     uint32_t count;
 };
 
+/* Its node's text is borrowed from where it was read: to have it for longer, etf_pid_keep. */
 struct etf_pid {
     struct etf_atom node;
     uint32_t id, serial, creation;
@@ -39,6 +40,7 @@ struct etf_port {
     uint32_t creation;
 };
 
+/* As of etf_pid: etf_ref_keep. */
 struct etf_ref {
     struct etf_atom node;
     uint32_t creation;
@@ -119,5 +121,11 @@ bool etf_atom_is(struct etf_atom a, const char *ascii);
 bool etf_atom_eq(struct etf_atom a, struct etf_atom b);
 bool etf_pid_eq(const struct etf_pid *a, const struct etf_pid *b);
 bool etf_ref_eq(const struct etf_ref *a, const struct etf_ref *b);
+
+/* A copy that lasts, with the text of its node, in one piece: ended by mem_free (base/mem.h). NULL: no
+ * memory.
+ */
+MUST_USE struct etf_pid *etf_pid_keep(const struct etf_pid *pid);
+MUST_USE struct etf_ref *etf_ref_keep(const struct etf_ref *ref);
 
 #endif

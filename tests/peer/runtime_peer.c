@@ -29,10 +29,9 @@ static void start_server(void);
 /* A process: of its own, or the server `c`. */
 struct worker {
     struct node_self self;
-    struct etf_pid collector; /* its node's text is owned */
-    char *collector_node;     /* owned; NULL: nobody */
-    uint64_t next, count;     /* {seq, I} that came in order, and all of them */
-    struct node_from *held;   /* owned: the caller of `hold` */
+    struct etf_pid *collector; /* owned; NULL: nobody */
+    uint64_t next, count;      /* {seq, I} that came in order, and all of them */
+    struct node_from *held;    /* owned: the caller of `hold` */
 };
 
 /* Tags of a multi_call's results, which are told; others are replied to `waiting`. */
@@ -71,17 +70,15 @@ static void worker_free(struct worker *w)
     for (size_t i = 0; i < ARRAY_LEN(workers); i++)
         if (workers[i] == w)
             workers[i] = NULL;
-    mem_free(w->collector_node);
+    mem_free(w->collector);
     node_from_free(w->held);
     mem_free(w);
 }
 
 static void set_collector(struct worker *w, const struct etf_pid *pid)
 {
-    mem_free(w->collector_node);
-    w->collector_node = mem_strndup(pid->node.text.ptr, pid->node.text.len);
-    w->collector = *pid;
-    w->collector.node.text.ptr = (uint8_t *)w->collector_node;
+    mem_free(w->collector);
+    w->collector = etf_pid_keep(pid);
 }
 
 /* ---- what is told to the collector ---- */
@@ -104,12 +101,14 @@ static void put(struct wr *w, struct etf_rd r)
 /* Sent by `c`, so that the end of a process can be told too. */
 static void tell(const struct worker *worker, struct wr *w)
 {
-    struct node_dest to = node_to_pid(worker->collector);
     struct node_self c = node_whereis(node, SLICE("c"));
     enum err e = ERR_NONE;
 
-    if (worker->collector_node)
+    if (worker->collector) {
+        struct node_dest to = node_to_pid(*worker->collector);
+
         e = node_send(c.number ? c : worker->self, &to, wr_written(w));
+    }
     if (e != ERR_NONE && e != ERR_NOPROC)
         fprintf(stderr, "cannot tell: %s\n", err_name(e));
     wr_fini(w);

@@ -1,5 +1,6 @@
 #include "etf/term.h"
 
+#include "base/mem.h"
 #include "etf/write.h"
 #include "test.h"
 #include "tools.h"
@@ -252,6 +253,31 @@ static void ids_of_old_and_new_tags_are_read_alike(void **state)
     assert_false(etf_read_ref(&r, &ref)); /* six words */
 }
 
+static void what_is_kept_outlives_what_it_was_read_from(void **state)
+{
+    struct slice bytes = SLICE("Xw\3a@b\0\0\0\1\0\0\0\2\0\0\0\3Z\0\1w\3a@b\0\0\0\3\0\0\0\1"),
+                 text = SLICE("a@b");
+    struct guard g = guard_of(bytes);
+    struct etf_rd r = etf_rd_of(g.bytes, NULL);
+    struct etf_pid pid, *kept_pid;
+    struct etf_ref ref, *kept_ref;
+
+    (void)state;
+    assert_true(etf_read_pid(&r, &pid));
+    assert_true(etf_read_ref(&r, &ref));
+    kept_pid = etf_pid_keep(&pid);
+    kept_ref = etf_ref_keep(&ref);
+    guard_free(&g);
+    pid.node.text = ref.node.text = text;
+    assert_true(etf_pid_eq(kept_pid, &pid));
+    assert_true(etf_ref_eq(kept_ref, &ref));
+    mem_free(kept_pid);
+    mem_free(kept_ref);
+    mem_fail_from(1);
+    assert_null(etf_pid_keep(&pid));
+    mem_fail_from(0);
+}
+
 static void an_external_fun_is_read_with_its_arity(void **state)
 {
     struct etf_rd r = etf_rd_of(SLICE("qw\1aw\1bb\0\0\1\0"), NULL);
@@ -268,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_tag_is_passed_over_whole_and_never_in_part),
+        cmocka_unit_test(what_is_kept_outlives_what_it_was_read_from),
         cmocka_unit_test(a_header_that_promises_more_than_there_is_is_left_at_once),
         cmocka_unit_test(a_million_nested_lists_are_passed_over_without_a_stack),
         cmocka_unit_test(a_read_of_another_type_moves_nothing),
