@@ -63,6 +63,17 @@ foreach(header ${ERLNODE_HEADERS})
     get_filename_component(folder ${header} DIRECTORY)
     install(FILES ${CMAKE_SOURCE_DIR}/${header} DESTINATION ${erlnode_include}/${folder} COMPONENT erlnode)
 endforeach()
+# As installed they include each other by where they are: a program may have a base/err.h of its own, and #include <erlnode/node/node.h>
+# for whose path ends at the prefix's include.
+install(CODE "set(headers ${erlnode_include})" COMPONENT erlnode)
+install(CODE [[
+    file(GLOB_RECURSE headers "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/${headers}/*.h")
+    foreach(header ${headers})
+        file(READ "${header}" text)
+        string(REGEX REPLACE "#include \"([a-z]+/)" "#include \"../\\1" text "${text}")
+        file(WRITE "${header}" "${text}")
+    endforeach()
+]] COMPONENT erlnode)
 file(RELATIVE_PATH up /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p) # from the .pc file to the prefix, wherever that is put
 configure_file(${CMAKE_CURRENT_LIST_DIR}/liberlnode.pc.in ${CMAKE_CURRENT_BINARY_DIR}/liberlnode.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/liberlnode.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT erlnode)

@@ -79,6 +79,18 @@ def test_each_header_compiles_alone():
         run(CC, "-std=c17", "-Wall", "-Werror", "-I", include, "-fsyntax-only", source)
 
 
+def test_a_program_may_have_headers_of_the_same_names():
+    include = PREFIX / "include"
+    there = temporary_dir()
+    for header in (include / "erlnode").rglob("*.h"):
+        own = there / header.relative_to(include / "erlnode")
+        own.parent.mkdir(exist_ok=True)
+        own.write_text("#error not this one\n")
+        source = there / "prog.c"
+        source.write_text(f"#include <{header.relative_to(include)}>\nint main(void) {{ return 0; }}\n")
+        run(CC, "-std=c17", "-Wall", "-Werror", "-I", there, "-I", include, "-fsyntax-only", source)
+
+
 def flags(*options):
     return run("pkg-config", *options, "liberlnode", PKG_CONFIG_PATH=str(libdir() / "pkgconfig")).split()
 
