@@ -169,6 +169,8 @@ static bool read_rpc(struct question *q, const struct cli_args *a)
 {
     if (a->word_count < 2)
         return cli_args_refuse(a, "a node and a function are needed: NODE M:F ARGS");
+    if (a->word_count > 2 && !strchr(a->words[1], ':') && a->words[2][0] != '[')
+        return cli_args_refuse(a, "module and function are one word: %s:%s", a->words[1], a->words[2]);
     if (a->word_count > 3)
         return cli_args_refuse(a, "'%s' is too much: ARGS is one list, in quotes: '[1, 2]'", a->words[3]);
     if (a->is_cast && a->unwraps)
