@@ -178,10 +178,11 @@ static bool take_rate(struct gateway *g, struct http_admission *ret, struct http
     if (is_within)
         return true;
     g->admission_stats.rate_limited++;
-    *ret_problem = (struct http_problem){.code = "rate-limited",
-                                         .detail = "This principal asks more often than it may (rate_limit).",
-                                         .is_retryable = true,
-                                         .retry_after_s = left.retry_s};
+    *ret_problem =
+        (struct http_problem){.code = "rate-limited",
+                              .detail = "This principal asks more often than it may (--rate-limit).",
+                              .is_retryable = true,
+                              .retry_after_s = left.retry_s};
     return false;
 }
 

@@ -243,7 +243,7 @@ void http_answer_overloaded(struct http_server *s, uint64_t id, const char *what
     http_answer_problem(
         s, id,
         &(struct http_problem){.code = "overloaded",
-                               .detail = what ? what : "Too many streams are open (max_streams).",
+                               .detail = what ? what : "Too many streams are open (--max-streams).",
                                .is_retryable = true,
                                .retry_after_s = HTTP_OVERLOAD_RETRY_S});
 }

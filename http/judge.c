@@ -348,14 +348,14 @@ bool http_request_judge_load(struct http_request *r)
     if (r->is_late || s->is_stopping)
         return http_request_refuse_overloaded(r, "The gateway is stopping.");
     if (r->conn->over == HTTP_OVER_ALL)
-        return http_request_refuse_overloaded(r, "There are too many connections (max_connections).");
+        return http_request_refuse_overloaded(r, "There are too many connections (--max-connections).");
     if (r->conn->over == HTTP_OVER_ADDRESS)
         return http_request_refuse_overloaded(
-            r, "There are too many connections from this address (max_connections_per_address).");
+            r, "There are too many connections from this address (--max-connections-per-address).");
     if (http_server_in_flight(s) < s->limits.max_in_flight)
         return true;
     s->stats.over_max_in_flight++;
-    http_request_refuse_overloaded(r, "Too many requests are waiting for an answer (max_in_flight).");
+    http_request_refuse_overloaded(r, "Too many requests are waiting for an answer (--max-in-flight).");
     return false;
 }
 
@@ -374,7 +374,8 @@ static bool judge_head_size(struct http_request *r, size_t size)
     if (size <= r->server->limits.max_headers)
         return true;
     r->server->stats.over_max_headers++;
-    snprintf(detail, sizeof detail, "The request line and headers may have at most %zu bytes (max_headers).",
+    snprintf(detail, sizeof detail,
+             "The request line and headers may have at most %zu bytes (--max-headers).",
              r->server->limits.max_headers);
     return refuse(r, "headers-too-large", NULL, detail);
 }

@@ -97,7 +97,8 @@ static void keep_body(struct http_request *r, struct slice piece)
     if (before + piece.len > HTTP_KEPT_BYTES_MAX && s->body_bytes + piece.len > s->limits.max_bodies) {
         http_request_forget_body(r);
         s->stats.over_max_bodies++;
-        http_request_refuse_overloaded(r, "Too many large bodies arrive at once (max_bodies).");
+        http_request_refuse_overloaded(r,
+                                       "Too many large bodies arrive at once (max_bodies; see --max-body).");
         return;
     }
     wr_slice(&r->body, piece);

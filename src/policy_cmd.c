@@ -9,7 +9,7 @@
 #include "src/cli_status.h"
 #include "src/options.h"
 
-enum { TEXT_MAX = 1024, OPERANDS = 3 };
+enum { TEXT_MAX = 1024, FORMS_MAX = 256, OPERANDS = 3 };
 
 struct asked {
     const char *file, *principal;
@@ -34,25 +34,34 @@ static void print_help(void)
         "  --help               print this\n");
 }
 
+/* How the targets of an operation are written: "name:NAME | pid"; empty: it has none. */
+static const char *forms_of(enum policy_op op, char ret[FORMS_MAX])
+{
+    size_t len = 0;
+
+    *ret = '\0';
+    for (unsigned k = POLICY_NO_TARGET + 1; k < POLICY_KIND_COUNT && len < FORMS_MAX; k++)
+        if (policy_op_targets(op) & POLICY_BIT(k))
+            len += (size_t)snprintf(ret + len, FORMS_MAX - len, "%s%s", len ? " | " : "",
+                                    policy_kind_form((enum policy_kind)k));
+    return ret;
+}
+
 static int list_operations(void)
 {
+    char forms[FORMS_MAX];
+
     for (unsigned i = POLICY_FREE + 1; i < POLICY_OP_COUNT; i++) {
         enum policy_op op = (enum policy_op)i;
-        const char *comma = "";
+        bool has_node = policy_op_has_node(op);
 
-        printf("%-11s %s\n            %s", policy_op_word(op), policy_op_help(op),
-               policy_op_has_node(op) ? "NODE" : "neither NODE nor TARGET");
-        for (unsigned k = POLICY_NO_TARGET + 1; k < POLICY_KIND_COUNT; k++) {
-            if (!(policy_op_targets(op) & POLICY_BIT(k)))
-                continue;
-            printf("%s%s",
-                   *comma                   ? comma
-                   : policy_op_has_node(op) ? ", and "
-                                            : " but ",
-                   policy_kind_form((enum policy_kind)k));
-            comma = " | ";
-        }
-        printf("\n");
+        forms_of(op, forms);
+        printf("%-11s %s\n            %s%s%s\n", policy_op_word(op), policy_op_help(op),
+               has_node ? "NODE" : "neither NODE nor TARGET",
+               !*forms    ? ""
+               : has_node ? ", and "
+                          : " but ",
+               forms);
     }
     return 0;
 }
@@ -104,6 +113,7 @@ static int unknown_operation(const char *word)
 
 static int read_question(const struct asked *a, struct policy_question *q)
 {
+    char forms[FORMS_MAX], hint[FORMS_MAX + 32];
     size_t n = 1;
 
     q->principal = slice_of_str(a->principal);
@@ -117,12 +127,11 @@ static int read_question(const struct asked *a, struct policy_question *q)
         q->node = slice_of_str(a->operands[n++]);
     }
     if (policy_op_targets(q->op)) {
+        snprintf(hint, sizeof hint, "it is written %s", forms_of(q->op, forms));
         if (n == a->count)
-            return complain("which TARGET is missing, for", a->operands[0],
-                            "`erlgate policy operations` says how it is written");
+            return complain("which TARGET is missing, for", a->operands[0], hint);
         if (!policy_read_target(slice_of_str(a->operands[n++]), q))
-            return complain("this is no TARGET of that operation:", a->operands[n - 1],
-                            "`erlgate policy operations` says how it is written");
+            return complain("this is no TARGET of that operation:", a->operands[n - 1], hint);
     }
     return n == a->count ? 0 : complain("the operation does not take", a->operands[n], NULL);
 }

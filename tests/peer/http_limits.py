@@ -113,7 +113,7 @@ def test_all_connections_have_a_limit():
     equal([ask(s) for s in held], [200] * 20, "the first twenty")
     response = gate.http.request("GET", "/livez", fresh=True)
     problem(response, 503, "overloaded")
-    check("max_connections" in response.json["detail"], response)
+    check("--max-connections" in response.json["detail"], response)
     equal(response.header("retry-after"), "1", "Retry-After")
     held[0].close()
     eventually(lambda: ask(connect(gate, ONE, ONE)) == 200, "there is room again")
@@ -145,7 +145,7 @@ def test_requests_in_flight_have_a_limit():
         s.sendall(b"GET /v1/nodes/deaf@localhost/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
     response = eventually(lambda: (r := gate.http.get("/v1/self")).status == 503 and r, "all places are taken")
     problem(response, 503, "overloaded")
-    check("max_in_flight" in response.json["detail"], response)
+    check("--max-in-flight" in response.json["detail"], response)
     for s in waiting:
         s.close()
     eventually(lambda: gate.http.get("/v1/self").status == 200, "there is room again")

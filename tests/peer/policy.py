@@ -433,6 +433,8 @@ def test_policy_check_explains():
     check(done.returncode == 2 and "did you mean 'call'" in done.stderr, done)
     done = check_command("--as", "x", "call", "kv", "name:x")
     check(done.returncode == 2 and "name@host" in done.stderr, done)
+    done = check_command("--as", "x", "rpc", "a@b", "lists:sum/1")
+    check(done.returncode == 2 and "it is written function:M:F/A" in done.stderr, done)
     done = check_command("--as", "x", "call", "a@b", "name:x", rules="rules: [1]")
     check(done.returncode == 2 and "offline.yaml:1:9" in done.stderr, done)
 
