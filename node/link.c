@@ -171,8 +171,12 @@ static void stream_ended(void *ctx, enum err e)
     struct link *l = ctx;
     const char *why = loop_stream_why(l->stream);
 
+    if (!why && e == ERR_CLOSED)
+        why = l->was_dialled && l->state == LINK_HANDSHAKE && dist_conn_stats(l->conn).bytes_in == 0
+                  ? "it hung up without a word: its log may say why; or it speaks TLS"
+                  : "the peer closed the connection";
     if (!why)
-        why = e == ERR_CLOSED ? "the peer closed the connection" : err_text(e);
+        why = err_text(e);
     dist_conn_close(l->conn, e, why);
     pump(l);
 }

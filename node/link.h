@@ -55,6 +55,8 @@ struct link *link_find(const struct node *n, struct slice name);
 MUST_USE bool link_may_be(struct node *n, struct slice name, bool is_incoming);
 /* Starts to connect. NULL: no memory, or the gate does not let it be, which callers have asked. */
 MUST_USE struct link *link_dial(struct node *n, struct slice name);
+/* What is still waited for before it is up, for people; static. */
+const char *link_stage(const struct link *l);
 /* Takes a stream that a listener gave. */
 void link_accept(struct node *n, struct loop_stream *s);
 /* Ends it with this reason: requests fail, processes hear of it, and unless text is NULL there is a log line.

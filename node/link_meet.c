@@ -151,6 +151,22 @@ void link_not_found(struct node *n, uint64_t link_id, enum err e)
     link_close(l, e == ERR_NO_HOST || e == ERR_MALFORMED ? ERR_NO_CONNECTION : e, unfound(e));
 }
 
+const char *link_stage(const struct link *l)
+{
+    switch (l->state) {
+    case LINK_RESOLVING: return "DNS, or EPMD on its host, has not answered yet";
+    case LINK_DIALLING: return "its port has not answered yet";
+    case LINK_HANDSHAKE:
+        return l->node->tls && !loop_stream_tls_version(l->stream)
+                   ? "it has not answered the TLS handshake yet: does it speak TLS?"
+                   : "it has not answered the handshake yet";
+    case LINK_YIELDED: return "its own connection to us has not come yet";
+    case LINK_UP:
+    case LINK_CLOSED: break;
+    }
+    return NULL;
+}
+
 /* OTP before 23 hangs up on a name of version 6, without a word. */
 static bool wants_older_version(const struct link *l, enum err e)
 {

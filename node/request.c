@@ -216,6 +216,7 @@ void request_expire(struct node *n)
         struct node_result result = {.err = ERR_TIMEOUT, .was_sent = r->was_sent};
 
         result.was_connecting = r->link && r->link->state != LINK_UP;
+        result.text = result.was_connecting ? link_stage(r->link) : NULL;
         request_demonitor(r);
         request_end(r, &result);
     }

@@ -125,6 +125,16 @@ def test_hosts_that_lead_nowhere():
     fake.close()
 
 
+def test_what_is_waited_for_is_told():
+    """A request that has less time than connecting may take."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gate = Gateway(args=[f"--peer=silent@localhost=127.0.0.1:{silent.getsockname()[1]}"])
+        answer = gate.http.get(f"/v1/nodes/{segment('silent@localhost')}/ping?timeout=300")
+        detail = problem(answer, 503, "no-connection", sent=False)["detail"]
+        check("has not answered the handshake yet" in detail, detail)
+        gate.stop()
+
+
 class OldPeer:
     """Speaks version 5 of the handshake, as OTP 22 does, and hangs up on version 6. What opened each connection is kept."""
 
@@ -189,7 +199,8 @@ def test_a_peer_that_hangs_up_on_version_6():
         # What a peer without flags that we need is told; but version 5 was tried.
         check("flag" in response.text or old.is_up, response)
     equal(old.opened, [b"N", b"n"], "how it was dialled")
-    problem(gate.http.put(f"/v1/nodes/{segment('mute@localhost')}"), 503, "no-connection")
+    detail = problem(gate.http.put(f"/v1/nodes/{segment('mute@localhost')}"), 503, "no-connection")["detail"]
+    check("without a word" in detail, detail)
     equal(mute.opened, [b"N", b"n"], "how it was dialled")
     gate.stop()
     old.server.close()
