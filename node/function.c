@@ -32,13 +32,6 @@ static void write_key(struct wr *w, struct slice module, struct slice function, 
     wr_slice(w, function);
 }
 
-static bool is_atom(const char *text)
-{
-    struct slice s = slice_of_str(text);
-
-    return utf8_is_valid(s) && utf8_count(s) <= ETF_ATOM_MAX_CHARS;
-}
-
 enum err node_register_function(struct node *n, const char *module, const char *function, uint8_t arity,
                                 node_function_fn *fn, void *ctx)
 {
@@ -46,7 +39,7 @@ enum err node_register_function(struct node *n, const char *module, const char *
     struct wr w;
     enum err e;
 
-    if (!is_atom(module) || !is_atom(function))
+    if (!spawn_is_atom(slice_of_str(module)) || !spawn_is_atom(slice_of_str(function)))
         return ERR_INVALID;
     wr_init(&w, SIZE_MAX);
     write_key(&w, slice_of_str(module), slice_of_str(function), arity);

@@ -163,10 +163,12 @@ static bool keep_args(struct lookup *l, struct slice name)
 enum err node_global_whereis(struct node *n, struct slice name, uint64_t timeout_ms, node_done_fn *done,
                              void *ctx, uint64_t id, uint64_t *ret_op)
 {
+    uint64_t unused;
     struct lookup *l;
     uint32_t uses = 0;
     enum err e = spawn_check_term(name, &uses);
 
+    ret_op = ret_op ? ret_op : &unused;
     *ret_op = 0;
     if (e != ERR_NONE)
         return e;

@@ -149,6 +149,7 @@ struct node_result {
     const char *exception;
     struct slice stacktrace; /* "error": one term, as term; may be empty */
 };
+/* r and what it points at: borrowed for the call. Where one is asked for it may be NULL: nobody is told. */
 typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
 
 /* As the timeout_ms of anything here: Erlang's infinity. (To connect takes connect_ms at most all the same.)
@@ -158,9 +159,10 @@ typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
 /*
  * NODE_CALL is gen_server:call/3: monitored, with an alias as tag where the peer has them. request: one
  * validated term without version byte, borrowed for the call; uses: what etf_validate said of it. timeout_ms
- * covers the connecting too; for the others it bounds the connecting alone. ret_op gets a handle for
- * node_cancel, or 0: done at once (all but CALL on a link that is up). Errors at once: ERR_PEER_UNSUPPORTED,
- * ERR_OVERLOADED, ERR_NOMEM, ERR_CLOSED (stopping).
+ * covers the connecting too; for the others it bounds the connecting alone. ret_op (here as everywhere it may
+ * be NULL) gets a handle for node_cancel, or 0: done at once (all but CALL on a link that is up), and `done`
+ * is not called. Errors at once: ERR_INVALID (the node's name is none), ERR_NOT_ALLOWED (by the gate),
+ * ERR_PEER_UNSUPPORTED, ERR_OVERLOADED, ERR_NOMEM, ERR_CLOSED (not up, or stopping).
  */
 MUST_USE enum err node_request(struct node *n, enum node_verb verb, const struct node_target *target,
                                struct slice request, uint32_t uses, uint64_t timeout_ms, node_done_fn *done,
@@ -171,7 +173,8 @@ void node_cancel(struct node *n, uint64_t op);
 
 /* ---- other nodes ---- */
 
-/* Connects if need be; done at the latest after the connect timeouts. was_sent is false. */
+/* Connects if need be; done at the latest after the connect timeouts. was_sent is false. ret_op 0: there is a
+ * link already, or it is this node; done is not called. Errors at once: as node_request's. */
 MUST_USE enum err node_connect(struct node *n, struct slice name, uint64_t timeout_ms, node_done_fn *done,
                                void *ctx, uint64_t id, uint64_t *ret_op);
 /* False: there was no link. Requests under way end with ERR_NODEDOWN. */

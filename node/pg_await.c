@@ -75,10 +75,12 @@ void pg_await_end(struct pg_scope *s)
 enum err node_pg_sync(struct node *n, struct slice scope, bool looks_again, uint64_t timeout_ms,
                       node_done_fn *done, void *ctx, uint64_t id, uint64_t *ret_op)
 {
+    uint64_t unused;
     struct pg_scope *s = pg_scope_get(n, scope);
     struct pg_waiter *w;
     enum err e;
 
+    ret_op = ret_op ? ret_op : &unused;
     *ret_op = 0;
     if (!s)
         return ERR_NOT_FOUND;

@@ -317,6 +317,8 @@ static enum err link_to(struct node *n, struct slice name, struct link **ret)
     *ret = link_find(n, name);
     if (*ret)
         return ERR_NONE;
+    if (!node_name_is_valid(name))
+        return ERR_INVALID;
     if (!link_may_be(n, name, false))
         return ERR_NOT_ALLOWED;
     *ret = link_dial(n, name);
@@ -327,10 +329,12 @@ enum err request_start(struct node *n, enum request_kind kind, struct slice wher
                        const struct node_target *target, struct slice term, uint32_t uses,
                        uint64_t timeout_ms, node_done_fn *done, void *ctx, uint64_t id, uint64_t *ret_op)
 {
+    uint64_t unused;
     struct request *r;
     struct link *l;
     enum err e = ERR_NONE;
 
+    ret_op = ret_op ? ret_op : &unused;
     *ret_op = 0;
     if (n->is_quiet || !n->creation)
         return ERR_CLOSED;
@@ -379,10 +383,12 @@ enum err node_request(struct node *n, enum node_verb verb, const struct node_tar
 enum err node_connect(struct node *n, struct slice name, uint64_t timeout_ms, node_done_fn *done, void *ctx,
                       uint64_t id, uint64_t *ret_op)
 {
+    uint64_t unused;
     struct link *l;
     struct request *r;
     enum err e;
 
+    ret_op = ret_op ? ret_op : &unused;
     *ret_op = 0;
     if (n->is_quiet || !n->creation)
         return ERR_CLOSED;

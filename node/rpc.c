@@ -214,11 +214,6 @@ void rpc_reply(struct request *r, struct slice reply, const struct etf_atoms *at
 
 /* ---- from outside ---- */
 
-static bool is_atom(struct slice name)
-{
-    return utf8_is_valid(name) && utf8_count(name) <= ETF_ATOM_MAX_CHARS;
-}
-
 static bool is_list(struct slice args)
 {
     struct etf_rd r = etf_rd_of(args, NULL);
@@ -231,14 +226,16 @@ static enum err start(struct node *n, enum request_kind kind, struct slice node,
                       struct slice function, struct slice args, uint64_t timeout_ms, node_done_fn *done,
                       void *ctx, uint64_t id, uint64_t *ret_op)
 {
+    uint64_t unused;
     uint32_t uses = 0;
     struct wr w;
     enum err e = spawn_check_term(args, &uses);
 
+    ret_op = ret_op ? ret_op : &unused;
     *ret_op = 0;
     if (e != ERR_NONE)
         return e;
-    if (!is_atom(module) || !is_atom(function) || !is_list(args))
+    if (!spawn_is_atom(module) || !spawn_is_atom(function) || !is_list(args))
         return ERR_INVALID;
     wr_init(&w, SIZE_MAX);
     etf_write_atom(&w, module);

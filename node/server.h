@@ -66,11 +66,11 @@ void node_from_free(struct node_from *from); /* takes NULL */
 /*
  * gen_server:call(To, Request, Timeout): handle_result (of a server; `result` of a plain process) is called
  * once, later, with this tag, unless node_cancel(ret_op) comes first or the process ends. An error at once
- * instead: as node_request's, and what is wrong with the term. ret_op may be NULL.
+ * instead: as node_request's, and what is wrong with the term.
  */
 MUST_USE enum err node_call(struct node_self self, const struct node_dest *to, struct slice request,
                             uint64_t timeout_ms, uint32_t tag, uint64_t *ret_op);
-/* gen_server:cast(To, Request). */
+/* gen_server:cast(To, Request). Errors as node_send's. */
 MUST_USE enum err node_cast(struct node_self self, const struct node_dest *to, struct slice request);
 /* gen_server:multi_call(Nodes, Name, Request, Timeout): one result for each node, with tag, tag + 1, …; a
  * node that failed at once has a result too. ERR_NOPROC; or what is wrong with the term. */

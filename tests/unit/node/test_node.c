@@ -1,6 +1,7 @@
 #include "node/node.h"
 
 #include "etf/write.h"
+#include "node/rpc.h"
 #include "node/server.h"
 #include "test.h"
 
@@ -86,12 +87,49 @@ static void infinity_is_no_timeout(void **state)
     loop_free(l);
 }
 
+/* ---- names that are none ---- */
+
+static void a_name_that_is_none_is_said_to_be_one(void **state)
+{
+    static const struct node_process_ops ops = {.kind = "test", .result = result};
+    struct loop *l = loop_new();
+    struct node *n = node_new(l, &good);
+    struct node_self self;
+    struct node_dest to = node_to_name("x", "no-host");
+    struct slice term = SLICE("\x77\x01x"), list = SLICE("j");
+    const char *const nodes[] = {"no-host"};
+    bool is_up = false;
+    (void)state;
+
+    assert_int_equal(node_start(n, started, &is_up), ERR_NONE);
+    for (int i = 0; i < 100 && !is_up; i++)
+        loop_turn(l, 10);
+    results = 0;
+    assert_int_equal(node_spawn(n, &ops, NULL, &self), ERR_NONE);
+    assert_int_equal(node_call(self, &to, term, 100, 0, NULL), ERR_INVALID);
+    assert_int_equal(node_rpc(n, SLICE("no-host"), SLICE("m"), SLICE("f"), list, 100, NULL, NULL, 0, NULL),
+                     ERR_INVALID);
+    assert_int_equal(node_connect(n, SLICE("a@b@c"), 100, NULL, NULL, 0, NULL), ERR_INVALID);
+    assert_int_equal(node_multi_call(self, nodes, 1, SLICE("x"), term, 100, 7), ERR_NONE);
+    loop_turn(l, 0);
+    loop_turn(l, 0);
+    assert_int_equal(results, 1);
+    to = node_to_name("\xff", "a@b"); /* what is no atom would cost the link */
+    assert_int_equal(node_call(self, &to, term, 100, 0, NULL), ERR_INVALID);
+    assert_int_equal(node_cast(self, &to, term), ERR_INVALID);
+    assert_int_equal(node_send(self, &to, term), ERR_INVALID);
+    node_stop(n);
+    node_free(n);
+    loop_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_cookie_or_a_name_there_is_no_node),
         cmocka_unit_test(the_host_of_an_epmd_need_not_be_said),
         cmocka_unit_test(infinity_is_no_timeout),
+        cmocka_unit_test(a_name_that_is_none_is_said_to_be_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
