@@ -93,7 +93,7 @@ static void init_out(struct out *s, const struct etf_rd *term, const struct tran
     s->next_shape = 0;
     s->has_shapes = s->wants_shapes = false;
     s->big_budget = BIG_BUDGET;
-    wr_init(&s->scratch, SIZE_MAX);
+    wr_init(&s->scratch, w->ceiling); /* all of it goes there, and more */
 }
 
 static void fini_out(struct out *s)

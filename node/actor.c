@@ -42,7 +42,7 @@ static bool hold(struct actor *a, const struct dist_ctl *ctl, struct slice term,
     if (!a->is_suspended)
         return false;
     kept.to = (struct dist_end){.kind = DIST_END_PID, .pid = process_pid(&a->process)};
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(a->process.node, &w);
     if (term.len)
         e = etf_copy(&w, &r);
     copy = wr_written(&w);
@@ -241,7 +241,7 @@ void actor_exit(struct actor *a, struct etf_rd reason)
 
     if (!a->process.number)
         return;
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(n, &w);
     if (etf_copy(&w, &reason) == ERR_NONE) {
         a->reason = wr_take(&w, &a->reason_len);
         told = slice_of(a->reason, a->reason_len);

@@ -263,7 +263,7 @@ enum err invocation_new(struct node *n, enum invocation_kind kind, struct etf_rd
     if (!v)
         return ERR_NOMEM;
     v->kind = kind;
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(n, &w);
     if (kind == INVOKE_ERPC && etf_copy(&w, &token) == ERR_NONE)
         v->token = wr_take(&w, &v->token_len);
     wr_fini(&w);
@@ -321,7 +321,7 @@ static void undef(struct actor *a, struct etf_rd mfa, const char *reason)
 {
     struct wr w, r;
 
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(a->process.node, &w);
     wr_init(&r, SIZE_MAX);
     etf_write_atom_str(&r, reason);
     for (int i = 0; i < 3; i++)

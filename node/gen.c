@@ -47,7 +47,7 @@ enum err gen_reply(struct actor *a, const struct node_from *from, struct slice r
     struct link *l;
     enum err e;
 
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(n, &w);
     wr_init(&scratch, ETF_ATOM_MAX_BYTES);
     where = route_atom_utf8(from->pid.node, &scratch);
     l = link_find(n, where);

@@ -40,7 +40,7 @@ static void notify(struct node_self self, const struct etf_pid *to, struct etf_r
     enum err e;
     struct wr w;
 
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(self.node, &w);
     etf_write_tuple(&w, other ? 3 : 2);
     etf_write_atom_str(&w, "global_name_conflict");
     e = etf_copy(&w, &name);

@@ -25,8 +25,8 @@ void global_meet(struct global *g, struct global_peer *p)
         return;
     }
     m->my_tag = ++g->last_tag;
-    wr_init(&m->ops.w, SIZE_MAX);
-    wr_init(&m->resolved.w, SIZE_MAX);
+    node_wr_init(g->node, &m->ops.w);
+    node_wr_init(g->node, &m->resolved.w);
     p->meeting = m;
     global_meeting_say_init_connect(g, p);
 }
@@ -222,7 +222,7 @@ void global_exchange(struct global *g, struct global_peer *p, const struct globa
     }
     if (m->names)
         return;
-    if (!global_meeting_keep_names(m, said->names))
+    if (!global_meeting_keep_names(g, m, said->names))
         fail(g, p, err_name(ERR_NOMEM));
     else if (m->is_locked)
         global_meeting_compare(g, p);
@@ -240,7 +240,7 @@ void global_resolved(struct global *g, struct global_peer *p, const struct globa
     }
     if (m->his)
         return;
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(g->node, &w);
     etf_write_tuple(&w, 3);
     if (etf_copy(&w, &ops) == ERR_NONE && etf_copy(&w, &nodes) == ERR_NONE && etf_copy(&w, &ext) == ERR_NONE)
         m->his = wr_take(&w, &m->his_len);

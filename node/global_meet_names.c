@@ -15,12 +15,12 @@ static struct etf_rd at_names(const struct global_meeting *m)
     return etf_rd_of(slice_of(m->names + m->at, m->names_len - m->at), NULL);
 }
 
-bool global_meeting_keep_names(struct global_meeting *m, struct etf_rd names)
+bool global_meeting_keep_names(const struct global *g, struct global_meeting *m, struct etf_rd names)
 {
     struct etf_rd r;
     struct wr w;
 
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(g->node, &w);
     if (etf_copy(&w, &names) == ERR_NONE)
         m->names = wr_take(&w, &m->names_len);
     wr_fini(&w);
@@ -113,7 +113,7 @@ static const struct global_name *have(const struct global *g, struct etf_rd name
     const struct global_name *found = NULL;
     struct wr w;
 
-    wr_init(&w, SIZE_MAX);
+    wr_init(&w, GLOBAL_MAX_TEXT);
     if (etf_copy(&w, &name) == ERR_NONE)
         found = global_tab_get(&g->tab, wr_written(&w));
     wr_fini(&w);

@@ -54,7 +54,8 @@ void global_items_write(struct wr *w, const struct global_items *items, uint32_t
 /* ---- global_meet_names.c ---- */
 
 /* Of his `exchange`: copied. False: no memory. */
-MUST_USE bool global_meeting_keep_names(struct global_meeting *m, struct etf_rd names);
+MUST_USE bool global_meeting_keep_names(const struct global *g, struct global_meeting *m,
+                                        struct etf_rd names);
 /* Goes through those that are left; ends, now or when another node has answered, in global_meeting_compared.
  */
 void global_meeting_compare(struct global *g, struct global_peer *p);

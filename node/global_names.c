@@ -9,7 +9,7 @@
 /* The next term, canonical, in w. */
 static bool copy_term(struct wr *w, struct etf_rd r)
 {
-    wr_init(w, SIZE_MAX);
+    wr_init(w, GLOBAL_MAX_TEXT);
     return etf_copy(w, &r) == ERR_NONE;
 }
 
@@ -19,7 +19,7 @@ void global_enter(struct global *g, const struct global_entry *entry, struct sli
     struct wr name, method;
     enum err e = ERR_NOMEM;
 
-    wr_init(&method, SIZE_MAX);
+    wr_init(&method, GLOBAL_MAX_TEXT);
     if (copy_term(&name, entry->name) && copy_term(&method, entry->method)) {
         e = ERR_NONE;
         /* Who took the lock may be gone, and the lock with it: the name would be here alone. */
@@ -43,10 +43,15 @@ void global_remove(struct global *g, struct etf_rd name)
     wr_fini(&text);
 }
 
+/* Bytes of a list of C nodes' names that are gone through for one list of operations: they are few, but both
+ * lists are a peer's, and what they cost is their product. */
+enum { EXT_BUDGET = 1 << 28 };
+
 /* The node that registered it for a C node; empty: it is registered as usual. */
-static struct slice by_node_of(const struct global_entry *entry, struct etf_rd ext)
+static struct slice by_node_of(const struct global_entry *entry, struct etf_rd ext, size_t *budget)
 {
-    uint32_t count = global_list_open(&ext);
+    size_t all = rd_left(&ext.rd), read;
+    uint32_t count = *budget ? global_list_open(&ext) : 0;
     struct slice node = {0};
     struct global_entry x;
     struct wr name, other;
@@ -62,6 +67,8 @@ static struct slice by_node_of(const struct global_entry *entry, struct etf_rd e
         wr_fini(&other);
     }
     wr_fini(&name);
+    read = all - rd_left(&ext.rd);
+    *budget -= read < *budget ? read : *budget;
     return node;
 }
 
@@ -69,11 +76,12 @@ void global_do_ops(struct global *g, struct etf_rd ops, struct etf_rd ext, struc
 {
     uint32_t count = global_list_open(&ops);
     struct global_entry entry;
+    size_t budget = EXT_BUDGET;
 
     while (count-- > 0 && global_ops_next(&ops, &entry)) {
         if (entry.is_delete)
             global_remove(g, entry.name);
         else
-            global_enter(g, &entry, by_node_of(&entry, ext), NULL, requester);
+            global_enter(g, &entry, by_node_of(&entry, ext, &budget), NULL, requester);
     }
 }

@@ -12,8 +12,8 @@ static bool lock_request(struct global *g, const struct node_from *from, struct 
     struct wr resource, requester;
     bool is_done = true;
 
-    wr_init(&requester, SIZE_MAX);
-    wr_init(&resource, SIZE_MAX);
+    wr_init(&requester, GLOBAL_MAX_TEXT);
+    wr_init(&resource, GLOBAL_MAX_TEXT);
     if (!etf_read_tuple_is(&r, 2) || etf_copy(&resource, &r) != ERR_NONE ||
         etf_copy(&requester, &r) != ERR_NONE)
         is_done = false;

@@ -24,7 +24,7 @@ static void new_nodes(struct global *g, const struct global_msg *m)
     struct etf_rd lock = m->lock;
     struct wr requester;
 
-    wr_init(&requester, SIZE_MAX);
+    wr_init(&requester, GLOBAL_MAX_TEXT);
     if (!m->has_lock || etf_copy(&requester, &lock) == ERR_NONE) {
         global_add_known(g, m->nodes, false);
         global_do_ops(g, m->ops, m->ext, wr_written(&requester));

@@ -88,6 +88,13 @@ struct node {
     struct node_totals totals; /* of traffic, without the links that there are */
 };
 
+/* For what is made of a peer's term. Where that has two bytes for an atom of its message's header, a copy has
+ * all of the atom: it is not to become longer than a message may be. */
+static inline void node_wr_init(const struct node *n, struct wr *w)
+{
+    wr_init(w, n->max_message);
+}
+
 /* node/route.c */
 void route_message(struct link *l, const struct dist_message *m);
 /* A signal of a process of this node to ctl->to at that node, this one too. Connects if need be: it then

@@ -122,7 +122,7 @@ static void answer(struct actor *a, const struct etf_pid *to, struct etf_rd repl
     struct slice term;
     struct wr w;
 
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(a->process.node, &w);
     etf_write_tuple(&w, 3);
     etf_write_atom_str(&w, "io_reply");
     if (etf_copy(&w, &reply_as) != ERR_NONE)

@@ -20,7 +20,7 @@ struct node_from *node_from_keep(const struct node_from *from)
     struct kept_from *k = NULL;
     struct wr w;
 
-    wr_init(&w, SIZE_MAX);
+    wr_init(&w, NODE_TAG_MAX);
     if (etf_copy(&w, &r) == ERR_NONE)
         k = mem_alloc(sizeof *k + node.len + w.len);
     if (k) {

@@ -57,7 +57,8 @@ MUST_USE enum err node_reply(struct node_self self, const struct node_from *from
 /* The reference in the tag, by which a caller of gen_server:call, send_request and multi_call (but that of
  * OTP up to 24) monitors the server too. False: the tag is of another kind. Borrowed. */
 MUST_USE bool node_from_ref(const struct node_from *from, struct etf_ref *ret);
-/* A copy that lasts until node_from_free. NULL: no memory. */
+enum { NODE_TAG_MAX = 64 << 10 }; /* bytes; those of OTP have less than 400 */
+/* A copy that lasts until node_from_free. NULL: no memory, or its tag is longer than that. */
 MUST_USE struct node_from *node_from_keep(const struct node_from *from);
 void node_from_free(struct node_from *from); /* takes NULL */
 

@@ -154,7 +154,7 @@ void sys_request(struct actor *a, struct server *s, const struct node_from *from
     struct wr w;
     enum err e;
 
-    wr_init(&w, SIZE_MAX);
+    node_wr_init(a->process.node, &w);
     write_answer(&w, a, s, from, request);
     e = wr_ok(&w) ? node_reply(actor_self(a), from, wr_written(&w)) : w.err;
     wr_fini(&w);

@@ -3,6 +3,8 @@
 no node of OTP would send. What it costs us is bounded, and the others go on. The other end is played (played.py)."""
 
 import json
+import pathlib
+import re
 import socket
 import struct
 import threading
@@ -109,6 +111,35 @@ def in_group(link, scope, group, members):
     threading.Thread(target=serve, daemon=True).start()
 
 
+def peak():
+    """Bytes that it has had at most."""
+    status = pathlib.Path(f"/proc/{GATE.proc.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
+
+
+def test_atoms_of_a_header_are_no_lever():
+    """Two bytes in a message are an atom of 255 characters in what is made of it: a tag, a reason, an answer. None of 4 MiB becomes 500."""
+    process = make(ttl=600000)
+    many = Raw(b"l" + struct.pack(">I", 2 * MIB) + b"R\0" * (2 * MIB) + b"j")
+    with dial(EPMD.nodes["erlgate"][0], "lever@localhost", COOKIE, played.PLAIN | played.DIST_HDR_ATOM_CACHE) as link:
+        called = (link.pid(), many)
+
+        def to(name, term):
+            return ((6, link.pid(), Atom(""), Atom(name)), term)
+
+        erpc = (29, link.ref(), link.pid(), link.pid(), (Atom("erpc"), Atom("execute_call"), 4), [])
+        for control, payload in (to("net_kernel", (Atom("$gen_call"), called, (Atom("is_auth"), Atom("x")))),
+                                 to("rex", (Atom("$gen_call"), called, (Atom("call"), Atom("m"), Atom("f"), [], link.pid()))),
+                                 to("user", (Atom("io_request"), link.pid(), many, Atom("x"))),
+                                 (erpc, [many, Atom("m"), Atom("f"), []]), (erpc, [1, Atom("m"), Atom("f"), [many]]),
+                                 ((2, Atom(""), pid_of(process)), (Atom("$gen_call"), called, 1)),
+                                 ((2, Atom(""), pid_of(process)), (Atom("system"), called, (Atom("x"), many))),
+                                 ((26, link.pid(), pid_of(process)), many)):
+            link.frame(played.cached(["x" * 255], control, payload))
+        eventually(lambda: GATE.http.get("/v1/processes/" + process["id"]).status == 410, "the last of them was read")
+    check(peak() < 400 * MIB, f"{peak() / MIB:.0f} MiB at most")
+
+
 def test_members_at_a_node_in_latin_1():
     """No node of OTP spells itself so; C nodes may. It is told from others by the same characters, and is UTF-8 to clients."""
     with link_to("old@localhost") as link:
@@ -144,6 +175,21 @@ def test_names_of_groups_of_any_size():
         check(link.is_alive(), "the link goes on")
         check(GATE.rss() - at_first < 32 * 1024, f"from {at_first} to {GATE.rss()} kB for names of groups")
     events.close()
+
+
+def test_lists_of_global_of_any_length():
+    """Which of many names are of which of many C nodes: a visible node looks each up among the others."""
+    epmd = PlayedEpmd()
+    gate = Gateway("seen@localhost", COOKIE, epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port, hidden=False, args=["--visible"])
+    with dial(epmd.nodes["seen"][0], "evil@localhost", COOKIE, played.PLAIN | played.PUBLISHED) as link:
+        ops = [(Atom("insert"), (Atom("n"), link.pid(9), Atom("m")))] * 20000
+        ext = [(Atom("z"), link.pid(8), Atom("c@h"))] * 20000
+        began = time.monotonic()
+        link.send("global_name_server", (Atom("$gen_cast"), (Atom("new_nodes"), Atom("evil@localhost"), ops, ext, [], [])))
+        check(link.is_alive(), "the link goes on")
+        check(time.monotonic() - began < 5 * SLOWER, f"after {time.monotonic() - began} s")
+    gate.stop()
+    epmd.close()
 
 
 def test_a_link_is_one_however_often_it_is_set():

@@ -187,6 +187,15 @@ def headed(*terms):
     return b"\x83\x44\0" + b"".join(map(encode, terms))
 
 
+def cached(atoms, *terms):
+    """The same behind one that brings these atoms, to the first 256 places of the cache: Raw(b"R\\0") is the first of them."""
+    flags = bytearray(len(atoms) // 2 + 1)
+    for i in range(len(atoms)):
+        flags[i // 2] |= 8 << 4 * (i % 2)
+    new = b"".join(bytes([i, len(a.encode())]) + a.encode() for i, a in enumerate(atoms))
+    return b"\x83\x44" + bytes([len(atoms)]) + bytes(flags) + new + b"".join(map(encode, terms))
+
+
 def first(sequence, number, *terms):
     """The first of so many fragments."""
     return b"\x83\x45" + struct.pack(">QQ", sequence, number) + b"\0" + b"".join(map(encode, terms))
