@@ -81,6 +81,12 @@ def test_the_printed_lines_work():
             else:
                 check(answer in got, line, "gave", got)
         port = re.search(r"127\.0\.0\.1:(\d+)", curls[0]).group(1)
+        check("ok" in pasted(curls[0]), "put once more")
+        page = (SOURCE / "README.md").read_text().replace("localhost:4370", f"127.0.0.1:{port}")
+        for language, option, program in (("python", "-c", "python3"), ("js", "-e", "node")):
+            shown = re.search(rf"^```{language}\n(.*?)^```", page, re.M | re.S).group(1)
+            done = subprocess.run([program, option, shown], capture_output=True, text=True, timeout=20 * SLOWER, check=False)
+            equal(done.stdout.replace(" ", ""), "['ok',{'red':255}]\n" if language == "python" else "['ok',{red:255}]\n", done)
         status = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", '{"$atom": "keys"}',
                                  f"http://127.0.0.1:{port}/v1/nodes/kv@localhost/processes/nobody/call"],
                                 capture_output=True, timeout=20 * SLOWER, check=False).stdout
