@@ -54,11 +54,6 @@ void gateway_set_admission(struct gateway *g, const struct gateway_admission *ad
     http_server_recheck(g->http);
 }
 
-const struct gateway_admission_stats *gateway_admission_stats(const struct gateway *g)
-{
-    return &g->admission_stats;
-}
-
 size_t gateway_sessions(const struct gateway *g)
 {
     return auth_sessions_count(g->sessions);

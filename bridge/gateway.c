@@ -273,11 +273,6 @@ void gateway_set_policy(struct gateway *g, const struct policy *policy)
         (void)node_recheck(g->node); /* which logs each link that it ends */
 }
 
-const struct gateway_permission_stats *gateway_permission_stats(const struct gateway *g)
-{
-    return &g->permission_stats;
-}
-
 void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
 {
     struct gateway_config *c = &g->config;
@@ -297,11 +292,6 @@ void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
     g->scratch.ceiling = c->max_body;
     c->http.max_body = c->max_body;
     http_server_set_limits(g->http, &c->http);
-}
-
-uint16_t gateway_port(const struct gateway *g)
-{
-    return http_server_port(g->http);
 }
 
 void gateway_set_required_nodes(struct gateway *g, const char *const *nodes)

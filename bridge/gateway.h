@@ -79,7 +79,6 @@ struct gateway_config {
 };
 
 MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret);
-uint16_t gateway_port(const struct gateway *g); /* of the first of listens */
 /* For what is HTTP's alone: certificates, limits, names, counts. Borrowed; not to be stopped. */
 struct http_server *gateway_http(struct gateway *g);
 /* What workers' gateways share with this one. Borrowed. */
@@ -89,16 +88,6 @@ struct atoms_pool *gateway_shared_atoms(struct gateway *g);
 /* For requests to come. Sessions whose token is gone end, and so do event streams opened by it. */
 void gateway_set_admission(struct gateway *g, const struct gateway_admission *admission);
 
-/* What has been counted since the start. */
-struct gateway_admission_stats {
-    uint64_t
-        admitted[AUTH_BY_COUNT]; /* by how it was found out who asks; a session's request is BY_SESSION */
-    uint64_t refused[AUTH_WHY_COUNT];  /* 401, by why */
-    uint64_t verified, found_verified; /* JWTs: signatures looked at, and those that were known to be good */
-    uint64_t rate_limited;             /* 429 */
-    uint64_t sessions_opened, sessions_ended; /* by their owners */
-};
-const struct gateway_admission_stats *gateway_admission_stats(const struct gateway *g); /* borrowed */
 size_t gateway_sessions(const struct gateway *g); /* that there are now, some of them perhaps expired */
 /* New timeouts, limits and atom budget, of those of config alone; from now on. */
 void gateway_set_limits(struct gateway *g, const struct gateway_config *config);
@@ -107,10 +96,6 @@ void gateway_set_required_nodes(struct gateway *g, const char *const *nodes); /*
  * admit or connect to end. */
 void gateway_set_policy(struct gateway *g, const struct policy *policy);
 
-struct gateway_permission_stats {
-    uint64_t allowed[POLICY_OP_COUNT], denied[POLICY_OP_COUNT]; /* questions with all that is asked known */
-};
-const struct gateway_permission_stats *gateway_permission_stats(const struct gateway *g); /* borrowed */
 /*
  * The way down (see http/server.h). leave: not ready, all else goes on. quiesce: nobody can connect; what has
  * begun goes on to its deadline, and may still ask the node for something.

@@ -23,7 +23,6 @@ enum {
     INBOX_SWEEP_MS = 1000,       /* how often its time to live is looked at */
     INBOX_CALL_MS = 300000,      /* a call that is not monitored is forgotten then */
     INBOX_TAG_MAX = 4096,        /* bytes of a call's tag: it is kept; those of OTP have less than 400 */
-    INBOX_NAME_MAX = 4 * 255,    /* bytes of a registered name */
 };
 
 /* A call that waits to be answered over HTTP. */

@@ -28,6 +28,20 @@ struct gateway_worker {
     uint32_t cap;
 };
 
+/* What has been counted since the start: who was let in, and what they might do. */
+struct gateway_admission_stats {
+    uint64_t
+        admitted[AUTH_BY_COUNT]; /* by how it was found out who asks; a session's request is BY_SESSION */
+    uint64_t refused[AUTH_WHY_COUNT];  /* 401, by why */
+    uint64_t verified, found_verified; /* JWTs: signatures looked at, and those that were known to be good */
+    uint64_t rate_limited;             /* 429 */
+    uint64_t sessions_opened, sessions_ended; /* by their owners */
+};
+
+struct gateway_permission_stats {
+    uint64_t allowed[POLICY_OP_COUNT], denied[POLICY_OP_COUNT]; /* questions with all that is asked known */
+};
+
 struct gateway {
     struct loop *loop;                                /* borrowed */
     struct node *node;                                /* borrowed; NULL: a worker's */

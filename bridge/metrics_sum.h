@@ -4,7 +4,7 @@
 #ifndef ERLGATE_BRIDGE_METRICS_SUM_H
 #define ERLGATE_BRIDGE_METRICS_SUM_H
 
-#include "bridge/gateway.h"
+#include "bridge/internal.h"
 #include "bridge/metrics.h"
 #include "http/cross.h"
 

@@ -162,9 +162,9 @@ struct http_request {
     size_t trace_len, traceparent_len;
     char method[METHOD_MAX + 1];
     char trace[TRACE_MAX + 1];
-    char traceparent[TRACEPARENT_LEN + 1];
-    char origin[HTTP_ORIGIN_MAX + 1]; /* to which the answer is shown (CORS); "": none */
-    struct http_target target;        /* last: it is large, and only as much of it is touched as there is */
+    char traceparent[TRACEPARENT_LEN + 1]; /* W3C's: taken if it is a well-formed one, else made */
+    char origin[HTTP_ORIGIN_MAX + 1];      /* to which the answer is shown (CORS); "": none */
+    struct http_target target; /* last: it is large, and only as much of it is touched as there is */
 };
 
 /* At the owner: a worker. */

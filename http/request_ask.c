@@ -119,11 +119,6 @@ struct slice http_trace(const struct http_server *s, uint64_t id)
     return r ? http_request_trace(r) : (struct slice){0};
 }
 
-struct slice http_request_traceparent(const struct http_request *r)
-{
-    return slice_of(r->traceparent, r->traceparent_len);
-}
-
 /* ---- left with it, while it has an id ---- */
 
 void http_request_time(struct http_request *r, enum http_stage stage)
@@ -165,11 +160,4 @@ void http_request_set_note(struct http_server *s, uint64_t id, void *note)
     }
     mem_free(r->note);
     r->note = note;
-}
-
-void *http_request_note(const struct http_server *s, uint64_t id)
-{
-    const struct http_request *r = idtab_get(&s->requests, id);
-
-    return r ? r->note : NULL;
 }

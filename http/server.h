@@ -301,8 +301,6 @@ bool http_request_is_secure(const struct http_request *r); /* by HTTPS */
 struct slice http_request_trace(const struct http_request *r);
 /* The same of a request that waits; empty when the id is gone. Borrowed until that. */
 struct slice http_trace(const struct http_server *s, uint64_t id);
-/* W3C traceparent: taken if it is a well-formed one, else made. Stands in the answer too. */
-struct slice http_request_traceparent(const struct http_request *r);
 
 /* For Server-Timing: what has passed since the last such call, or since the request's first line, was that
  * stage's. Looks at the clock only if the client has asked for it. */
@@ -319,7 +317,6 @@ uint64_t http_request_tag(const struct http_server *s, uint64_t id); /* 0 when t
 /* Memory that belongs to the request until it is over, by mem_alloc: `done` sees it. Takes the place of what
  * was there. Freed at once when the id is gone. */
 void http_request_set_note(struct http_server *s, uint64_t id, void *note);
-void *http_request_note(const struct http_server *s, uint64_t id); /* NULL: there is none */
 
 /* ---- the answer ---- */
 struct http_header {

@@ -19,11 +19,6 @@ static const bool token_chars[256] = {
     ['t'] = true, ['u'] = true, ['v'] = true, ['w'] = true, ['x'] = true, ['y'] = true,  ['z'] = true,
 };
 
-bool text_is_token_char(uint8_t c)
-{
-    return token_chars[c];
-}
-
 bool text_is_token(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++) {

@@ -8,7 +8,6 @@
 
 #include "base/slice.h"
 
-bool text_is_token_char(uint8_t c);
 bool text_is_token(struct slice s); /* at least one character */
 /* ASCII case is ignored. */
 bool text_eq_nocase(struct slice a, const char *b);

@@ -1,10 +1,8 @@
 #include "loop/stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -299,30 +297,4 @@ bool loop_stream_is_local(const struct loop_stream *s)
     unmap(&peer);
     unmap(&own);
     return is_loopback(&peer) || same_address(&peer, &own);
-}
-
-size_t loop_stream_peer(const struct loop_stream *s, char *buf, size_t cap)
-{
-    struct sockaddr_storage peer = {0};
-    socklen_t len = sizeof peer;
-    char host[INET6_ADDRSTRLEN] = "?";
-    unsigned port = 0;
-    int n;
-
-    if (getpeername(s->fd, (struct sockaddr *)&peer, &len) == 0) {
-        unmap(&peer);
-        if (peer.ss_family == AF_INET) {
-            const struct sockaddr_in *in = (const struct sockaddr_in *)&peer;
-
-            inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-            port = ntohs(in->sin_port);
-        } else if (peer.ss_family == AF_INET6) {
-            const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&peer;
-
-            inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-            port = ntohs(in6->sin6_port);
-        }
-    }
-    n = snprintf(buf, cap, peer.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
-    return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }

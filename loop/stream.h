@@ -61,8 +61,6 @@ const char *loop_stream_why(const struct loop_stream *s);
 /* Stops and resumes reading: backpressure towards the peer. */
 void loop_stream_pause(struct loop_stream *s, bool is_paused);
 bool loop_stream_is_local(const struct loop_stream *s); /* the other end has a loopback address, or our own */
-/* "127.0.0.1:4369"; gives the length, at most cap - 1, NUL-terminated. */
-size_t loop_stream_peer(const struct loop_stream *s, char *buf, size_t cap);
 /* Closes once what the kernel has taken is on its way; takes NULL. */
 void loop_stream_close(struct loop_stream *s);
 

@@ -242,13 +242,6 @@ void process_unlinked(struct process *p, const struct etf_pid *peer, uint64_t id
         drop(p, w);
 }
 
-bool process_is_linked(const struct process *p, const struct etf_pid *peer)
-{
-    const struct watcher *w = find(p, peer, NULL);
-
-    return w && !w->unlinking;
-}
-
 /* ---- the end ---- */
 
 static void tell(const struct process *p, const struct etf_pid *self, const struct watcher *w,

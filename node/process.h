@@ -80,7 +80,6 @@ MUST_USE enum err process_link(struct process *p, const struct etf_pid *peer, bo
  * on; the entry goes with process_unlinked, or now when the peer will not acknowledge. */
 uint64_t process_unlink(struct process *p, const struct etf_pid *peer, bool is_acked);
 void process_unlinked(struct process *p, const struct etf_pid *peer, uint64_t id);
-bool process_is_linked(const struct process *p, const struct etf_pid *peer);
 
 /* The link to the node is gone: monitors from there are forgotten; EXIT with noconnection is on its way to p
  * for each link. */
