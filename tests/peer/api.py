@@ -189,10 +189,10 @@ def test_looking_by_pid(release):
     pid = pid_of(release)
     answer = ask("GET", f"/v1/pids/{segment(pid)}", accept=JSON)
     equal((answer.status, answer.json["registered_name"]), (200, "srv"), f"GET: {answer}")
-    nameless = PEERS[release].eval("P = spawn(fun() -> register(n1, self()), timer:sleep(100), unregister(n1), receive stop -> ok end end),"
-                                   "link(P), unlink(P), {raw, term_to_binary(P)}", kind=bytes)
+    nameless = PEERS[release].eval("S = self(), P = spawn(fun() -> register(n1, self()), unregister(n1), S ! was_named, receive stop -> ok end end),"
+                                   "receive was_named -> {raw, term_to_binary(P)} end", kind=bytes)
     text = ask("POST", process_path(release) + "/call", b"\x83h\x02w\x04echo" + nameless[1:], type=ETF, accept=TYPED).json["$pid"]
-    eventually(lambda: ask("GET", f"/v1/pids/{segment(text)}", accept=JSON).json["registered_name"] is None, "no name is null")
+    equal(ask("GET", f"/v1/pids/{segment(text)}", accept=JSON).json["registered_name"], None, "no name is null")
     dead = mortal(release)
     accepted(f"/v1/pids/{segment(dead)}/exit", "kill")
     eventually(lambda: is_gone(release), "it is killed")

@@ -156,7 +156,7 @@ def spawned(name):
 
 
 def end_process(name):
-    PEER.eval(f"{name} ! stop, (fun F() -> case whereis({name}) of undefined -> ok; _ -> timer:sleep(1), F() end end)()")
+    PEER.eval(f"M = monitor(process, {name}), {name} ! stop, receive {{'DOWN', M, _, _, _}} -> ok end")
 
 
 def monitors(names, **query):

@@ -259,6 +259,12 @@ def feed(process, *numbers, release="27", size=0):
     PEERS[release].eval(f"[{{'{process['name']}', '{node}'}} ! {{n, N, binary:copy(<<\"x\">>, {size})}} || N <- {list(numbers)}], ok")
 
 
+def taken(process, release="27"):
+    """What has been fed to it has been taken: this is answered after it."""
+    node = process["pid"].rsplit(":", 3)[0]
+    PEERS[release].eval(f"#{{}} = sys:get_state({{'{process['name']}', '{node}'}}, 30000), ok", 40)
+
+
 def numbers_of(events):
     return [e.data["message"][1] if isinstance(e.data["message"], list) else e.data["message"]["$tuple"][1] for e in events]
 
@@ -365,7 +371,7 @@ def slow_reader(thread, count, batch):
     s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     for n in range(0, count, batch):
         feed(process, *range(n, n + batch), size=1000)
-    time.sleep(1)
+    taken(process)
     return process, s
 
 
