@@ -7,7 +7,6 @@ import concurrent.futures
 import json
 import socket
 import time
-import urllib.parse
 
 import matrix
 import peers

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import peers
-from epmd_rig import OURS, Server, alive2, environment, frame, otp_epmds, receive_all
+from epmd_rig import OURS, Server, alive2, environment, frame, otp_epmds
 from peers import check, equal, eventually
 
 
@@ -22,11 +22,6 @@ def limited(descriptors):
     script.write_text(f'#!/bin/sh\nulimit -n {descriptors} && exec "{OURS}" "$@"\n')
     script.chmod(0o755)
     return script
-
-
-def cpu_seconds(proc):
-    fields = pathlib.Path(f"/proc/{proc.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mib(proc):
@@ -42,9 +37,9 @@ def fds(proc):
 
 def check_rests(server, seconds=1.0):
     """It has nothing to do and does nothing."""
-    before = cpu_seconds(server.proc)
+    before = peers.cpu_s(server.proc.pid)
     time.sleep(seconds)
-    used = cpu_seconds(server.proc) - before
+    used = peers.cpu_s(server.proc.pid) - before
     check(used < seconds / 4, f"it used {used} s of processor time in {seconds} s of rest")
 
 

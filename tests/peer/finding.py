@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -11,13 +10,7 @@ import time
 
 import peers
 from epmd_rig import alive2, frame
-from peers import JSON, Epmd, Gateway, Peer, check, end, equal, eventually, problem, segment
-
-
-def serving(release, gate, name=None, epmd_port=None, **kw):
-    peer = Peer(release, name or f"a{release}@localhost", epmd_port or gate.epmd_port, gate.cookie, **kw).ready()
-    peer.eval("testpeer:serve(srv)")
-    return peer
+from peers import JSON, Epmd, Gateway, Peer, check, end, equal, eventually, problem, registered, segment, serving
 
 
 def call(gate, node, term=None, query=""):
@@ -32,24 +25,6 @@ def reaches(gate, peer):
 def disconnect(gate, peer):
     equal(gate.http.delete(f"/v1/nodes/{segment(peer.node)}").status, 204, "DELETE")
     eventually(lambda: peer.eval("nodes(connected)") == "[]", "the node sees it go")
-
-
-def log_lines(gate, *words):
-    return [l for l in gate.log.read_text(errors="replace").splitlines() if all(w in l for w in words)]
-
-
-def registered(port):
-    """Names that an EPMD knows; None when there is none."""
-    try:
-        answer = peers.raw(port, b"\x00\x01n", seconds=2)
-    except OSError:
-        return None
-    return {line.split()[1] for line in answer[4:].decode().splitlines()}
-
-
-def cpu_seconds(gate):
-    fields = pathlib.Path(f"/proc/{gate.proc.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # ---- Without EPMD
@@ -241,13 +216,13 @@ def test_EPMD_is_lost_and_the_gateway_takes_its_place():
         reaches(gate, node)
         equal(node.eval(f"net_adm:ping('{gate.node}')"), "pong", "the node finds the gateway")
     if "a23" not in registered(epmd.port):
-        check(log_lines(gate, "epmd-remembered", "a23@localhost", "error=no-node"), gate.stderr())
+        check(gate.lines("epmd-remembered", "a23@localhost", "error=no-node"), gate.stderr())
     disconnect(gate, nodes["23"])
     # What was remembered of a node that has ended is forgotten, and said.
     nodes["23"].stop()
     for _ in range(2):
         problem(call(gate, "a23@localhost"), 503, "no-connection", sent=False)
-    check(log_lines(gate, "a23@localhost", "error=no-node"), gate.stderr())
+    check(gate.lines("link-failed", "a23@localhost", "error=no-node"), gate.stderr())
     gate.stop()
     for node in nodes.values():
         node.stop()
@@ -265,13 +240,13 @@ def test_an_EPMD_that_hangs():
         reaches(gate, node)
         disconnect(gate, node)
         reaches(gate, node)
-        check(log_lines(gate, "epmd-remembered", node.node, "error=timeout"), gate.stderr())
+        check(gate.lines("epmd-remembered", node.node, "error=timeout"), gate.stderr())
     problem(call(gate, "nobody@localhost"), 503, "no-connection", sent=False)
     epmd.proc.send_signal(signal.SIGCONT)
     for node in nodes:
         disconnect(gate, node)
         reaches(gate, node)
-    equal(len(log_lines(gate, "epmd-remembered")), len(nodes), "remembered only while it hung")
+    equal(len(gate.lines("epmd-remembered")), len(nodes), "remembered only while it hung")
     gate.stop()
     for node in nodes:
         node.stop()
@@ -289,7 +264,7 @@ def test_nodes_that_were_never_dialled_are_remembered():
     early = Peer("23", "early@localhost", epmd.port, "c00kie").ready()
     gate = Gateway(cookie="c00kie", epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port)
     late = serving("23", gate, "late@localhost", kernel={"connect_all": "false"})
-    time.sleep(5)
+    time.sleep(5)  # the list is not read more often (node/survey.c)
     reaches(gate, late)  # a link comes up
     later = Peer("23", "later@localhost", epmd.port, gate.cookie).ready()
     time.sleep(1.5)
@@ -381,18 +356,18 @@ def test_an_EPMD_that_comes_back():
     gates = [Gateway("a@localhost", epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port),
              Gateway("b@localhost", epmd="auto", epmd_port=epmd.port, args=["--epmd-listen", "192.0.2.1"])]
     creations = [g.self()["creation"] for g in gates]
-    for _ in range(2):
+    for n in range(2):
         equal(registered(epmd.port), {"a", "b"}, "registered")
         end(epmd.proc)
         for gate in gates:
-            eventually(lambda: log_lines(gate, "epmd-lost"), "it is noticed")
+            eventually(lambda: len(gate.lines("epmd-lost")) > n, "it is noticed")  # pylint: disable=cell-var-from-loop
             eventually(lambda: not gate.is_ready(), "not ready")
         equal([g.self()["embedded_epmd"] for g in gates], [False, False], "who is EPMD")
         time.sleep(1.5)  # one has tried to be the EPMD by now
-        before = [cpu_seconds(g) for g in gates]
+        before = [g.cpu_s() for g in gates]
         time.sleep(1)
         for gate, used in zip(gates, before):
-            used = cpu_seconds(gate) - used
+            used = gate.cpu_s() - used
             check(used < 0.2, f"{gate.node} used {used} s of processor time in a second of waiting")
         epmd.start()
         for gate in gates:
@@ -445,9 +420,9 @@ def test_a_flood_of_the_embedded_EPMD_leaves_the_gateway_its_descriptors():
     eventually(lambda: registered(gate.epmd_port) == {"erlgate", "a27"}, "EPMD answers")
     equal(gate.http.request("GET", "/v1/self", fresh=True).status, 200, "a new HTTP connection")
     check(gate.fds() < 300, f"{gate.fds()} descriptors")
-    before = cpu_seconds(gate)
+    before = gate.cpu_s()
     time.sleep(1)
-    check(cpu_seconds(gate) - before < 0.2, "it rests")
+    check(gate.cpu_s() - before < 0.2, "it rests")
     for s in flood:
         s.close()
     node.stop()

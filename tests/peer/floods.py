@@ -8,7 +8,6 @@ import re
 import socket
 import struct
 import threading
-import time
 
 import peers
 import played

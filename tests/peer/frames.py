@@ -2,13 +2,12 @@
 """What passes over a link once it is up: a played node (played.py) that says what no node says, and what one of few flags says,
 to us and to real nodes of four releases. What a node drops a link for, we drop; what it does not, we do not."""
 
-import struct
 
 import peers
 import played
 from cnode import CNode
 from matrix import each, print_table, use
-from peers import Gateway, Peer, check, equal, eventually, fresh_cookie
+from peers import Gateway, Peer, check, equal, fresh_cookie
 from played import Atom, Log, Pid, PlayedEpmd, Raw, Ref, dial, encode, first, further, headed, passed
 
 COOKIE = fresh_cookie()

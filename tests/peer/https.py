@@ -13,7 +13,7 @@ import threading
 
 import certs
 import peers
-from peers import Gateway, check, end, equal, eventually, temporary_dir
+from peers import Gateway, Logged, check, end, equal, eventually, temporary_dir
 
 CA = certs.Ca()
 OTHER_CA = certs.Ca()  # of the same name
@@ -23,20 +23,13 @@ LEAF = CA.issue("DNS:localhost,IP:127.0.0.1", kind="ec", more=CRL, days=300)
 ALICE = CA.issue(subject="/O=Example/CN=alice", more="extendedKeyUsage=clientAuth\n")
 
 
-class Secure(Gateway):
+class Secure(Logged):
     """erlgate serve with HTTPS."""
 
     def __init__(self, *args, leaf=LEAF, **kw):
         self.https = ["--tls-cert", leaf[0], "--tls-key", leaf[1]]
         super().__init__(**{"epmd": "none", "args": [*self.https, *args], **kw})
         self.url = f"https://localhost:{self.port}"
-
-    def is_ready(self):
-        check(self.proc.poll() is None, "the gateway ended with", self.proc.poll(), self.stderr())
-        return " ready " in self.log.read_text()
-
-    def lines(self, event):
-        return [line for line in self.log.read_text().splitlines() if f" {event} " in line]
 
 
 class Answer:

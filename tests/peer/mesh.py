@@ -6,13 +6,7 @@ import time
 
 import peers
 from cnode import CNode
-from peers import ERL, TYPED, Epmd, Gateway, Peer, check, end, equal, eventually, problem, segment
-
-
-def serving(release, gate, name=None, **kw):
-    peer = Peer(release, name or f"a{release}@localhost", gate.epmd_port, gate.cookie, **kw).ready()
-    peer.eval("testpeer:serve(srv)")
-    return peer
+from peers import ERL, TYPED, Epmd, Gateway, check, end, equal, eventually, problem, segment, serving
 
 
 def reaches(gate, peer):

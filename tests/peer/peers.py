@@ -147,10 +147,24 @@ def command_line(pid):
         return "(gone)"
 
 
+def cpu_s(pid):
+    """Seconds of processor time that it has used, all threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def temporary_dir():
     path = pathlib.Path(tempfile.mkdtemp(prefix="erlgate-test-"))
     _temporary.append(path)
     return path
+
+
+def put_whole(path, text):
+    """A file of secrets as a deployment replaces it: whoever reads it meanwhile has the old one or the new one."""
+    new = path.with_suffix(".new")
+    new.touch(0o600)
+    new.write_text(text)
+    new.rename(path)
 
 
 _taken_ports = set()
@@ -339,6 +353,15 @@ class Epmd:
 
     def stop(self):
         end(self.proc, signal.SIGTERM)
+
+
+def registered(port):
+    """Names that an EPMD knows; None when there is none."""
+    try:
+        answer = raw(port, b"\0\1n", seconds=2)
+    except OSError:
+        return None
+    return {line.split()[1] for line in answer[4:].decode().splitlines()}
 
 
 class Response:
@@ -537,6 +560,16 @@ class Gateway:
     def stderr(self):
         return self.log.read_text(errors="replace")[-6000:]
 
+    def lines(self, event, *words):
+        """Lines of its log that tell of that event, and have the words."""
+        return [line for line in self.log.read_text(errors="replace").splitlines() if f" {event} " in f"{line} " and all(w in line for w in words)]
+
+    def hup(self, event):
+        """Sends SIGHUP, and gives what is logged of that event then."""
+        before = len(self.lines(event))
+        self.proc.send_signal(signal.SIGHUP)
+        return eventually(lambda: self.lines(event)[before:], event)
+
     def self(self):
         response = self.http.get("/v1/self")
         equal(response.status, 200, "GET /v1/self")
@@ -557,8 +590,7 @@ class Gateway:
 
     def cpu_s(self):
         """Seconds that it has run, all threads."""
-        fields = pathlib.Path(f"/proc/{self.proc.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.proc.pid)
 
     def rss(self):
         """Kilobytes."""
@@ -590,6 +622,21 @@ class Gateway:
 
     def call(self, node, name, term, query="", accept=TYPED, type=ERL):
         return self.http.post(self.process_path(node, name, "call") + query, term, type, accept)
+
+
+class Logged(Gateway):
+    """One whose log alone says that it is ready: it speaks no plain HTTP, or /readyz is what is tested."""
+
+    def is_ready(self):
+        check(self.proc.poll() is None, "the gateway ended with", self.proc.poll(), self.stderr())
+        return " ready " in self.log.read_text()
+
+
+def serving(release, gate, name=None, epmd_port=None, **kw):
+    """A node of the gateway's cluster with testpeer's server on it, as `srv`."""
+    peer = Peer(release, name or f"a{release}@localhost", epmd_port or gate.epmd_port, gate.cookie, **kw).ready()
+    peer.eval("testpeer:serve(srv)")
+    return peer
 
 
 def token_for(principal, *args, file=None):

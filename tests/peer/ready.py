@@ -3,7 +3,7 @@
 import signal
 
 from certs import Ca
-from peers import Gateway, Http, Peer, check, equal, eventually, free_port, main, temporary_dir
+from peers import Http, Logged, Peer, check, equal, eventually, free_port, main, temporary_dir
 
 CA = Ca()
 
@@ -13,18 +13,10 @@ def readiness(gate, query="?verbose"):
     return response.status, response.json.get("checks", {})
 
 
-class Quiet(Gateway):
-    """Known to be up by its log alone."""
-
-    def is_ready(self):
-        check(self.proc.poll() is None, "the gateway ended with", self.proc.poll(), self.stderr())
-        return " ready " in self.log.read_text()
-
-
 def test_a_required_node():
     path = temporary_dir() / "erlgate.yaml"
     path.write_text("require-node: kv@localhost\n")
-    gate = Quiet(args=["--config", path])
+    gate = Logged(args=["--config", path])
     equal(readiness(gate), (503, {"accepting": "ok", "epmd_registered": "ok", "node:kv@localhost": "failed: not connected"}), "verbose")
     equal(readiness(gate, ""), (503, {"node:kv@localhost": "failed: not connected"}), "what has failed is said anyway")
     peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
@@ -47,7 +39,7 @@ def test_days_of_certificates():
         if days > 0:
             args += ["--tls-cert", leaf[0], "--tls-key", leaf[1]]
             names.append("certificate")
-        gate = Quiet(args=args)
+        gate = Logged(args=args)
         response = Http(admin).get("/readyz?verbose")
         equal(response.status, 503 if health == "failed" else 200, f"{days} days")
         said = response.json["checks"]

@@ -9,7 +9,7 @@ import ssl
 import threading
 
 from certs import Ca
-from peers import ERL, SLOWER, Gateway, Peer, check, equal, eventually, main, temporary_dir, token_for
+from peers import ERL, SLOWER, Logged, Peer, check, equal, eventually, main, put_whole, temporary_dir, token_for
 
 CA = Ca()
 ROUNDS = 12
@@ -20,7 +20,7 @@ def https_leaf():
 
 
 class Files:
-    """What a gateway reads, in a folder; put() replaces one as a deployment does: whole."""
+    """What a gateway reads, in a folder; replaced as a deployment does."""
 
     def __init__(self):
         self.dir = temporary_dir()
@@ -31,15 +31,9 @@ class Files:
         self.put_policy("srv")
         self.put_config()
 
-    def put(self, path, text):
-        new = path.with_suffix(".new")
-        new.touch(0o600)
-        new.write_text(text)
-        new.rename(path)
-
     def put_policy(self, *names):
         targets = ", ".join(f"name:{name}" for name in names)
-        self.put(self.policy, f"rules:\n  - allow: call\n    principals: '*'\n    nodes: 'kv@*'\n    targets: [{targets}]\n")
+        put_whole(self.policy, f"rules:\n  - allow: call\n    principals: '*'\n    nodes: 'kv@*'\n    targets: [{targets}]\n")
 
     def put_leaf(self, leaf):
         # Two files cannot be replaced at once: a reload between the two finds a key of another certificate, and changes nothing.
@@ -51,22 +45,7 @@ class Files:
 
     def put_config(self, **more):
         values = {"token-file": self.tokens, "policy-file": self.policy, "tls-cert": self.cert, "tls-key": self.key, **{k.replace("_", "-"): v for k, v in more.items()}}
-        self.put(self.config, "".join(f"{k}: {v}\n" for k, v in values.items()))
-
-
-class Secure(Gateway):
-    def is_ready(self):
-        check(self.proc.poll() is None, "the gateway ended with", self.proc.poll(), self.stderr())
-        return " ready " in self.log.read_text()
-
-    def lines(self, event):
-        return [line for line in self.log.read_text().splitlines() if re.search(rf" {event} ", line)]
-
-    def hup(self, outcome):
-        """Gives the lines of that outcome that are new."""
-        before = len(self.lines(outcome))
-        self.proc.send_signal(signal.SIGHUP)
-        return eventually(lambda: self.lines(outcome)[before:], outcome)
+        put_whole(self.config, "".join(f"{k}: {v}\n" for k, v in values.items()))
 
 
 def once(gate, path, token):
@@ -110,7 +89,7 @@ class Load:
 
 def under_load():
     files = Files()
-    gate = Secure(args=["--config", files.config])
+    gate = Logged(args=["--config", files.config])
     peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
     peer.eval("testpeer:serve(srv), ok")
     path = gate.process_path(peer.node, "srv", "call")
@@ -172,14 +151,14 @@ def test_a_bad_file_changes_nothing_and_says_where():
                              (files.cert, "no certificate\n", f"{files.cert}")):
         for other, good in ((files.config, config + "max-in-flight: 7\nlog-format: json\n"), (files.tokens, tokens), (files.policy, "rules: []\n")):
             if other != path:
-                files.put(other, good)
-        files.put(path, text)
+                put_whole(other, good)
+        put_whole(path, text)
         lines = gate.hup("reload-failed")
         check(any(said in line for line in lines), f"after {text!r}:", said, "is not in", lines)
-        files.put(files.config, config)
-        files.put(files.tokens, tokens)
-        files.put(files.policy, policy)
-        files.put(files.cert, cert.decode())
+        put_whole(files.config, config)
+        put_whole(files.tokens, tokens)
+        put_whole(files.policy, policy)
+        put_whole(files.cert, cert.decode())
     equal(gate.lines("reload-changed"), [], "changes")
     # The same files are good: nothing was left half done.
     check("changed=0" in gate.hup("reloaded")[0], gate.lines("reloaded"))

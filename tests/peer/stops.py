@@ -10,14 +10,8 @@ import threading
 import time
 
 import peers
-from peers import (BIN, ERL, SLOWER, Epmd, Failed, Gateway, Http, Peer, check, end, equal, eventually, fresh_cookie, problem,
-                   segment)
-
-
-def peer_of(gate, release="27", name=None, **kw):
-    peer = Peer(release, name or f"a{release}@localhost", gate.epmd_port, gate.cookie, **kw).ready()
-    peer.eval("testpeer:serve(srv)")
-    return peer
+from peers import (BIN, ERL, SLOWER, Epmd, Failed, Gateway, Http, check, end, equal, eventually, problem, registered, segment,
+                   serving)
 
 
 def in_background(pool, gate, peer, term, query="?timeout=60000"):
@@ -34,7 +28,7 @@ def wait_for_calls(gate, count):
 
 def test_SIGTERM_lets_calls_finish():
     gate = Gateway()
-    peer = peer_of(gate)
+    peer = serving("27", gate)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         waiting = [in_background(pool, gate, peer, f"{{later, {ms}, {{done, {ms}}}}}") for ms in (900, 1000, 1100)]
         wait_for_calls(gate, 3)
@@ -56,7 +50,7 @@ def test_what_comes_while_the_last_answers_leave_is_refused():
     """Answers that leave slowly keep HTTP running at the end: nothing may begin any more that would have to be ended."""
     for signals in ((signal.SIGTERM,), (signal.SIGTERM, signal.SIGTERM)):
         gate = Gateway(args=["--stop-timeout", "100" if len(signals) == 1 else "60000"])
-        peer = peer_of(gate)
+        peer = serving("27", gate)
         slow = [socket.create_connection(("127.0.0.1", gate.port)) for _ in range(6)]
         body = b"{bytes, 20000000}"
         for s in slow:
@@ -105,7 +99,7 @@ def refuses(gate):
 
 def test_SIGTERM_does_not_wait_for_ever():
     gate = Gateway(args=["--stop-timeout", "700"])
-    peer = peer_of(gate)
+    peer = serving("27", gate)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         waiting = in_background(pool, gate, peer, "never")
         wait_for_calls(gate, 1)
@@ -124,12 +118,12 @@ def test_SIGTERM_does_not_wait_for_ever():
 
 def test_a_second_SIGTERM_ends_it_at_once():
     gate = Gateway()
-    peer = peer_of(gate)
+    peer = serving("27", gate)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         waiting = in_background(pool, gate, peer, "never")
         wait_for_calls(gate, 1)
         gate.proc.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        eventually(lambda: gate.lines("draining"), "it has had the first")
         check(gate.is_alive(), "ended at the first")
         gate.proc.send_signal(signal.SIGTERM)
         equal(gate.proc.wait(3 * SLOWER), 0, "exit status")
@@ -163,7 +157,7 @@ def test_SIGINT_is_as_good():
 def test_nothing_is_left_of_it():
     """Descriptors come back while it runs; no process, port or file is left when it has ended."""
     gate = Gateway()
-    peer = peer_of(gate)
+    peer = serving("27", gate)
     path = gate.process_path(peer.node, "srv", "call")
     equal(gate.http.post(path, "{echo, 1}", ERL).status, 200, "call")
     before = gate.fds()
@@ -187,7 +181,7 @@ def test_killed_and_back_again():
     """A gateway that was killed comes back under its name, with another creation, and its nodes find it."""
     gate = Gateway()
     peer_releases = ("25", "27", "29")
-    nodes = [peer_of(gate, r) for r in peer_releases]
+    nodes = [serving(r, gate) for r in peer_releases]
     creations = set()
     for _ in range(3):
         for node in nodes:
@@ -228,7 +222,7 @@ def test_what_is_in_the_way_is_said():
 
 def test_the_cookie_is_nowhere_to_be_seen():
     gate = Gateway(args=["--log-level", "debug"])
-    peer = peer_of(gate)
+    peer = serving("27", gate)
     equal(gate.call(peer.node, "srv", "{echo, 1}").status, 200, "call")
     problem(gate.call("nobody@localhost", "srv", "1"), 503, "no-connection")
     check(gate.cookie not in peers.command_line(gate.proc.pid), "the cookie is in the process list")
@@ -247,8 +241,8 @@ def test_a_node_that_falls_silent():
     """A stopped node is given up within the gateway's own limit, its calls end, and others go on; one that merely has
     nothing to say stays."""
     gate = Gateway(args=["--net-ticktime", "8"])
-    silent = peer_of(gate, "27", "silent@localhost", kernel={"net_ticktime": "8"})
-    idle = peer_of(gate, "25", "idle@localhost", kernel={"net_ticktime": "8"})
+    silent = serving("27", gate, "silent@localhost", kernel={"net_ticktime": "8"})
+    idle = serving("25", gate, "idle@localhost", kernel={"net_ticktime": "8"})
     for peer in (silent, idle):
         equal(gate.call(peer.node, "srv", "{echo, 1}").status, 200, "call")
         peer.eval("testpeer:watch(erlgate@localhost)")
@@ -275,7 +269,7 @@ def test_a_node_that_falls_silent():
 def test_a_gateway_that_is_stopped():
     """The same the other way: a node gives a gateway up that does not tick, and takes it back."""
     gate = Gateway(args=["--net-ticktime", "8"])
-    peer = peer_of(gate, "29", kernel={"net_ticktime": "8"})
+    peer = serving("29", gate, kernel={"net_ticktime": "8"})
     equal(gate.call(peer.node, "srv", "{echo, 1}").status, 200, "call")
     gate.proc.send_signal(signal.SIGSTOP)
     eventually(lambda: peer.eval("nodes(connected)") == "[]", "the node gives it up", 15)
@@ -289,7 +283,7 @@ def test_the_name_server_is_restarted():
     """Links live on without EPMD, everybody registers with its successor, and new links can be made."""
     epmd = Epmd()
     gate = Gateway(epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port)
-    nodes = [peer_of(gate, r) for r in ("25", "27", "29")]
+    nodes = [serving(r, gate) for r in ("25", "27", "29")]
     for node in nodes:
         equal(gate.call(node.node, "srv", "{echo, 1}").status, 200, "call")
         node.eval("testpeer:watch(erlgate@localhost)")
@@ -300,7 +294,7 @@ def test_the_name_server_is_restarted():
     epmd.start()
     eventually(gate.is_ready, "registered again", 15)
     wanted = {"erlgate", "a25", "a27", "a29"}
-    eventually(lambda: set(registered(epmd.port)) == wanted, f"{wanted} are registered again", 15)
+    eventually(lambda: registered(epmd.port) == wanted, f"{wanted} are registered again", 15)
     for node in nodes:
         equal(node.eval("testpeer:downs(erlgate@localhost)"), "0", "links lost")
         equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "DELETE")
@@ -308,14 +302,8 @@ def test_the_name_server_is_restarted():
     gate.stop()
     for node in nodes:
         node.stop()
-    eventually(lambda: registered(epmd.port) == [], "nobody is registered")
+    eventually(lambda: registered(epmd.port) == set(), "nobody is registered")
     epmd.stop()
-
-
-def registered(port):
-    """Names that an EPMD knows."""
-    answer = peers.raw(port, b"\x00\x01n", seconds=2)
-    return [line.split()[1] for line in answer[4:].decode().splitlines()]
 
 
 def test_no_process_of_ours_is_left():

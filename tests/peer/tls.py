@@ -7,7 +7,7 @@ import time
 
 import certs
 import peers
-from peers import JSON, TYPED, Failed, Gateway, Peer, check, equal, eventually, problem, segment
+from peers import JSON, Failed, Gateway, Peer, check, equal, eventually, problem, segment
 
 CA = certs.Ca()
 

@@ -11,7 +11,8 @@ import threading
 import time
 
 from lanes import THREADS, Lanes, bearer, is_quiet, post_and_leave, reset, threaded, until, with_boss
-from peers import ERL, JSON, SLOWER, Gateway, Peer, check, equal, eventually, free_port, main, segment, temporary_dir, token_for
+from peers import (ERL, JSON, SLOWER, Gateway, Peer, check, equal, eventually, free_port, main, put_whole, segment,
+                   temporary_dir, token_for)
 
 # ---- Under load ------------------------------------------------------------------------------------------------------------
 
@@ -69,16 +70,10 @@ def test_reload_under_load():
     token, tokens = token_for("steady")
     policy, config, audit = dir_ / "policy.yaml", dir_ / "erlgate.yaml", dir_ / "audit"
 
-    def put(path, text):
-        new = path.with_suffix(".new")
-        new.touch(0o600)
-        new.write_text(text)
-        new.rename(path)
-
     def put_all(n):
-        put(policy, f"rules:\n  - allow: '*'\n    principals: '*'\n    nodes: '*'\n    targets: [name:srv, name:other{n}, 'global:*']\n"
+        put_whole(policy, f"rules:\n  - allow: '*'\n    principals: '*'\n    nodes: '*'\n    targets: [name:srv, name:other{n}, 'global:*']\n"
                     "  - allow: metrics\n    principals: '*'\n")
-        put(config, f"token-file: {tokens}\npolicy-file: {policy}\nmax-headers: {16384 + 1024 * (n % 3)}\nidle-timeout: {30000 + 1000 * (n % 2)}\n"
+        put_whole(config, f"token-file: {tokens}\npolicy-file: {policy}\nmax-headers: {16384 + 1024 * (n % 3)}\nidle-timeout: {30000 + 1000 * (n % 2)}\n"
                     f"max-in-flight: {1000 + n}\nrate-limit: {100000 + n}\naudit-file: {audit}\nlog-level: {('info', 'debug')[n % 2]}\n")
 
     put_all(0)
@@ -250,7 +245,7 @@ def test_readers_that_read_no_more():
         until(s, b"\r\n\r\n")
         h.peer.eval(f"[{{sink, '{h.gate.node}'}} ! binary:copy(<<\"x\">>, 10000) || _ <- lists:seq(1, 5000)], ok")
         eventually(lambda: h.gate.http.get("/livez").status == 200, "others are served")
-        time.sleep(0.5)
+        h.peer.eval(f"#{{}} = sys:get_state({{sink, '{h.gate.node}'}}, 30000), ok", 40)  # all of it has been taken
         # (A sanitizer keeps for a while what has been freed.)
         check(h.gate.rss() < rss + 40000 or SLOWER > 1, f"from {rss} to {h.gate.rss()} kB for a reader that does not read")
         reset(s)
