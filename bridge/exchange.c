@@ -1,3 +1,7 @@
+/*
+ * exchange: a request of a client's that waits for the node: found by its id until somebody takes it, who
+ * ends it; whoever comes later finds nothing.
+ */
 #include "base/mem.h"
 #include "bridge/internal.h"
 

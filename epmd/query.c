@@ -1,3 +1,6 @@
+/*
+ * query: questions to the EPMD of a host, each on a connection of its own, with one deadline for all of it.
+ */
 #include "base/check.h"
 #include "base/idtab.h"
 #include "base/mem.h"

@@ -1,3 +1,6 @@
+/*
+ * requests: what the name server does once a request is whole (erl_dist_protocol, "EPMD Protocol").
+ */
 #include "base/check.h"
 #include "epmd/internal.h"
 

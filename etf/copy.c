@@ -1,3 +1,7 @@
+/*
+ * copy: terms, and what is in them, that must outlive the bytes they came in; and terms that are compared,
+ * through the same canonical form.
+ */
 #include "base/mem.h"
 #include "etf/canon.h"
 #include "etf/validate.h"

@@ -1,3 +1,6 @@
+/*
+ * lex_number: integers and floats of Erlang's syntax, with a base, underscores and an exponent.
+ */
 #include <math.h>
 
 #include "base/flt.h"

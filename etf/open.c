@@ -1,3 +1,7 @@
+/*
+ * open: a whole external term: its version byte, and what is compressed (zlib), inflated to the size that it
+ * says and no further.
+ */
 #include <limits.h>
 #include <zlib.h>
 

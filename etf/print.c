@@ -1,3 +1,6 @@
+/*
+ * print: a term in Erlang's syntax, as the shell prints it, so that it can be read again.
+ */
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/digits.h"

@@ -1,3 +1,7 @@
+/*
+ * answer: what a request is answered with: responses, packed if it is worth it, and problems. From then on
+ * its id finds nothing.
+ */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>

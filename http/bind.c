@@ -1,3 +1,6 @@
+/*
+ * bind: the sockets to listen on: of an address, or of a file (unix-domain).
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

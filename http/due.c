@@ -1,10 +1,10 @@
+/*
+ * due: heartbeats, lingering and age of all streams by one timer and a wheel: a slot for each tick, and in it
+ * the streams that are due then. Heartbeats are due some seconds ahead and put off again and again; the wheel
+ * makes both free of any search.
+ */
 #include "http/internal.h"
 #include "loop/loop.h"
-
-/*
- * A wheel: a slot for each tick, and in it the streams that are due then. Heartbeats are due some seconds
- * ahead and put off again and again; the wheel makes both free of any search.
- */
 
 enum { DONE_A_TURN = 1024 };
 

@@ -1,3 +1,7 @@
+/*
+ * judge: a request's head: whether it can be trusted to be one, where it leads, and who may go there. What is
+ * wrong is answered before the body counts.
+ */
 #include <stdio.h>
 
 #include "base/check.h"

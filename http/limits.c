@@ -1,3 +1,7 @@
+/*
+ * limits: what clients may cost: the defaults, each thread's share, what the descriptors of the process
+ * allow; and how many connections there are from one address.
+ */
 #include <sys/resource.h>
 
 #include "base/log.h"

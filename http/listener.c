@@ -1,3 +1,6 @@
+/*
+ * listener: one libmicrohttpd, its connections, and when the loop lets it run.
+ */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * page: lists a part at a time: `limit` and `cursor` come in, a Link to the next part goes out (RFC 8288).
+ */
 #include "base/base64.h"
 #include "base/check.h"
 #include "http/internal.h"

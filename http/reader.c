@@ -1,3 +1,7 @@
+/*
+ * reader: the request that reads an event stream: libmicrohttpd asks it for content, and it writes frames
+ * from the stream's history.
+ */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>

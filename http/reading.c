@@ -1,3 +1,6 @@
+/*
+ * reading: how a client wants to read an event stream, and from where on: Accept, Last-Event-ID, query.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 

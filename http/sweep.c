@@ -1,3 +1,7 @@
+/*
+ * sweep: now and then it is looked for clients that have left while their requests wait, and for requests and
+ * bodies that do not arrive.
+ */
 #include <poll.h>
 #include <sys/socket.h>
 

@@ -1,3 +1,10 @@
+/*
+ * dial: one attempt to connect to a host. Made by loop_dial, lives in the loop's table of dials, ended by
+ * finish: there it leaves the table first, then its callback is called, then it is freed once libuv lets go
+ * of its handles.
+ *
+ *   timer(0) -> RESOLVING -> CONNECTING (each address in turn) -> finish
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,13 +15,6 @@
 #include "base/mem.h"
 #include "loop/internal.h"
 
-/*
- * dial: one attempt to connect to a host. Made by loop_dial, lives in the loop's table of dials, ended by
- * finish: there it leaves the table first, then its callback is called, then it is freed once libuv lets go
- * of its handles.
- *
- *   timer(0) -> RESOLVING -> CONNECTING (each address in turn) -> finish
- */
 struct dial {
     struct loop *loop; /* borrowed */
     uint64_t handle;

@@ -1,3 +1,7 @@
+/*
+ * listen: sockets that are listened on. When there are no descriptors left, who waits is refused by means of
+ * a spare one, or left waiting for a while.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>

@@ -2,8 +2,8 @@
  * loop: one thread's event loop (libuv), and the only sockets in the tree besides MHD's and libcurl's.
  *
  * loop_new makes it, loop_run runs it until loop_stop, loop_free ends it; by then everything made on it must
- * have been closed. All callbacks come from loop_run, never from within the call that asked for them.
- * Everything here belongs to the loop's thread.
+ * have been closed. All callbacks come from loop_run or loop_step, never from within the call that asked for
+ * them. Everything here belongs to the loop's thread.
  */
 #ifndef ERLGATE_LOOP_LOOP_H
 #define ERLGATE_LOOP_LOOP_H

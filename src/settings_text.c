@@ -1,3 +1,6 @@
+/*
+ * settings_text: the numbers, addresses and words that options' values are.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
