@@ -21,7 +21,7 @@ enum gateway_cross {
 
 /* ---- the owner's thread ---- */
 
-/* A worker's gateway is there. Its number, by which messages of HTTP's are told apart, too. */
+/* A worker's gateway is there. Its number, by which messages of HTTP's are told apart, too. ERR_NOMEM. */
 MUST_USE enum err gateway_add_worker(struct gateway *owner, struct channel *to_worker, unsigned *ret_number);
 /* Whatever came from it; kinds of HTTP's, too. */
 void gateway_at_owner(struct gateway *owner, unsigned worker, unsigned kind, struct slice body);

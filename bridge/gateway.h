@@ -78,6 +78,8 @@ struct gateway_config {
     struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
 
+/* Listens, too. ERR_NOMEM, or http_server_start's: ERR_INVALID for a bad address, ERR_NAME_TAKEN when the
+ * port is in use, ERR_IO. */
 MUST_USE enum err gateway_start(struct loop *l, const struct gateway_config *config, struct gateway **ret);
 /* For what is HTTP's alone: certificates, limits, names, counts. Borrowed; not to be stopped. */
 struct http_server *gateway_http(struct gateway *g);

@@ -7,7 +7,8 @@
  * dialler of version 5 whose flags hold HANDSHAKE_23 gets a challenge of version 6 and sends what was missing
  * as a complement.
  *
- * Slices that are read borrow from the body.
+ * Slices that are read borrow from the body. Readers give ERR_MORE or ERR_MALFORMED for what is no such
+ * message, those of names and challenges ERR_UNSUPPORTED for a version that nobody speaks any more.
  */
 #ifndef ERLGATE_DIST_HANDSHAKE_H
 #define ERLGATE_DIST_HANDSHAKE_H

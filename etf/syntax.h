@@ -12,7 +12,7 @@
 #include "base/wr.h"
 #include "etf/validate.h"
 
-/* Prints one validated term. Gives wr's failure. */
+/* Prints one validated term. Gives wr's failure: ERR_NOMEM, or ERR_TOO_LARGE past its ceiling. */
 MUST_USE enum err etf_print(struct wr *w, struct etf_rd *r);
 
 struct etf_parse_rules {
@@ -27,8 +27,13 @@ struct etf_parse_rules {
     void *variable_ctx;
 };
 
-/* Appends the term (without version byte) that text stands for. On failure f says where (byte offset in
- * text). */
+/*
+ * Appends the term (without version byte) that text stands for. On failure f says where (byte offset in text)
+ * and why: ERR_MORE (the text ends too early), ERR_MALFORMED, ERR_UNSUPPORTED (a binary within a binary,
+ * floats of some sizes and bases), ERR_DEPTH, ERR_TOO_LARGE (a number of too many digits, or w's ceiling),
+ * ERR_DUPLICATE_KEY, ERR_PEER_UNSUPPORTED (what the rules refuse), ERR_NOMEM, or what on_atom or on_variable
+ * gave. What has been appended by then is to be thrown away.
+ */
 MUST_USE enum err etf_parse(struct wr *w, struct slice text, const struct etf_parse_rules *rules,
                             struct fault *f);
 

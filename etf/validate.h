@@ -77,8 +77,8 @@ MUST_USE enum err etf_validate_prefix(struct slice input, const struct etf_atoms
  * From a whole external term (131, …): checks the version byte, inflates a compressed one into scratch
  * (initialised by the caller, borrowed; its ceiling and rules->max_bytes bound it; the announced size must be
  * the real one, and nothing may follow), validates, and gives the term without its version byte: a slice of
- * `whole` or of `scratch`. The fault's offset counts from the version byte; in a compressed term, from one
- * before the first inflated byte.
+ * `whole` or of `scratch`. Errors as etf_validate's. The fault's offset counts from the version byte; in a
+ * compressed term, from one before the first inflated byte.
  */
 MUST_USE enum err etf_open(struct slice whole, const struct etf_rules *rules, struct wr *scratch,
                            struct slice *ret_term, uint32_t *ret_uses, struct fault *f);

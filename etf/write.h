@@ -40,7 +40,7 @@ void etf_write_export(struct wr *w, struct slice module, struct slice function, 
 /*
  * Copies one term in canonical form: cache references are resolved, old tags become new ones, integers
  * shrink. Closures (NEW_FUN_EXT), RECORD_EXT and LOCAL_EXT keep their form. The term has been validated.
- * Gives wr's failure.
+ * Gives wr's failure, ERR_NOMEM or ERR_TOO_LARGE past its ceiling; r has not moved then.
  */
 MUST_USE enum err etf_copy(struct wr *w, struct etf_rd *r);
 

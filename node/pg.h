@@ -49,13 +49,15 @@ void node_pg_groups(struct node *n, struct slice scope, node_pg_group_fn *each, 
 
 /* pg:monitor(Scope, Group), or with an empty group pg:monitor_scope(Scope): from now on self gets the
  * messages {Ref, join, Group, Pids} and {Ref, leave, Group, Pids}; Ref is node_ref_of(ret_monitor). Ends by
- * node_pg_demonitor or with the process. */
+ * node_pg_demonitor or with the process. ERR_NOT_FOUND: no such scope; ERR_NOPROC; ERR_NOMEM; or what is
+ * wrong with the term. */
 MUST_USE enum err node_pg_monitor(struct node_self self, struct slice scope, struct slice group,
                                   uint64_t *ret_monitor);
 void node_pg_demonitor(struct node_self self, struct slice scope, uint64_t monitor);
 
 /* Sends the message to every member, or with only_one to one of them, another each time; ret_count (may be
- * NULL) says to how many. */
+ * NULL) says to how many: none of them is no error. Errors are node_send's; those before have been sent to.
+ */
 MUST_USE enum err node_pg_send(struct node_self self, struct slice scope, struct slice group,
                                struct slice message, bool only_one, size_t *ret_count);
 

@@ -52,7 +52,8 @@ struct node_server_ops {
 MUST_USE enum err node_server_start(struct node *n, struct slice name, const struct node_server_ops *ops,
                                     void *state, struct node_self *ret_self);
 
-/* gen_server:reply(From, Reply). A caller that is gone, or has given up waiting, does not hear it. */
+/* gen_server:reply(From, Reply). A caller that is gone, or has given up waiting, does not hear it. Errors are
+ * node_send's. */
 MUST_USE enum err node_reply(struct node_self self, const struct node_from *from, struct slice reply);
 /* The reference in the tag, by which a caller of gen_server:call, send_request and multi_call (but that of
  * OTP up to 24) monitors the server too. False: the tag is of another kind. Borrowed. */

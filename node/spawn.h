@@ -155,7 +155,7 @@ enum node_alias_kind {
     NODE_ALIAS_EXPLICIT, /* until node_unalias */
     NODE_ALIAS_REPLY,    /* until the first message over it */
 };
-/* alias(Options). The handle is for node_unalias and node_ref_of. */
+/* alias(Options). The handle is for node_unalias and node_ref_of. ERR_NOPROC: self has ended; ERR_NOMEM. */
 MUST_USE enum err node_alias(struct node_self self, enum node_alias_kind kind, uint64_t *ret_alias,
                              struct etf_ref *ret_ref);
 /* unalias(Alias): what still comes to it is dropped. False: it was none any more. */
