@@ -171,6 +171,17 @@ static const char *hint_of_json(struct slice body, const struct transcode_fault 
     return NULL;
 }
 
+/* And of what is not Erlang syntax: JSON. */
+static const char *hint_of_erlang(struct slice body, const struct transcode_fault *f)
+{
+    size_t at = f->fault.offset;
+
+    return f->fault.err == ERR_MALFORMED && at > 0 && at < body.len && body.ptr[at] == ':' &&
+                   body.ptr[at - 1] == '"'
+               ? "JSON goes with Content-Type: application/json"
+               : NULL;
+}
+
 bool body_read(struct gateway *g, struct http_request *req, const struct transcode_options *options,
                uint32_t *ret_uses)
 {
@@ -206,8 +217,9 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
     }
     f.fault.err = e;
     errors_answer_fault(g, http_request_id(req), &f,
-                        media != HTTP_MEDIA_ETF && media != HTTP_MEDIA_ERLANG ? hint_of_json(body, &f)
-                                                                              : NULL);
+                        media == HTTP_MEDIA_ETF      ? NULL
+                        : media == HTTP_MEDIA_ERLANG ? hint_of_erlang(body, &f)
+                                                     : hint_of_json(body, &f));
     return false;
 }
 

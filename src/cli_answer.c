@@ -43,9 +43,10 @@ static const struct {
     const char *theirs, *ours;
 } advice[] = {
     {"; ?timeout=", "; --timeout gives it longer"},
-    {"; GET /v1/nodes/{node}/processes", "; `erlgate names NODE` lists the names"},
+    {"; GET /v1/nodes/", "; `erlgate names NODE` lists the names"},
     {"; class, reason and stacktrace", ""},
     {"; Erlang syntax goes with", "; Erlang syntax goes without --json and --typed, or with --in erl"},
+    {"; JSON goes with", "; JSON goes with --json or --typed"},
     {": PUT /v1/nodes/{node}", "; `erlgate ping NODE` connects one"},
 };
 
