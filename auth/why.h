@@ -10,7 +10,7 @@
     X(AUTH_REPEATED, "repeated", "there are two Authorization headers")                            \
     X(AUTH_OTHER_SCHEME, "other-scheme", "Authorization has another scheme than Bearer")           \
     X(AUTH_MALFORMED, "malformed", "the token is malformed")                                       \
-    X(AUTH_UNKNOWN_TOKEN, "unknown-token", "the token is in no file")                              \
+    X(AUTH_UNKNOWN_TOKEN, "unknown-token", "no line of the token file has it")                     \
     X(AUTH_EXPIRED, "expired", "it has expired")                                                   \
     X(AUTH_NO_KEYS, "no-keys", "a JWT was shown, and there are no keys to verify it with")         \
     X(AUTH_BAD_ALG, "bad-alg", "the JWT's alg is none of RS256, ES256, EdDSA and HS256")           \

@@ -106,10 +106,11 @@ static bool refuse(struct gateway *g, const struct http_request *req, const stru
         LOG_SLICE("request_id", http_request_trace(req)));
     *ret = (struct http_problem){
         .code = "unauthenticated",
-        .detail =
-            is_nothing
-                ? "Say who you are: Authorization: Bearer, and a token. docs/authentication.md has more."
-                : "The credentials are not good. The gateway's log says why."};
+        .detail = is_nothing
+                      ? "Say who you are, most often by a header, Authorization: Bearer TOKEN (a session's "
+                        "cookie is for GET "
+                        "alone). docs/authentication.md has more."
+                      : "The credentials are not good. The gateway's log says why, with this request_id."};
     if (!is_nothing) {
         ret->headers = &challenge;
         ret->header_count = 1;

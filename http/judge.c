@@ -182,6 +182,15 @@ static bool answer_options(struct http_request *r, const char *allow)
     return false;
 }
 
+/* Served here too, were it not for --admin-listen. */
+static bool is_at_admin(const struct http_request *r)
+{
+    struct http_match match;
+
+    return r->server->admin_router && http_router_find(r->server->admin_router, slice_of_str(r->method),
+                                                       r->target.segments, r->target.segment_count, &match);
+}
+
 static bool judge_route(struct http_request *r)
 {
     struct slice method = slice_of_str(r->method);
@@ -200,7 +209,8 @@ static bool judge_route(struct http_request *r)
             r, "not-found", NULL,
             r->conn->listener->config.is_admin
                 ? "Here are /metrics, /livez, /readyz and /healthz alone; the API is where --listen says."
-                : "There is no such path. GET /openapi.json lists those there are.");
+            : is_at_admin(r) ? "It is where --admin-listen says, and nowhere else."
+                             : "There is no such path. GET /openapi.json lists those there are.");
     r->route = r->match.route;
     if (r->route)
         return true;
