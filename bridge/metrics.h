@@ -26,13 +26,14 @@ enum metric {
 enum { METRICS_NODES_MAX = 200 }; /* by name; what is of all nodes counts the others too */
 
 /* What is done to others, or asked of the gateway, in the words of the policy: a label. */
-#define METRICS_OPERATION_TABLE(X)                                                                \
-    X(CALL, "call")                                                                               \
-    X(CAST, "cast")                                                                               \
-    X(SEND, "send") X(EXIT, "exit") X(RPC, "rpc") X(RPC_CAST, "rpc-cast") X(LOOK, "look")         \
-        X(MONITOR, "monitor") X(SPAWN, "spawn") X(LINK, "link") X(JOIN, "join") X(NAMES, "names") \
-            X(EPMD, "epmd") X(NODES, "nodes") X(CONNECT, "connect") X(DISCONNECT, "disconnect")   \
-                X(PING, "ping") X(SELF, "self") X(METRICS, "metrics") X(OTHER, "other")
+#define METRICS_OPERATION_TABLE(X)                                                              \
+    X(CALL, "call")                                                                             \
+    X(CAST, "cast")                                                                             \
+    X(SEND, "send")                                                                             \
+    X(EXIT, "exit") X(RPC, "rpc") X(RPC_CAST, "rpc-cast") X(LOOK, "look") X(MONITOR, "monitor") \
+        X(SPAWN, "spawn") X(LINK, "link") X(JOIN, "join") X(NAMES, "names") X(EPMD, "epmd")     \
+            X(NODES, "nodes") X(CONNECT, "connect") X(DISCONNECT, "disconnect") X(PING, "ping") \
+                X(SELF, "self") X(METRICS, "metrics") X(OTHER, "other")
 
 enum metrics_operation {
 #define X(symbol, name) METRICS_OP_##symbol,

@@ -314,7 +314,9 @@ void dist_conn_close(struct dist_conn *c, enum err why, const char *text)
 {
     /* A node that does not like our digest just closes. */
     if (c->state == DIST_ST_DIAL_ACK && why == ERR_CLOSED)
-        dist_conn_fail(c, ERR_AUTH, "the peer closed the link when it saw our answer to its challenge: the cookies differ");
+        dist_conn_fail(
+            c, ERR_AUTH,
+            "the peer closed the link when it saw our answer to its challenge: the cookies differ");
     else
         dist_conn_fail(c, why, text);
 }

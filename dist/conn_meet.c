@@ -389,6 +389,7 @@ enum err dist_conn_meet(struct dist_conn *c)
     if (e == ERR_MORE)
         return e;
     if (e != ERR_NONE)
-        return broken(c, ERR_MALFORMED, "what comes is no handshake: it is no node, or a node that speaks TLS");
+        return broken(c, ERR_MALFORMED,
+                      "what comes is no handshake: it is no node, or a node that speaks TLS");
     return awaited[c->state].take(c, body);
 }

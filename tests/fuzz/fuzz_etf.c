@@ -75,7 +75,8 @@ static void is_the_same_where_keys_are_trusted(struct slice input)
 {
     size_t atoms = 0, len = 0, told_len = 0;
     struct etf_rules rules = {.max_bytes = 8 * MAX_BYTES, .trusts_keys = true}, told = rules;
-    struct etf_atom in_header[] = {{.text = SLICE("true"), .is_checked = true}, {.text = SLICE("caf\xC3\xA9")}};
+    struct etf_atom in_header[] = {{.text = SLICE("true"), .is_checked = true},
+                                   {.text = SLICE("caf\xC3\xA9")}};
     struct etf_atoms header = {.at = in_header, .count = ARRAY_LEN(in_header)};
     struct fault f = {0}, told_f = {0};
     uint32_t uses = 0, told_uses = 0;
