@@ -3,7 +3,9 @@
  *
  * rpc:call, rpc:cast, erpc:call, erpc:cast and ei_rpc find at this node exactly the functions that were
  * registered, under the names they were given; any other is `undef`. Each call runs in a process of its own
- * (node/spawn.h: it can send, monitor, set a timeout) that ends with its result.
+ * that ends with its result. It has a pid, and can send and link as any other (node/spawn.h), but no
+ * callbacks: what a function has to wait for, it asks for with a callback of its own (node_request, node_rpc,
+ * a timer of the loop) or has another process ask, keeps `self`, and answers from there.
  */
 #ifndef ERLGATE_NODE_RPC_H
 #define ERLGATE_NODE_RPC_H
