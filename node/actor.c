@@ -236,7 +236,7 @@ enum err actor_spawn(struct node *n, const struct node_process_ops *user, void *
 void actor_exit(struct actor *a, struct etf_rd reason)
 {
     struct node *n = a->process.node;
-    struct slice told = process_reason_normal;
+    struct slice told = process_reason_killed; /* where there is no memory: who is linked is to end too */
     struct wr w;
 
     if (!a->process.number)
@@ -272,7 +272,7 @@ void actors_bury(struct node *n)
         if (a->ops->ended)
             a->ops->ended(
                 actor_self(a), a->state,
-                etf_rd_of(a->reason ? slice_of(a->reason, a->reason_len) : process_reason_normal, NULL));
+                etf_rd_of(a->reason ? slice_of(a->reason, a->reason_len) : process_reason_killed, NULL));
         signals_clear(&a->mailbox);
         mem_free(a->reason);
         mem_free(a->leader_text);

@@ -37,9 +37,15 @@ enum err node_spawn(struct node *n, const struct node_process_ops *ops, void *st
 void node_exit_self(struct node_self self, struct slice reason)
 {
     struct actor *a = actor_get(self);
+    uint32_t uses = 0;
 
-    if (a)
-        actor_exit_with(a, reason);
+    if (!a)
+        return;
+    if (spawn_check_term(reason, &uses) != ERR_NONE) {
+        LOG(LOG_WARN, "exit-reason-lost", LOG_STR("process", a->ops->kind ? a->ops->kind : ""));
+        reason = process_reason_killed;
+    }
+    actor_exit_with(a, reason);
 }
 
 bool node_is_alive(struct node_self self)

@@ -98,7 +98,8 @@ struct node_process_ops {
 MUST_USE enum err node_spawn(struct node *n, const struct node_process_ops *ops, void *state,
                              struct node_self *ret_self);
 /* exit(Reason) in the process itself: the pid is nobody's at once, linked and monitoring processes hear of
- * it; ended is called later, so that the callback it is called from keeps its state. */
+ * it; ended is called later, so that the callback it is called from keeps its state. It ends whatever the
+ * reason is: for one that is no term, or that others cannot take, killed stands (and a line in the log). */
 void node_exit_self(struct node_self self, struct slice reason);
 bool node_is_alive(struct node_self self);
 /* self(): its node's text is borrowed from the node. */

@@ -235,6 +235,23 @@ static void links_and_exits_are_erlangs(void **state)
     assert_int_equal(one.exits, 0);
 }
 
+/* Who is linked must not take it for a normal end. */
+static void a_reason_that_is_no_term_is_killed(void **state)
+{
+    static struct account one, two;
+    struct node_self a = spawned(&one), b = spawned(&two);
+    struct etf_pid pid = node_pid(a);
+
+    (void)state;
+    assert_int_equal(node_link(b, &pid), ERR_NONE);
+    turns(1);
+    node_exit_self(a, SLICE("\x77\x05no"));
+    turns(2);
+    assert_string_equal(one.last, "killed");
+    assert_int_equal(two.ended, 1);
+    assert_string_equal(two.last, "killed");
+}
+
 static void kill_cannot_be_trapped(void **state)
 {
     static struct account one, two;
@@ -668,6 +685,7 @@ int main(void)
         cmocka_unit_test(messages_keep_their_order_and_come_later),
         cmocka_unit_test(what_is_no_term_is_not_sent),
         cmocka_unit_test(links_and_exits_are_erlangs),
+        cmocka_unit_test(a_reason_that_is_no_term_is_killed),
         cmocka_unit_test(kill_cannot_be_trapped),
         cmocka_unit_test(a_monitor_fires_once_and_not_after_demonitor),
         cmocka_unit_test(a_name_is_one_process_s),
