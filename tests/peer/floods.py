@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import threading
+import time
 
 import peers
 import played
