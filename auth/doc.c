@@ -37,6 +37,8 @@ bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, cons
 
     d->name = name;
     d->fault = fault;
+    if (auth_yaml_is_too_deep(text))
+        return auth_doc_refuse_all(d, NULL, AUTH_YAML_TOO_DEEP);
     if (!yaml_parser_initialize(&d->parser))
         return auth_doc_refuse_all(d, NULL, "out of memory");
     yaml_parser_set_input_string(&d->parser, text.len ? text.ptr : nothing, text.len);

@@ -3,6 +3,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* (Those of comments and in quotes count too: there they come in pairs, or are few.) */
+bool auth_yaml_is_too_deep(struct slice text)
+{
+    unsigned open = 0;
+
+    for (size_t i = 0; i < text.len && open <= AUTH_YAML_BRACKETS_MAX; i++) {
+        uint8_t c = text.ptr[i];
+
+        if (c == '[' || c == '{')
+            open++;
+        else if ((c == ']' || c == '}') && open > 0)
+            open--;
+    }
+    return open > AUTH_YAML_BRACKETS_MAX;
+}
+
 void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap)
 {
     const char *problem = parser->problem ? parser->problem : "it cannot be read";

@@ -7,7 +7,17 @@
 #ifndef ERLGATE_AUTH_YAML_FAULT_H
 #define ERLGATE_AUTH_YAML_FAULT_H
 
+#include <stdbool.h>
+
 #include <yaml.h>
+
+#include "base/slice.h"
+
+enum { AUTH_YAML_BRACKETS_MAX = 100 };
+/* Has the text more brackets open at once than any that is meant? libyaml looks at each of them again with
+ * each word that follows: a file of a MiB of them would take an hour. To be asked before it is parsed. */
+bool auth_yaml_is_too_deep(struct slice text);
+#define AUTH_YAML_TOO_DEEP "is nested too deep: more than 100 brackets are open at once"
 
 /* What has stopped the parser, as a sentence without a full stop, cut to cap - 1 bytes. Its place is
  * parser->problem_mark. */

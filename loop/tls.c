@@ -1,8 +1,10 @@
 #include "loop/tls.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "loop/tls_parts.h"
@@ -26,13 +28,16 @@ static int no_passphrase(char *to, int room, int is_writing, void *ctx)
     return 0;
 }
 
+/* OpenSSL would wait for who writes to a FIFO, in the middle of a reload too. */
 static bool can_be_read(const char *file)
 {
-    FILE *f = fopen(file, "rb");
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    bool is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 
-    if (f)
-        fclose(f);
-    return f != NULL;
+    if (fd >= 0)
+        close(fd);
+    return is_file;
 }
 
 static enum err load_own(const struct loop_tls *tls, SSL_CTX *ctx, struct loop_tls_fault *f)

@@ -12,6 +12,7 @@
 
 #include "auth/yaml_fault.h"
 #include "base/check.h"
+#include "base/mem.h"
 #include "src/options_set.h"
 
 enum {
@@ -229,20 +230,37 @@ static FILE *open_file(struct options *o, const char *path)
     return in;
 }
 
+static void parse(struct file *f, struct slice text)
+{
+    yaml_parser_t parser;
+
+    if (auth_yaml_is_too_deep(text)) {
+        options_fault_at(f->o, f->path, AUTH_YAML_TOO_DEEP);
+    } else if (yaml_parser_initialize(&parser)) {
+        yaml_parser_set_input_string(&parser, text.ptr, text.len);
+        take_document(f, &parser);
+        yaml_parser_delete(&parser);
+    } else {
+        options_fault_at(f->o, f->path, "out of memory");
+    }
+}
+
 void options_read_file(struct options *o, const char *path)
 {
     struct file f = {.path = path, .o = o};
     FILE *in = open_file(o, path);
-    yaml_parser_t parser;
+    uint8_t *text = in ? mem_alloc(FILE_MAX) : NULL;
+    size_t len;
 
     if (!in)
         return;
-    if (yaml_parser_initialize(&parser)) {
-        yaml_parser_set_input_file(&parser, in);
-        take_document(&f, &parser);
-        yaml_parser_delete(&parser);
-    } else {
+    len = text ? fread(text, 1, FILE_MAX, in) : 0;
+    if (!text)
         options_fault_at(o, path, "out of memory");
-    }
+    else if (ferror(in))
+        options_fault_at(o, path, "cannot be read");
+    else
+        parse(&f, slice_of(text, len));
+    mem_free(text);
     fclose(in);
 }

@@ -91,6 +91,8 @@ def test_a_file_that_is_none_or_has_no_end_changes_nothing():
     path.rmdir()
     path.write_bytes(b"#" * (1 << 20) + b"\n")
     check("more than 1048576 bytes" in gate.hup("reload-failed")[0], "a large file")
+    path.write_text("[" * 200000)
+    check("nested too deep" in gate.hup("reload-failed")[0], "brackets without end")
     letters = "abcdefghij"
     path.write_text("a0: &a0 {" + ", ".join(f"{c}: 1" for c in letters) + "}\n" + "".join(
         f"a{i}: &a{i} {{" + ", ".join(f"{c}: *a{i - 1}" for c in letters) + "}\n" for i in range(1, 9)))

@@ -258,6 +258,23 @@ static void want_of_memory_is_told(void **state)
     auth_tokens_free(t);
 }
 
+/* libyaml would take a minute for these, and an hour for what else a file has room for. */
+static void brackets_without_end_are_refused_at_once(void **state)
+{
+    enum { BRACKETS = 200000 };
+    char *text = mem_alloc(BRACKETS + 1);
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < BRACKETS; i++)
+        text[i] = i % 2 ? '[' : '{';
+    text[BRACKETS] = '\0';
+    if (read_tokens(text))
+        fail_msg("taken");
+    assert_non_null(strstr(fault.what, "nested too deep"));
+    mem_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_mistake_is_told_with_its_place),
         cmocka_unit_test(a_fault_never_shows_what_may_be_a_token),
         cmocka_unit_test(nested_without_end),
+        cmocka_unit_test(brackets_without_end_are_refused_at_once),
         cmocka_unit_test(a_new_token_is_recognized_and_is_in_the_file_that_is_printed),
         cmocka_unit_test(a_digest),
         cmocka_unit_test(what_a_credential_is_known_by),

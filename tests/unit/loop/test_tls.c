@@ -100,6 +100,7 @@ static void write_leaf(const char *file, const struct issuer *by, const char *al
 static int make_certificates(void **state)
 {
     struct issuer locked;
+    char path[PATH_ROOM];
 
     (void)state;
     snprintf(dir, sizeof dir, "/tmp/erlgate-test-tls-XXXXXX");
@@ -118,13 +119,13 @@ static int make_certificates(void **state)
     write_cert("no-key", &locked, false, NULL);
     drop(&locked);
     write_text("text", "this is no PEM\n");
-    return 0;
+    return mkfifo(path_of(path, "fifo"), 0600);
 }
 
 static int remove_certificates(void **state)
 {
     static const char *const files[] = {"ca",       "other-ca", "leaf",   "leaf2", "elsewhere", "expired",
-                                        "stranger", "locked",   "no-key", "text",  "changing"};
+                                        "stranger", "locked",   "no-key", "text",  "changing",  "fifo"};
     char path[PATH_ROOM];
 
     (void)state;
@@ -506,6 +507,8 @@ static void files_that_will_not_do_are_named(void **state)
         const char *cert, *key, *ca, *file, *why;
     } cases[] = {
         {"nowhere", NULL, "ca", "nowhere", "cannot be read"},
+        {"fifo", NULL, "ca", "fifo", "cannot be read"},
+        {"leaf", NULL, "fifo", "fifo", "cannot be read"},
         {"text", NULL, "ca", "text", "no certificate"},
         {"no-key", NULL, "ca", "no-key", "no key"},
         {"leaf", "leaf2", "ca", "leaf2", "another certificate"},
