@@ -195,11 +195,11 @@ def test_a_misspelt_variable_is_warned_of():
 
 
 def test_the_dump_names_origins_hides_secrets_and_can_be_read_again():
-    path = written("host: [a.example, 'b, c']\ntimeout: 100\nlog-level: warn\n")
+    path = written("principal: [a=uid:0, 'b=cert:CN=b, O=c']\ntimeout: 100\nlog-level: warn\n")
     env = {"ERLGATE_TIMEOUT": "200", "ERLGATE_CORS_ORIGIN": "https://a.example,https://b.example"}
     status, out, err = ask("dump-config", "--config", path, "--log-level", "error", env=env)
     equal(status, 0, err)
-    for line in (r"^host: \[a.example, 'b, c'\] +# .*yaml:1:8$", r"^timeout: 200 +# ERLGATE_TIMEOUT$",
+    for line in (r"^principal: \['?a=uid:0'?, 'b=cert:CN=b, O=c'\] +# .*yaml:1:13$", r"^timeout: 200 +# ERLGATE_TIMEOUT$",
                  r"^log-level: error +# --log-level$", r"^max-depth: 512 +# default$", r"^# name:$",
                  r"^cors-origin: \['?https://a.example'?, '?https://b.example'?\] +# ERLGATE_CORS_ORIGIN$"):
         check(re.search(line, out, re.M), line, "in", out)
