@@ -129,8 +129,10 @@ enum err node_pg_send(struct node_self self, struct slice scope, struct slice gr
     for (; m && e == ERR_NONE; m = only_one ? NULL : m->next_in_group) {
         struct node_dest to = node_to_pid(m->pid);
 
-        for (uint32_t i = 0; e == ERR_NONE && i < (only_one ? 1 : m->times); i++, count++)
+        for (uint32_t i = 0; e == ERR_NONE && i < (only_one ? 1 : m->times); i++) {
             e = node_send(self, &to, term);
+            count += e == ERR_NONE;
+        }
     }
     if (ret_count)
         *ret_count = count;

@@ -82,12 +82,25 @@ void pg_watch_end(struct pg_scope *s)
         drop(s, &s->subscribers);
 }
 
+/* What it hears comes to an alias of its own; the scope hears of its end. */
+static enum err subscribe(struct pg_scope *s, struct pg_subscriber *sub)
+{
+    struct node_dest what = node_to_pid(node_pid(sub->self));
+    struct etf_ref ref;
+    enum err e = node_alias(sub->self, NODE_ALIAS_EXPLICIT, &sub->ref, &ref);
+
+    if (e != ERR_NONE)
+        return e;
+    e = node_monitor(s->self, &what, &sub->monitor);
+    if (e != ERR_NONE)
+        (void)node_unalias(sub->self, sub->ref);
+    return e;
+}
+
 enum err node_pg_monitor(struct node_self self, struct slice scope, struct slice group, uint64_t *ret_monitor)
 {
     struct pg_scope *s = pg_scope_get(self.node, scope);
-    struct node_dest what = node_to_pid(node_pid(self));
     struct pg_subscriber *sub;
-    struct etf_ref ref;
     struct wr name;
     enum err e;
 
@@ -100,9 +113,7 @@ enum err node_pg_monitor(struct node_self self, struct slice scope, struct slice
         if (name.len)
             memcpy(sub->text, name.buf, name.len);
         sub->group = slice_of(sub->text, name.len);
-        e = node_alias(self, NODE_ALIAS_EXPLICIT, &sub->ref, &ref);
-        if (e == ERR_NONE)
-            e = node_monitor(s->self, &what, &sub->monitor);
+        e = subscribe(s, sub);
     } else if (e == ERR_NONE) {
         e = ERR_NOMEM;
     }
