@@ -22,6 +22,9 @@ atomic_int log_threshold = LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static enum log_format format_now = LOG_TEXT;
 
+static log_line_fn *taker; /* NULL: lines go to standard error */
+static void *taker_ctx;
+
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
 
 void log_setup(enum log_level level, enum log_format format)
@@ -29,6 +32,14 @@ void log_setup(enum log_level level, enum log_format format)
     pthread_mutex_lock(&lock);
     atomic_store_explicit(&log_threshold, (int)level, memory_order_relaxed);
     format_now = format;
+    pthread_mutex_unlock(&lock);
+}
+
+void log_take(log_line_fn *fn, void *ctx)
+{
+    pthread_mutex_lock(&lock);
+    taker = fn;
+    taker_ctx = ctx;
     pthread_mutex_unlock(&lock);
 }
 
@@ -125,7 +136,14 @@ bool log_audit_to(const char *path)
     return true;
 }
 
-/* False: errno says why it has not been written whole; 0 if it has been in part. */
+static void put_fields(struct wr *w, const struct log_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        wr_printf(w, format_now == LOG_JSON ? ",\"%s\":" : " %s=", fields[i].key);
+        put_value(w, &fields[i]);
+    }
+}
+
 /* A pipe that nobody empties would hold the gateway up for ever: a line that it has no room for is lost. (A
  * pipe that can be written takes PIPE_BUF bytes, which is more than all but a few lines have.) */
 static bool can_take(int fd)
@@ -135,6 +153,7 @@ static bool can_take(int fd)
     return poll(&p, 1, 0) != 0;
 }
 
+/* False: errno says why it has not been written whole; 0 if it has been in part. */
 static bool write_line(int fd, const char *level, const char *event, const struct log_field *fields,
                        size_t count)
 {
@@ -154,10 +173,7 @@ static bool write_line(int fd, const char *level, const char *event, const struc
                   ts.tv_nsec / 1000000, level, event);
     else
         wr_printf(&w, "%s.%03ldZ %s %s", stamp, ts.tv_nsec / 1000000, level, event);
-    for (size_t i = 0; i < count; i++) {
-        wr_printf(&w, format_now == LOG_JSON ? ",\"%s\":" : " %s=", fields[i].key);
-        put_value(&w, &fields[i]);
-    }
+    put_fields(&w, fields, count);
     wr_str(&w, format_now == LOG_JSON ? "}\n" : "\n");
     errno = wr_ok(&w) ? 0 : ENOMEM;
     /* A log that cannot be written must not stop the gateway. */
@@ -171,6 +187,30 @@ static bool write_line(int fd, const char *level, const char *event, const struc
     wr_fini(&w);
     errno = why;
     return is_written;
+}
+
+/* To whoever has taken the log's place. */
+static void give_line(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    struct wr w;
+
+    wr_init(&w, LINE_MAX_BYTES);
+    wr_printf(&w, format_now == LOG_JSON ? "{\"event\":\"%s\"" : "%s", event);
+    put_fields(&w, fields, count);
+    if (format_now == LOG_JSON)
+        wr_u8(&w, '}');
+    if (wr_ok(&w))
+        taker(taker_ctx, level, wr_written(&w));
+    wr_fini(&w);
+}
+
+/* A line of the log, not of the audit. */
+static bool emit(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+{
+    if (!taker)
+        return write_line(STDERR_FILENO, level_names[level], event, fields, count);
+    give_line(level, event, fields, count);
+    return true;
 }
 
 /* ---- of one event only so many lines a second ---- */
@@ -192,7 +232,7 @@ static void tell_left_out(struct flow *f)
     const struct log_field fields[] = {LOG_STR("what", f->event), LOG_UINT("lines", f->left_out)};
 
     if (f->left_out)
-        write_line(STDERR_FILENO, level_names[LOG_WARN], "log-left-out", fields, ARRAY_LEN(fields));
+        emit(LOG_WARN, "log-left-out", fields, ARRAY_LEN(fields));
 }
 
 static bool may_flow(const char *event)
@@ -221,10 +261,9 @@ static void write_log(enum log_level level, const char *event, const struct log_
 
     if (level != LOG_DEBUG && !may_flow(event))
         return;
-    if (unread &&
-        write_line(STDERR_FILENO, level_names[LOG_WARN], "log-left-out", missing, ARRAY_LEN(missing)))
+    if (unread && emit(LOG_WARN, "log-left-out", missing, ARRAY_LEN(missing)))
         unread = 0;
-    if (!write_line(STDERR_FILENO, level_names[level], event, fields, count))
+    if (!emit(level, event, fields, count))
         unread++;
 }
 

@@ -13,6 +13,10 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#ifdef LOG_DEBUG
+#error "syslog.h has macros of these names: include it in another file than base/log.h"
+#endif
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 enum log_format { LOG_TEXT, LOG_JSON };
 
@@ -45,6 +49,12 @@ static inline bool log_is_wanted(enum log_level level)
 }
 
 void log_setup(enum log_level level, enum log_format format);
+/* For a program with a log of its own: fn gets each line in place of standard error, without time, level and
+ * line break: `link-up node=kv@host …`. line: borrowed for the call. From whatever thread logs, one call at a
+ * time, also within a function of the node's: it must neither log, wait, nor call back. NULL: standard error
+ * again. */
+typedef void log_line_fn(void *ctx, enum log_level level, struct slice line);
+void log_take(log_line_fn *fn, void *ctx);
 /* "debug", "info", "warn", "error", "off"; false for another word. */
 bool log_level_parse(struct slice name, enum log_level *ret);
 bool log_format_parse(struct slice name, enum log_format *ret);

@@ -119,11 +119,41 @@ static void a_pipe_that_nobody_empties_holds_nothing_up(void **state)
     close(ends[1]);
 }
 
+static void keep_line(void *ctx, enum log_level level, struct slice line)
+{
+    char *to = ctx;
+
+    snprintf(to, 256, "%d %.*s", (int)level, SLICE_FMT(line));
+}
+
+static void a_program_takes_the_log_s_place(void **state)
+{
+    char line[256] = "";
+    char *text;
+
+    (void)state;
+    log_take(keep_line, line);
+    LOG(LOG_WARN, "it-is", LOG_STR("what", "so and so"), LOG_INT("n", -1));
+    assert_string_equal(line, "2 it-is what=\"so and so\" n=-1");
+    LOG(LOG_DEBUG, "unwanted");
+    log_setup(LOG_INFO, LOG_JSON);
+    LOG(LOG_INFO, "it-is", LOG_STR("what", "so"));
+    assert_string_equal(line, "1 {\"event\":\"it-is\",\"what\":\"so\"}");
+    log_take(NULL, NULL);
+    log_setup(LOG_INFO, LOG_TEXT);
+    LOG(LOG_INFO, "back");
+    text = said();
+    assert_int_equal(count(text, "it-is"), 0);
+    assert_int_equal(count(text, " info back\n"), 1);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_flood_of_one_event_is_bounded_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_asked_for_is_not_left_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_program_takes_the_log_s_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pipe_that_nobody_empties_holds_nothing_up, set_up, tear_down),
     };
 
