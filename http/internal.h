@@ -53,7 +53,7 @@ enum {
     HTTP_KEPT_BYTES_MAX = 16 * 1024, /* of a buffer that a free request keeps */
 };
 
-#define HTTP_TOO_LARGE_DETAIL "The body may have at most %zu bytes (max_body)."
+#define HTTP_TOO_LARGE_DETAIL "The body may have at most %zu bytes (--max-body)."
 
 enum { HTTP_SOCKET_PATH_MAX = 108 }; /* sockaddr_un's */
 

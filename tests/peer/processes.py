@@ -1,5 +1,6 @@
 """Processes of HTTP clients (POST /v1/processes), against nodes of four releases: their mailboxes, calls, ties, and end."""
 
+import re
 import socket
 import subprocess
 import time
@@ -463,6 +464,19 @@ def test_the_gen_server_of_the_documentation():
     for p in gate.http.get("/v1/processes").json["processes"]:
         end(p)
     equal(shell.wait(10), 0, "the shell ends with its stream")
+
+
+def test_a_server_in_Python():
+    """docs/events.md: the same in Python."""
+    text = (peers.SOURCE / "docs" / "events.md").read_text()
+    script = re.search(r"```python\n(.*?)```", text, re.S)[1]
+    python = peers.spawn(["python3", "-c", script.replace("localhost:4370", f"127.0.0.1:{gate.port}")])
+    node = nodes["25"]
+    eventually(lambda: any(p.get("name") == "adder" for p in gate.http.get("/v1/processes").json["processes"]), "it has its process")
+    equal(node.eval(f"gen_server:call({{adder, '{gate.node}'}}, [1, 2])"), "3", "its answer")
+    for p in gate.http.get("/v1/processes").json["processes"]:
+        end(p)
+    equal(python.wait(10), 0, "it ends with its stream")
 
 
 def test_zz_nothing_is_left():
