@@ -227,8 +227,9 @@ def test_aborts_in_the_middle():
         s.recv(1000)
         reset(s)
     for s in h.lanes.open(*THREADS * 2):
-        post_and_leave(s, "/v1/global/boss/call", b"{later, 200, here}")
-        s.shutdown(socket.SHUT_WR)  # for us who has said that it says no more has left
+        post_and_leave(s, "/v1/global/boss/call", b"{later, 20, here}")
+        s.shutdown(socket.SHUT_WR)  # who waits for more than a second then is taken for one that has left (http/sweep.c)
+        check(until(s, b'"here"').startswith(b"HTTP/1.1 200 "), "a half-closed connection")
     for s in h.lanes.open(*THREADS):
         s.sendall(b"GET /v1/nodes/monitor?linger=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         reset(s)

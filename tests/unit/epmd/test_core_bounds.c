@@ -190,6 +190,7 @@ static void ids_that_are_gone_find_nothing(void **state)
 {
     struct fixture *f = begin();
     struct client *c = alive2(f, "kv", 6);
+    size_t told = c->len;
 
     (void)state;
     hang_up(f, c);
@@ -199,6 +200,9 @@ static void ids_that_are_gone_find_nothing(void **state)
     epmd_core_feed(f->core, 0, BYTES("\0\1n"), f->now);
     epmd_core_feed(f->core, UINT64_MAX, BYTES("\0\1n"), f->now);
     pull(f);
+    assert_int_equal(c->len, told);
+    assert_int_equal(epmd_core_count(f->core), 0);
+    assert_int_equal(epmd_core_connections(f->core), 0);
     end(f);
 }
 
