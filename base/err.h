@@ -1,9 +1,10 @@
 /*
  * err: every way in which something can fail, one enum for the whole tree.
  *
- * One table (err.c) holds the name, the text and the category of each. A layer returns an enum err; where a
- * place and a reason help the person who sent the bytes, it also fills a struct fault. How an error looks
- * over HTTP is decided in bridge/errors.c alone, how it looks to an Erlang process in node/reason.c alone.
+ * One table (ERR_TABLE) holds the name, the text and the category of each. A layer returns an enum err; where
+ * a place and a reason help the person who sent the bytes, it also fills a struct fault. How an error looks
+ * over HTTP is decided in bridge/errors.c alone; Erlang processes are told the runtime's own words (noproc,
+ * noconnection, timeout), where they are said.
  */
 #ifndef ERLGATE_BASE_ERR_H
 #define ERLGATE_BASE_ERR_H

@@ -97,7 +97,7 @@ void inboxes_sweep(void *ctx, uint64_t id);
 /* Reads them; false and answered. */
 MUST_USE bool inbox_style_of(struct gateway *g, struct http_request *req, struct inbox_style *ret);
 
-/* An event's data is written member by member; inbox_emit closes and sends it. */
+/* An event's data is written member by member; inbox_event_emit closes and sends it. */
 struct inbox_event {
     struct inbox *inbox;
     struct wr w;
