@@ -58,7 +58,7 @@ enum auth_kind {
     AUTH_BY_COUNT
 };
 
-const char *auth_kind_name(enum auth_kind kind); /* "token" */
+const char *auth_kind_name(enum auth_kind kind); /* "token"; static */
 
 /* What a request shows. */
 struct auth_question {

@@ -31,6 +31,8 @@ struct auth_identities {
 MUST_USE struct auth_identities *auth_identities_read(const char *const *list, struct auth_fault *fault);
 void auth_identities_free(struct auth_identities *i); /* takes NULL */
 
+/* By the subject of a certificate, by the uid of who has connected to a unix-domain socket. Borrowed; NULL:
+ * none is known. */
 const struct auth_identity *auth_identities_of_cert(const struct auth_identities *i, const char *subject);
 const struct auth_identity *auth_identities_of_uid(const struct auth_identities *i, int64_t uid);
 

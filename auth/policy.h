@@ -89,6 +89,7 @@ enum policy_kind {
         POLICY_KIND_COUNT
 };
 
+/* Texts are static: the word as rules have it, and what it stands for. */
 const char *policy_op_word(enum policy_op op); /* "call" */
 bool policy_op_has_node(enum policy_op op);
 unsigned policy_op_targets(enum policy_op op); /* POLICY_BIT of each kind; 0: it has none */
@@ -145,9 +146,9 @@ enum policy_fit {
 };
 
 size_t policy_rule_count(const struct policy *p);
-const struct policy_rule *policy_rule_at(const struct policy *p, size_t n);
+const struct policy_rule *policy_rule_at(const struct policy *p, size_t n); /* borrowed; n < the count */
 enum policy_fit policy_fit(const struct policy *p, size_t n, const struct policy_question *q);
-const char *policy_fit_text(enum policy_fit fit); /* "it is for other nodes" */
+const char *policy_fit_text(enum policy_fit fit); /* "it is for other nodes"; static */
 
 /* The target as a rule would write it, "function:lists:reverse/1"; cut to cap - 1 bytes. */
 void policy_print_target(const struct policy_question *q, char *out, size_t cap);

@@ -33,6 +33,7 @@ enum auth_why {
         AUTH_WHY_COUNT
 };
 
+/* Static. */
 const char *auth_why_name(enum auth_why why); /* a label: "bad-signature" */
 const char *auth_why_text(enum auth_why why); /* without a full stop */
 

@@ -72,6 +72,7 @@ struct fault {
     const char *text; /* static */
 };
 
+/* Static: a word for logs and counters, and a sentence fragment for people. */
 const char *err_name(enum err e);
 const char *err_text(enum err e);
 enum err_category err_category(enum err e);

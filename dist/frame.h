@@ -38,7 +38,8 @@ struct dist_out {
 
 void dist_out_init(struct dist_out *out);
 void dist_out_fini(struct dist_out *out);
-/* The writer to append to. Take a mark first where more than one write belongs together. */
+/* The writer to append to, borrowed until dist_out_close. Take a mark first where more than one write belongs
+ * together. */
 struct wr *dist_out_open(struct dist_out *out);
 /* ERR_NONE: all since mark is queued. Else nothing is, and the writer works again. */
 MUST_USE enum err dist_out_close(struct dist_out *out, size_t mark);

@@ -32,7 +32,8 @@ void http_timing_start(struct http_timing *t, uint64_t now_us);
 void http_timing_add(struct http_timing *t, enum http_stage stage, uint64_t now_us);
 /* The stage that a request is in which is about to be answered: has it got to its handler, has it waited? */
 enum http_stage http_timing_last(const struct http_timing *t, bool was_handled, bool has_waited);
-/* "read;dur=0.041, node;dur=0.310, total;dur=0.351": milliseconds, of those stages that there were. */
+/* "read;dur=0.041, node;dur=0.310, total;dur=0.351": milliseconds, of those stages that there were.
+ * Gives ret. */
 const char *http_timing_write(const struct http_timing *t, char ret[HTTP_TIMING_TEXT_MAX]);
 
 #endif

@@ -74,7 +74,7 @@ enum json_copied {
  */
 const uint8_t *json_read_escape(const uint8_t *p, const uint8_t *end, uint8_t *to, unsigned *ret_len);
 
-/* Why JSON_COPY_BAD, as a sentence fragment. */
+/* Why JSON_COPY_BAD, as a sentence fragment; static. */
 const char *json_string_complaint(const uint8_t *p, const uint8_t *end);
 
 /* One character of more than one byte from *p to *o. */
