@@ -26,7 +26,7 @@ struct slice {
 
 static inline struct slice slice_of(const void *ptr, size_t len)
 {
-    return (struct slice){ptr, len};
+    return (struct slice){(const uint8_t *)ptr, len}; /* the cast is for C++ */
 }
 
 static inline struct slice slice_of_str(const char *s)

@@ -164,7 +164,8 @@ bool node_unalias(struct node_self self, uint64_t alias);
 
 /* ---- the rest ---- */
 
-/* Calls timeout once after that long; 0 takes it back; anew replaces it. */
+/* Calls timeout once after that long (of a server that sys has suspended then: once it is resumed); 0 takes
+ * it back; anew replaces it. */
 MUST_USE enum err node_set_timeout(struct node_self self, uint64_t ms);
 /* group_leader() and group_leader(Pid, self()): at first the node's own, which writes what is printed to the
  * log. */

@@ -14,6 +14,7 @@ EPMD = Epmd()
 COOKIE = fresh_cookie()
 ENV = {**os.environ, "ERLANG_COOKIE": COOKIE, "ERL_EPMD_PORT": str(EPMD.port)}
 CC = os.environ.get("CC", "cc")
+CXX = os.environ.get("CXX", "c++")
 
 
 # In installed headers, but for the tests of this tree and the gateway.
@@ -77,6 +78,15 @@ def test_each_header_compiles_alone():
         source = temporary_dir() / "alone.c"
         source.write_text(f'#include "{name}"\nint main(void) {{ return 0; }}\n')
         run(CC, "-std=c17", "-Wall", "-Werror", "-I", include, "-fsyntax-only", source)
+
+
+def test_they_are_cpp_too():
+    """All but base/log.h, whose threshold is atomic."""
+    include = PREFIX / "include" / "erlnode"
+    names = sorted(str(h.relative_to(include)) for h in include.rglob("*.h") if h.name != "log.h")
+    source = temporary_dir() / "all.cc"
+    source.write_text('extern "C" {\n' + "".join(f'#include "{n}"\n' for n in names) + "}\nint main() { return 0; }\n")
+    run(CXX, "-std=c++17", "-Wall", "-Werror", "-I", include, "-fsyntax-only", source)
 
 
 def test_a_program_may_have_headers_of_the_same_names():
