@@ -12,6 +12,17 @@ enum { DROPPED_MAX = 64 * 1024 };
 
 /* ---- its first line ---- */
 
+/* Parameters are for target.c. libmicrohttpd would make a list of them for nobody; when that wants more
+ * memory than a connection has, 0.9.75 goes on as if nothing were, and the client hears nothing for as long
+ * as it may be silent. It reads them after this: in memory that it has written itself, const or not. */
+static void hide_query(const char *uri)
+{
+    const char *mark = uri ? strchr(uri, '?') : NULL;
+
+    if (mark)
+        *(char *)(uintptr_t)(mark + 1) = '\0';
+}
+
 /* libmicrohttpd's URI_LOG_CALLBACK: the only place that has the target as it came. What it gives is the
  * context of each later call; NULL (no memory) closes the connection in the next one. */
 void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -34,6 +45,7 @@ void *http_request_begun(void *cls, const char *uri, struct MHD_Connection *mhd)
     r->is_late = s->is_refusing && !c->listener->config.is_admin;
     r->started_us = http_look_at_clock(s);
     wr_str(&r->raw_target, uri ? uri : "");
+    hide_query(uri);
     return r;
 }
 
