@@ -153,7 +153,7 @@ def test_JWTs():
     bad("an empty secret", "HS256 with no bytes", jose.hs256_with(b"", {"alg": "HS256", "kid": "h"}, jose.claims()), "signature")
     good = EDDSA.sign(jose.claims())
     bad("a stripped signature", "header.claims.", good.rpartition(".")[0] + ".", "malformed")
-    bad("a stripped signature", "header.claims", good.rpartition(".")[0], "in no file")
+    bad("a stripped signature", "header.claims", good.rpartition(".")[0], "no line of the token file")
     bad("changed claims", "sub is another's", f"{good.split('.')[0]}.{jose.part(jose.claims(sub='root'))}.{good.split('.')[2]}", "signature")
     bad("another key", "the right kid and alg", STRANGER.sign(jose.claims()), "signature")
     for kid, how in (("../../../../dev/null", "a path"), ("x' UNION SELECT 'secret", "SQL"), ("|cat /etc/passwd", "a shell's"), ("", "empty"),
