@@ -14,17 +14,10 @@ import container
 import peers
 from container import HERE, WORK
 from peers import BIN, Epmd, Http, check, equal, eventually, free_port, fresh_cookie
-from shipped import calls_kv, curl, node
+from shipped import calls_kv, curl, node, run
 
 PACKAGES = BIN / "packages"
 TREE = WORK / "tree"
-
-
-def run(*argv, status=0, **kw):
-    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, timeout=240, **kw)
-    if status is not None:
-        equal(done.returncode, status, f"exit status of {' '.join(map(str, argv))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout + done.stderr
 
 
 def inside(*argv, **kw):

@@ -10,6 +10,7 @@ import container
 import peers
 from container import WORK
 from peers import BIN, SOURCE, check, equal, eventually
+from shipped import run
 
 TREE = WORK / "systems"
 SYSTEMS = {  # what it says when it is up, its user, and how it is started
@@ -17,12 +18,6 @@ SYSTEMS = {  # what it says when it is up, its user, and how it is started
                         "RABBITMQ_LOGS=- exec /usr/lib/rabbitmq/bin/rabbitmq-server"),
     "ejabberd": ("is started in the node", "ejabberd", "exec ejabberdctl --node ejabberd@localhost foreground"),
 }
-
-
-def run(*argv, **kw):
-    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, timeout=240, **kw)
-    equal(done.returncode, 0, f"{' '.join(map(str, argv))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def test_they_are_installed():

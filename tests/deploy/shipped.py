@@ -7,6 +7,14 @@ import peers
 from peers import Peer, equal
 
 
+def run(*argv, status=0, **kw):
+    """What it prints, on both; status None: whatever it ends with."""
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, timeout=240, **kw)
+    if status is not None:
+        equal(done.returncode, status, f"exit status of {' '.join(map(str, argv))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout + done.stderr
+
+
 def curl(url, *words):
     done = subprocess.run(["curl", "-sS", "--max-time", "20", *words, url], capture_output=True, timeout=30, check=False)
     equal(done.returncode, 0, f"curl {url}: {done.stderr.decode()}")
