@@ -397,7 +397,8 @@ void global_locker_told(struct global *g, const struct global_msg *m)
 {
     struct global_locker *l = &g->locker;
     struct global_candidate *c = *find(l, m->node);
-    bool fits = c && (!m->has_tag || m->tag == c->my_tag);
+    /* Without a tag, before version 8, his locker is known by its pid alone, as OTP does it. */
+    bool fits = c && etf_pid_eq(&m->pid, &c->locker) && (!m->has_tag || m->tag == c->my_tag);
 
     if (!fits) {
         if (m->is_set)

@@ -11,14 +11,23 @@ struct global_peer *global_peer_get(const struct global *g, struct slice name)
     return map_get(&g->peers, name);
 }
 
+static bool is_linked(const struct global *g, struct slice name)
+{
+    const struct link *l = link_find(g->node, name);
+
+    return l && l->state == LINK_UP;
+}
+
 struct global_peer *global_peer_add(struct global *g, struct slice name)
 {
     struct global_peer *p = global_peer_get(g, name);
 
     if (p)
         return p;
-    if (g->peers.count >= GLOBAL_MAX_PEERS || !node_name_is_valid(name) ||
-        slice_eq(name, g->node->name_slice))
+    if (!node_name_is_valid(name) || slice_eq(name, g->node->name_slice))
+        return NULL;
+    /* Links have a bound of their own; who is linked waits to meet us, and its global:sync/0 with it. */
+    if (g->peers.count >= GLOBAL_MAX_PEERS && !is_linked(g, name))
         return NULL;
     p = mem_zalloc(sizeof *p + name.len);
     if (!p)
@@ -42,10 +51,9 @@ void global_peer_tidy(struct global *g, struct global_peer *p)
 
 bool global_peer_is_up(const struct global *g, struct slice name)
 {
-    const struct link *l = link_find(g->node, name);
     const struct global_peer *p = global_peer_get(g, name);
 
-    return p && p->is_up && !p->is_parted && l && l->state == LINK_UP;
+    return p && p->is_up && !p->is_parted && is_linked(g, name);
 }
 
 void global_node_ended(struct global *g, struct global_peer *p)

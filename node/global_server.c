@@ -94,7 +94,9 @@ static void nodeup(struct node_self self, void *state, struct slice name)
         return;
     p = global_peer_add(g, name);
     if (!p) {
-        LOG(LOG_WARN, "global-passes-over", LOG_SLICE("node", name));
+        /* It would wait for us to meet it. */
+        LOG(LOG_WARN, "global-disconnects", LOG_SLICE("node", name), LOG_STR("why", err_name(ERR_NOMEM)));
+        (void)node_disconnect(g->node, name);
         return;
     }
     p->is_up = true;

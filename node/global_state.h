@@ -23,7 +23,7 @@
 #include "node/global_msg.h"
 #include "node/global_tab.h"
 
-enum { GLOBAL_MAX_PEERS = 4096 }; /* nodes that are heard of; more are passed over */
+enum { GLOBAL_MAX_PEERS = 4096 }; /* nodes that are heard of; more are passed over, but for those linked */
 
 struct global_meeting;
 struct global_candidate;
@@ -109,7 +109,7 @@ MUST_USE bool global_request(struct global *g, const struct node_from *from, str
 
 /* NULL: nothing is known of it. */
 struct global_peer *global_peer_get(const struct global *g, struct slice name);
-/* NULL: no memory, too many, or no name of a node. */
+/* NULL: no memory, too many (never so of one that is linked), or no name of a node. */
 struct global_peer *global_peer_add(struct global *g, struct slice name);
 /* Freed when nothing is known of it any more. */
 void global_peer_tidy(struct global *g, struct global_peer *p);

@@ -177,17 +177,43 @@ def test_names_of_groups_of_any_size():
     events.close()
 
 
+def visible_gateway(epmd):
+    return Gateway("seen@localhost", COOKIE, epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port, hidden=False, args=["--visible"])
+
+
+def visible_link(epmd, name):
+    return dial(epmd.nodes["seen"][0], name, COOKIE, played.PLAIN | played.PUBLISHED)
+
+
 def test_lists_of_global_of_any_length():
     """Which of many names are of which of many C nodes: a visible node looks each up among the others."""
     epmd = PlayedEpmd()
-    gate = Gateway("seen@localhost", COOKIE, epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port, hidden=False, args=["--visible"])
-    with dial(epmd.nodes["seen"][0], "evil@localhost", COOKIE, played.PLAIN | played.PUBLISHED) as link:
+    gate = visible_gateway(epmd)
+    with visible_link(epmd, "evil@localhost") as link:
         ops = [(Atom("insert"), (Atom("n"), link.pid(9), Atom("m")))] * 20000
         ext = [(Atom("z"), link.pid(8), Atom("c@h"))] * 20000
         began = time.monotonic()
         link.send("global_name_server", (Atom("$gen_cast"), (Atom("new_nodes"), Atom("evil@localhost"), ops, ext, [], [])))
         check(link.is_alive(), "the link goes on")
         check(time.monotonic() - began < 5 * SLOWER, f"after {time.monotonic() - began} s")
+    gate.stop()
+    epmd.close()
+
+
+def test_nodes_that_global_hears_of():
+    """However many it is told of that cannot be found: who is linked is met, or its global:sync/0 would hang."""
+    epmd = PlayedEpmd(silent="x")
+    gate = visible_gateway(epmd)
+    with visible_link(epmd, "evil@localhost") as link:
+        crowd = [Atom(f"x{n}@localhost") for n in range(6000)]
+        link.send("global_name_server", (Atom("$gen_cast"), (Atom("new_nodes"), Atom("evil@localhost"), [], [], crowd, [])))
+        equal(len(link.call("global_name_server", Atom("get_known"))), 4095, "nodes that are known by hearsay")
+        with visible_link(epmd, "late@localhost") as late:
+            said = late.receive()
+            while not (said[0][-1] == "global_name_server" and said[1][1][0] == "init_connect"):
+                said = late.receive()
+            equal(said[1][1][2], "seen@localhost", "who wants to meet it")
+            check(late.is_alive(), "the link goes on")
     gate.stop()
     epmd.close()
 

@@ -94,6 +94,13 @@ WATCH = """register(downs, spawn(fun() ->
     F([]) end))"""
 
 
+# What a node that does not get in sync waits for.
+SYNC_STATE_OF = "[{{Q, catch gen_server:call({{global_name_server, '{}'}}, Q)}} || Q <- [get_known, get_synced]]"
+SYNC_STATE = """{nodes(), gen_server:call(global_name_server, get_synced), ets:tab2list(global_locks),
+    [{K, V} || {{_, _} = K, V} <- element(2, process_info(whereis(global_name_server), dictionary))],
+    [process_info(P, [current_function, messages]) || P <- element(2, process_info(whereis(global_name_server), links)), is_pid(P)]}"""
+
+
 def ask(node, request):
     return node.eval(f"gen_server:call({{c, '{C}'}}, {request}, 30000)", 40)
 
@@ -107,7 +114,8 @@ def parted_with(node):
 class Cluster:
     """Nodes that stay: one of each release, a gateway and a C node, both visible. All are to stay connected to all."""
 
-    def __init__(self, releases):
+    def __init__(self, releases, meanwhile=None):
+        """meanwhile: done by each node when it has just found the C node, and meets it."""
         self.gate = Gateway(hidden=False, args=["--visible"])
         self.c = CNode(self.gate.epmd_port, self.gate.cookie, C, "visible")
         self.nodes = [self.start(r, f"a{r}@localhost") for r in releases]
@@ -116,6 +124,8 @@ class Cluster:
             node.eval(WATCH)
             equal(node.eval(f"net_adm:ping({self.nodes[0].node})"), "pong", "ping")
             equal(node.eval(f"net_adm:ping({C})"), "pong", "ping of the C node")
+            if meanwhile:
+                node.eval(meanwhile)
         reaches(self.gate, self.nodes[0])
         self.is_complete(20)
 
@@ -133,8 +143,15 @@ class Cluster:
 
     def syncs(self, *guests):
         """global:sync/0 returns at each: it is called at all of them at once."""
-        for wait in [n.start_eval("global:sync()", 20) for n in [*self.nodes, *guests]]:
-            equal(wait(), "ok", "global:sync/0")
+        nodes = [*self.nodes, *guests]
+        try:
+            for wait in [n.start_eval("global:sync()", 20) for n in nodes]:
+                equal(wait(), "ok", "global:sync/0")
+        except peers.EvalError:
+            for node in nodes:
+                print(node.node, node.eval(SYNC_STATE)[:3000])
+            print(self.gate.node, nodes[0].eval(SYNC_STATE_OF.format(self.gate.node)), C, nodes[0].eval(SYNC_STATE_OF.format(C)))
+            raise
 
     def nobody_was_lost(self):
         for node in self.nodes:
@@ -356,6 +373,21 @@ ODD = """[{'$gen_cast', {exchange, node(), [], [], 77}}, {'$gen_cast', {resolved
     {'$gen_cast', {new_nodes, node(), [{delete, nothing}], [], [{nobody@localhost, 8}], []}}]"""
 
 
+def test_odd_messages_while_nodes_meet():
+    """What is said of a lock by others than the lockers ends no meeting, and holds up none."""
+    cluster = Cluster(("27", "29"), f"""spawn(fun() -> [begin [{{global_name_server, '{C}'}} ! M || M <- {ODD}], timer:sleep(10) end
+        || _ <- lists:seq(1, 150)] end)""")
+    cluster.gone |= {"nobody@localhost"}
+    cluster.syncs()
+    names_work(cluster)
+    cluster.is_complete(10)
+    cluster.end()
+
+
+# Thousands of nodes that are not there.
+CROWD = """{'$gen_cast', {new_nodes, node(), [], [], [list_to_atom("x" ++ integer_to_list(N) ++ "@localhost") || N <- lists:seq(1, 6000)], []}}"""
+
+
 def test_odd_messages_to_global():
     cluster = Cluster(("27", "29"))
     node = cluster.nodes[0]
@@ -366,9 +398,8 @@ def test_odd_messages_to_global():
     # Who is said to be there is sought, is not there, and is forgotten.
     eventually(lambda: "global-not-connected node=nobody@localhost" in cluster.c.log(), "it is not there", 20)
     eventually(lambda: "nobody" not in node.eval(f"gen_server:call({{global_name_server, '{C}'}}, get_known)"), "it is forgotten")
-    # Thousands of nodes that are not there, as many names, and locks that nobody gives back.
-    node.eval(f"gen_server:cast({{global_name_server, '{C}'}}, {{new_nodes, node(), [], [], [list_to_atom(\"x\" ++ integer_to_list(N) ++ "
-              "\"@localhost\") || N <- lists:seq(1, 6000)], []})", 30)
+    # Nodes that are not there, as many names, and locks that nobody gives back.
+    node.eval(f"{{global_name_server, '{C}'}} ! {CROWD}", 30)
     node.eval(f"[true = gen_server:call({{global_name_server, '{C}'}}, {{set_lock, {{{{res, N}}, me}}}}) || N <- lists:seq(1, 1000)], ok", 30)
     eventually(lambda: "@localhost,x" not in node.eval(f"gen_server:call({{global_name_server, '{C}'}}, get_known)"), "all are forgotten", 60)
     # The process that locked has ended, and its locks with it.

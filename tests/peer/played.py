@@ -541,10 +541,11 @@ class Background:
 
 class PlayedEpmd(Background):
     """An EPMD that knows what it is told: `nodes`, name -> (port, highest version). Who registers is believed, and then known
-    under what `nodes` says already, if it does."""
+    under what `nodes` says already, if it does. Of names that begin with `silent` it says nothing."""
 
-    def __init__(self):
+    def __init__(self, silent=None):
         self.nodes = {}
+        self.silent = silent
         super().__init__()
 
     def serve(self, sock):
@@ -560,6 +561,10 @@ class PlayedEpmd(Background):
                 sock.recv(1)
             elif body[:1] == b"z":
                 name = body[1:].decode()
+                if self.silent and name.startswith(self.silent):
+                    sock.settimeout(None)
+                    sock.recv(1)
+                    return
                 if name not in self.nodes:
                     sock.sendall(b"w\1")
                     return
