@@ -10,6 +10,7 @@
  *   request_ask.c   what their handlers ask
  *   report.c   the log and the counters hear of one that is over
  *   linger.c   while it waits for its answer
+ *   rest.c     while many do
  *   judge.c    what its head must be like to get to its handler
  *   answer.c   responses and problems
  *   dress.c    their headers
@@ -167,6 +168,13 @@ struct http_request {
     struct http_target target; /* last: it is large, and only as much of it is touched as there is */
 };
 
+/* Of rest.c. */
+struct http_rest {
+    uint64_t window;
+    unsigned young[2]; /* requests that began to wait in it, in the one before, and still do */
+    unsigned answered; /* in this turn of the loop */
+};
+
 /* At the owner: a worker. */
 struct http_worker {
     struct channel *channel; /* borrowed; NULL: there is none of this number (any more) */
@@ -189,6 +197,7 @@ struct http_server {
     struct http_link fresh;    /* connections that no sweep has looked at since they began to wait */
     struct http_link arriving; /* the others, by since_ms */
     struct http_link waiting, free_requests;
+    struct http_rest rest;
     size_t free_count;
     size_t sending;      /* answered, not yet sent */
     uint64_t body_bytes; /* of all requests' bodies */
@@ -289,6 +298,14 @@ void http_response_dress(struct MHD_Response *out, const struct http_request *r,
 void http_response_add(struct MHD_Response *out, const char *name, const char *value);
 /* Does this libmicrohttpd keep a header where all the others can be put into it? */
 bool http_dress_is_whole(void);
+
+/* ---- rest.c ---- */
+
+void http_rest_begin(struct http_rest *rest, uint64_t now_ms);
+/* Answered, or lost; since_ms: when it began to wait. */
+void http_rest_end(struct http_rest *rest, uint64_t since_ms);
+/* At the end of a turn: how long the loop is to rest; 0: not at all. */
+unsigned http_rest_us(struct http_rest *rest, uint64_t now_ms);
 
 /* ---- linger.c ---- */
 

@@ -58,6 +58,7 @@ void http_wait_begin(struct http_request *r)
     r->checked_ms = http_now_us(r->server) / 1000;
     ring_append(&r->server->waiting, &r->waiting);
     r->waits_since_ms = r->checked_ms;
+    http_rest_begin(&r->server->rest, r->waits_since_ms);
     r->is_lingering = may_linger(l);
     r->looks = 0;
     if (r->is_lingering)
@@ -78,6 +79,7 @@ void http_wait_look(struct http_request *r)
 void http_wait_end(struct http_request *r)
 {
     ring_remove(&r->waiting);
+    http_rest_end(&r->server->rest, r->waits_since_ms);
     if (r->is_lingering)
         leave(r, true);
     else
@@ -94,6 +96,7 @@ void http_wait_lost(struct http_request *r)
     CHECK(r->is_lingering);
     leave(r, true);
     ring_remove(&r->waiting);
+    http_rest_end(&s->rest, r->waits_since_ms);
     CHECK(idtab_remove(&s->requests, id) == r);
     if (r->is_lent)
         http_lend_gone(s, r);

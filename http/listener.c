@@ -193,6 +193,7 @@ void http_listeners_before_wait(void *ctx)
 {
     struct http_server *s = ctx;
     bool is_more = http_readers_resume(s), has_run = false;
+    unsigned rest_us;
 
     for (size_t i = 0; i < s->listener_count; i++)
         has_run = before_wait(s->listeners[i]) || has_run;
@@ -202,6 +203,9 @@ void http_listeners_before_wait(void *ctx)
         arm(s->listeners[0], 0); /* for another turn */
     if (has_run)
         http_sweep_arm(s);
+    rest_us = http_rest_us(&s->rest, loop_now_ms(s->loop));
+    if (rest_us > 0 && !is_more)
+        loop_rest(s->loop, rest_us);
 }
 
 /* ---- its log ---- */

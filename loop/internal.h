@@ -14,6 +14,9 @@ struct loop {
     uv_loop_t uv;       /* the first member: loop_worked goes back from it */
     struct idtab dials; /* struct dial, by handle */
     bool has_worked;    /* in this turn something was called */
+    uv_prepare_t rest;  /* the last hook of a turn */
+    unsigned rest_us;   /* 0: none */
+    bool is_stepped;    /* in loop_step */
 };
 
 /* The first thing that each callback of libuv's does. What comes of it is done in the next turn, by hooks and

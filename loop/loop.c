@@ -8,6 +8,18 @@
 #include "base/mem.h"
 #include "loop/internal.h"
 
+enum { REST_MAX_US = 999999 };
+
+static void rest_due(uv_prepare_t *uv)
+{
+    struct loop *l = uv->data;
+    struct timespec ts = {.tv_nsec = (long)l->rest_us * 1000};
+
+    if (l->rest_us > 0 && !l->is_stepped)
+        (void)nanosleep(&ts, NULL); /* a signal ends it, and may */
+    l->rest_us = 0;
+}
+
 struct loop *loop_new(void)
 {
     struct loop *l = mem_zalloc(sizeof *l);
@@ -19,6 +31,11 @@ struct loop *loop_new(void)
         return NULL;
     }
     idtab_init(&l->dials);
+    /* libuv calls last what was started first. */
+    uv_prepare_init(&l->uv, &l->rest);
+    l->rest.data = l;
+    uv_prepare_start(&l->rest, rest_due);
+    uv_unref((uv_handle_t *)&l->rest);
     return l;
 }
 
@@ -26,6 +43,7 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
+    uv_close((uv_handle_t *)&l->rest, NULL);
     /* Handles that were closed have their last callback still to come; a name of a dial that was cancelled
      * may still be looked up, by another thread, which cannot be called off. */
     while (uv_run(&l->uv, l->uv.active_reqs.count ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0 &&
@@ -78,7 +96,9 @@ int loop_fd(const struct loop *l)
 int loop_step(struct loop *l)
 {
     l->has_worked = false;
+    l->is_stepped = true;
     uv_run(&l->uv, UV_RUN_NOWAIT);
+    l->is_stepped = false;
     if (l->has_worked)
         return 0;
     if (!uv_loop_alive(&l->uv))
@@ -201,6 +221,11 @@ void loop_hook_free(struct loop_hook *h)
 {
     if (h)
         uv_close((uv_handle_t *)&h->uv, free_data);
+}
+
+void loop_rest(struct loop *l, unsigned us)
+{
+    l->rest_us = us < REST_MAX_US ? us : REST_MAX_US;
 }
 
 /* ---- foreign descriptors ---- */

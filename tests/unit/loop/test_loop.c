@@ -94,6 +94,53 @@ static void what_came_of_a_callback_is_done_before_the_wait(void **state)
     close(r.out);
 }
 
+/* ---- a rest ---- */
+
+struct rested {
+    struct loop *loop;
+    uint64_t asked_us, went_on_us;
+    unsigned turns;
+};
+
+static void ask_for_a_rest(void *ctx)
+{
+    struct rested *r = ctx;
+
+    if (r->turns++ == 0) {
+        loop_rest(r->loop, 20000);
+        r->asked_us = loop_now_us();
+    }
+}
+
+static void after_it(void *ctx)
+{
+    struct rested *r = ctx;
+
+    r->went_on_us = loop_now_us();
+    loop_stop(r->loop);
+}
+
+static void a_rest_is_taken_whatever_comes(void **state)
+{
+    struct loop *l = loop_new();
+    struct rested r = {.loop = l};
+    int fd = eventfd(1, EFD_NONBLOCK);
+    struct loop_hook *h = loop_hook_new(l, ask_for_a_rest, &r);
+    struct loop_poll *p = loop_poll_new(l, fd, after_it, &r);
+    (void)state;
+
+    loop_run(l);
+    assert_true(r.went_on_us - r.asked_us >= 20000);
+    /* Once: and who only steps is never kept waiting. */
+    r.turns = 0;
+    assert_int_equal(loop_step(l), 0);
+    assert_true(r.went_on_us - r.asked_us < 20000);
+    loop_poll_free(p);
+    loop_hook_free(h);
+    loop_free(l);
+    close(fd);
+}
+
 /* ---- a connection made and used in steps only ---- */
 
 struct ends {
@@ -176,6 +223,7 @@ int main(void)
         cmocka_unit_test(nothing_open_is_nothing_to_wait_for),
         cmocka_unit_test(a_timer_bounds_the_wait),
         cmocka_unit_test(what_came_of_a_callback_is_done_before_the_wait),
+        cmocka_unit_test(a_rest_is_taken_whatever_comes),
         cmocka_unit_test(a_connection_needs_no_more_than_its_waits),
     };
 

@@ -1,0 +1,96 @@
+#include "http/internal.h"
+
+#include "test.h"
+
+enum { NOW = 1000000, MANY = 32, FEW = 6 };
+
+static void begin(struct http_rest *rest, unsigned count, uint64_t now_ms)
+{
+    while (count-- > 0)
+        http_rest_begin(rest, now_ms);
+}
+
+static void end(struct http_rest *rest, unsigned count, uint64_t since_ms)
+{
+    while (count-- > 0)
+        http_rest_end(rest, since_ms);
+}
+
+static void many_that_wait_give_a_rest(void **state)
+{
+    struct http_rest rest = {0};
+
+    (void)state;
+    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    begin(&rest, MANY - 1, NOW);
+    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    begin(&rest, 1, NOW);
+    assert_in_range(http_rest_us(&rest, NOW), 1, 100);
+    end(&rest, 1, NOW);
+    assert_int_equal(http_rest_us(&rest, NOW), 0);
+}
+
+static void answers_by_the_dozen_give_none(void **state)
+{
+    struct http_rest rest = {0};
+
+    (void)state;
+    begin(&rest, 2 * MANY, NOW);
+    end(&rest, FEW, NOW);
+    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    /* They were those of one turn. */
+    assert_int_not_equal(http_rest_us(&rest, NOW), 0);
+    end(&rest, FEW - 1, NOW);
+    assert_int_not_equal(http_rest_us(&rest, NOW), 0);
+}
+
+static void what_waits_for_long_does_not_count(void **state)
+{
+    struct http_rest rest = {0};
+    uint64_t later = NOW;
+
+    (void)state;
+    begin(&rest, 1000, NOW);
+    assert_int_not_equal(http_rest_us(&rest, NOW + 8), 0);
+    while (http_rest_us(&rest, later) > 0)
+        later++;
+    assert_in_range(later, NOW + 9, NOW + 16);
+    /* Nor does its end. */
+    begin(&rest, MANY, later);
+    end(&rest, 1000, NOW);
+    (void)http_rest_us(&rest, later);
+    assert_int_not_equal(http_rest_us(&rest, later), 0);
+    /* After a while without requests all are old. */
+    assert_int_equal(http_rest_us(&rest, later + 1000), 0);
+}
+
+static void a_time_that_is_a_little_old_does_no_harm(void **state)
+{
+    struct http_rest rest = {0};
+
+    (void)state;
+    begin(&rest, 1, NOW);
+    begin(&rest, MANY - 1, NOW - 8);
+    assert_int_not_equal(http_rest_us(&rest, NOW), 0);
+    end(&rest, MANY - 1, NOW - 8);
+    end(&rest, 1, NOW);
+    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    /* None of the two has become less than none. */
+    begin(&rest, MANY, NOW + 8);
+    assert_int_not_equal(http_rest_us(&rest, NOW + 8), 0);
+    end(&rest, MANY, NOW + 8);
+    (void)http_rest_us(&rest, NOW + 8);
+    assert_int_equal(rest.young[0], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_that_wait_give_a_rest),
+        cmocka_unit_test(answers_by_the_dozen_give_none),
+        cmocka_unit_test(what_waits_for_long_does_not_count),
+        cmocka_unit_test(a_time_that_is_a_little_old_does_no_harm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
