@@ -61,8 +61,8 @@ MUST_USE struct loop_hook *loop_hook_new(struct loop *l, loop_hook_fn *fn, void 
 void loop_hook_free(struct loop_hook *h);
 
 /* For a hook: the loop sleeps for about so long (the system's timer slack, 50 µs as a rule, comes on top)
- * after all hooks of this turn and before it waits, whatever comes meanwhile. So others get the processor, and
- * what comes is taken together. Not in loop_step, which never waits. */
+ * after all hooks of this turn and before it waits, whatever comes meanwhile. So others get the processor,
+ * and what comes is taken together. Not in loop_step, which never waits. */
 void loop_rest(struct loop *l, unsigned us);
 
 /* ---- a descriptor of somebody else (MHD's epoll; an eventfd by which another thread wakes this one) ---- */
