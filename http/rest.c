@@ -13,8 +13,9 @@
 enum {
     REST_US = 50,
     WINDOW_MS = 8,
-    MANY = 32, /* each of which then waits for more than a rest already */
-    FEW = 6,   /* in a turn */
+    MANY = 32,             /* each of which then waits for more than a rest already */
+    MANY_OF_A_THREAD = 16, /* … when several threads share what there is */
+    FEW = 6,               /* in a turn */
 };
 
 static void move_on(struct http_rest *rest, uint64_t now_ms)
@@ -44,11 +45,20 @@ void http_rest_end(struct http_rest *rest, uint64_t since_ms)
     rest->answered++;
 }
 
-unsigned http_rest_us(struct http_rest *rest, uint64_t now_ms)
+bool http_rest_may_be(struct http_rest *rest)
 {
-    unsigned answered = rest->answered;
+    bool may_be = rest->answered < FEW && rest->young[0] + rest->young[1] >= MANY_OF_A_THREAD;
+
+    if (!may_be)
+        rest->answered = 0;
+    return may_be;
+}
+
+unsigned http_rest_us(struct http_rest *rest, uint64_t now_ms, bool is_shared)
+{
+    unsigned answered = rest->answered, many = is_shared ? MANY_OF_A_THREAD : MANY;
 
     rest->answered = 0;
     move_on(rest, now_ms);
-    return answered < FEW && rest->young[0] + rest->young[1] >= MANY ? REST_US : 0;
+    return answered < FEW && rest->young[0] + rest->young[1] >= many ? REST_US : 0;
 }

@@ -21,13 +21,41 @@ static void many_that_wait_give_a_rest(void **state)
     struct http_rest rest = {0};
 
     (void)state;
-    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_equal(http_rest_us(&rest, NOW, false), 0);
     begin(&rest, MANY - 1, NOW);
-    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_equal(http_rest_us(&rest, NOW, false), 0);
     begin(&rest, 1, NOW);
-    assert_in_range(http_rest_us(&rest, NOW), 1, 100);
+    assert_in_range(http_rest_us(&rest, NOW, false), 1, 100);
     end(&rest, 1, NOW);
-    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_equal(http_rest_us(&rest, NOW, false), 0);
+}
+
+static void of_several_threads_each_has_its_part(void **state)
+{
+    struct http_rest rest = {0};
+
+    (void)state;
+    begin(&rest, MANY / 2 - 1, NOW);
+    assert_int_equal(http_rest_us(&rest, NOW, true), 0);
+    begin(&rest, 1, NOW);
+    assert_int_not_equal(http_rest_us(&rest, NOW, true), 0);
+    assert_int_equal(http_rest_us(&rest, NOW, false), 0);
+}
+
+static void the_clock_is_left_alone_where_there_is_no_rest(void **state)
+{
+    struct http_rest rest = {0};
+
+    (void)state;
+    begin(&rest, MANY / 2 - 1, NOW);
+    end(&rest, 1, NOW);
+    assert_false(http_rest_may_be(&rest));
+    assert_int_equal(rest.answered, 0);
+    begin(&rest, MANY, NOW);
+    assert_true(http_rest_may_be(&rest));
+    end(&rest, FEW, NOW);
+    assert_false(http_rest_may_be(&rest));
+    assert_true(http_rest_may_be(&rest));
 }
 
 static void answers_by_the_dozen_give_none(void **state)
@@ -37,11 +65,11 @@ static void answers_by_the_dozen_give_none(void **state)
     (void)state;
     begin(&rest, 2 * MANY, NOW);
     end(&rest, FEW, NOW);
-    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_equal(http_rest_us(&rest, NOW, false), 0);
     /* They were those of one turn. */
-    assert_int_not_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_not_equal(http_rest_us(&rest, NOW, false), 0);
     end(&rest, FEW - 1, NOW);
-    assert_int_not_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_not_equal(http_rest_us(&rest, NOW, false), 0);
 }
 
 static void what_waits_for_long_does_not_count(void **state)
@@ -51,17 +79,17 @@ static void what_waits_for_long_does_not_count(void **state)
 
     (void)state;
     begin(&rest, 1000, NOW);
-    assert_int_not_equal(http_rest_us(&rest, NOW + 8), 0);
-    while (http_rest_us(&rest, later) > 0)
+    assert_int_not_equal(http_rest_us(&rest, NOW + 8, false), 0);
+    while (http_rest_us(&rest, later, false) > 0)
         later++;
     assert_in_range(later, NOW + 9, NOW + 16);
     /* Nor does its end. */
     begin(&rest, MANY, later);
     end(&rest, 1000, NOW);
-    (void)http_rest_us(&rest, later);
-    assert_int_not_equal(http_rest_us(&rest, later), 0);
+    (void)http_rest_us(&rest, later, false);
+    assert_int_not_equal(http_rest_us(&rest, later, false), 0);
     /* After a while without requests all are old. */
-    assert_int_equal(http_rest_us(&rest, later + 1000), 0);
+    assert_int_equal(http_rest_us(&rest, later + 1000, false), 0);
 }
 
 static void a_time_that_is_a_little_old_does_no_harm(void **state)
@@ -71,15 +99,15 @@ static void a_time_that_is_a_little_old_does_no_harm(void **state)
     (void)state;
     begin(&rest, 1, NOW);
     begin(&rest, MANY - 1, NOW - 8);
-    assert_int_not_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_not_equal(http_rest_us(&rest, NOW, false), 0);
     end(&rest, MANY - 1, NOW - 8);
     end(&rest, 1, NOW);
-    assert_int_equal(http_rest_us(&rest, NOW), 0);
+    assert_int_equal(http_rest_us(&rest, NOW, false), 0);
     /* None of the two has become less than none. */
     begin(&rest, MANY, NOW + 8);
-    assert_int_not_equal(http_rest_us(&rest, NOW + 8), 0);
+    assert_int_not_equal(http_rest_us(&rest, NOW + 8, false), 0);
     end(&rest, MANY, NOW + 8);
-    (void)http_rest_us(&rest, NOW + 8);
+    (void)http_rest_us(&rest, NOW + 8, false);
     assert_int_equal(rest.young[0], 0);
 }
 
@@ -87,6 +115,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_that_wait_give_a_rest),
+        cmocka_unit_test(of_several_threads_each_has_its_part),
+        cmocka_unit_test(the_clock_is_left_alone_where_there_is_no_rest),
         cmocka_unit_test(answers_by_the_dozen_give_none),
         cmocka_unit_test(what_waits_for_long_does_not_count),
         cmocka_unit_test(a_time_that_is_a_little_old_does_no_harm),
