@@ -301,6 +301,7 @@ bool http_dress_is_whole(void);
 
 /* ---- rest.c ---- */
 
+/* One begins to wait. */
 void http_rest_begin(struct http_rest *rest, uint64_t now_ms);
 /* Answered, or lost; since_ms: when it began to wait. */
 void http_rest_end(struct http_rest *rest, uint64_t since_ms);
