@@ -305,9 +305,7 @@ bool http_dress_is_whole(void);
 void http_rest_begin(struct http_rest *rest, uint64_t now_ms);
 /* Answered, or lost; since_ms: when it began to wait. */
 void http_rest_end(struct http_rest *rest, uint64_t since_ms);
-/* At the end of a turn. False: there is no rest, and no need to look at the clock. */
-bool http_rest_may_be(struct http_rest *rest);
-/* If so: how long the loop is to rest; 0: not at all. is_shared: there are several threads. */
+/* At the end of a turn: how long the loop is to rest; 0: not at all. is_shared: there are several threads. */
 unsigned http_rest_us(struct http_rest *rest, uint64_t now_ms, bool is_shared);
 
 /* ---- linger.c ---- */

@@ -203,11 +203,9 @@ void http_listeners_before_wait(void *ctx)
         arm(s->listeners[0], 0); /* for another turn */
     if (has_run)
         http_sweep_arm(s);
-    if (http_rest_may_be(&s->rest)) {
-        rest_us = http_rest_us(&s->rest, loop_now_ms(s->loop), s->config.owner || s->worker_count > 0);
-        if (rest_us > 0 && !is_more)
-            loop_rest(s->loop, rest_us);
-    }
+    rest_us = http_rest_us(&s->rest, loop_now_ms(s->loop), s->config.owner || s->worker_count > 0);
+    if (rest_us > 0 && !is_more)
+        loop_rest(s->loop, rest_us);
 }
 
 /* ---- its log ---- */

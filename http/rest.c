@@ -45,15 +45,6 @@ void http_rest_end(struct http_rest *rest, uint64_t since_ms)
     rest->answered++;
 }
 
-bool http_rest_may_be(struct http_rest *rest)
-{
-    bool may_be = rest->answered < FEW && rest->young[0] + rest->young[1] >= MANY_OF_A_THREAD;
-
-    if (!may_be)
-        rest->answered = 0;
-    return may_be;
-}
-
 unsigned http_rest_us(struct http_rest *rest, uint64_t now_ms, bool is_shared)
 {
     unsigned answered = rest->answered, many = is_shared ? MANY_OF_A_THREAD : MANY;

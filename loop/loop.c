@@ -13,10 +13,10 @@ enum { REST_MAX_US = 999999 };
 static void rest_due(uv_prepare_t *uv)
 {
     struct loop *l = uv->data;
-    struct timespec ts = {.tv_nsec = (long)l->rest_us * 1000};
 
     if (l->rest_us > 0 && !l->is_stepped)
-        (void)nanosleep(&ts, NULL); /* a signal ends it, and may */
+        (void)nanosleep(&(struct timespec){.tv_nsec = (long)l->rest_us * 1000},
+                        NULL); /* a signal may end it */
     l->rest_us = 0;
 }
 
