@@ -6,7 +6,14 @@
 #include "base/be.h"
 #include "base/check.h"
 
-enum { DIGITS_ROOM = 24 };
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum {
+    DIGITS_ROOM = 24,
+    DIGITS_BLOCK = 16, /* bytes that digits_others looks at */
+};
 
 /* ---- Reading ---- */
 
@@ -20,6 +27,15 @@ static inline unsigned digits_count(uint64_t x)
     return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
 }
 
+/* As digits_count, whatever the first byte is, which is counted. */
+static inline unsigned digits_run(uint64_t x)
+{
+    uint64_t v = x ^ 0x3030303030303030u;
+    uint64_t others = ((v + 0x7676767676767676u) | v) & 0x8080808080808000u;
+
+    return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+}
+
 /* The value of the first n (1 to 8) of the eight bytes, which are digits. */
 static inline uint32_t digits_value(uint64_t x, unsigned n)
 {
@@ -29,8 +45,46 @@ static inline uint32_t digits_value(uint64_t x, unsigned n)
     return (uint32_t)((x & 0x0000FFFF0000FFFFu) * 42949672960001 >> 32);
 }
 
-/* Ten to the n-th, n up to 8. */
-static const uint32_t digits_powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+/* Of the DIGITS_BLOCK bytes at p, those that are no digits: a bit each, the first one lowest. */
+static inline unsigned digits_others(const uint8_t *p)
+{
+#ifdef __SSE2__
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    /* Signed comparison: '0' goes to the least of all. */
+    __m128i v = _mm_sub_epi8(x, _mm_set1_epi8((char)('0' - 128)));
+
+    return (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(v, _mm_set1_epi8(-128 + 9)));
+#else
+    unsigned others = 0;
+
+    for (unsigned i = 0; i < DIGITS_BLOCK; i += 8) {
+        uint64_t v = le_load64(p + i) ^ 0x3030303030303030u;
+
+        v = (((v & 0x7F7F7F7F7F7F7F7Fu) + 0x7676767676767676u) | v) & 0x8080808080808080u;
+        others |= (unsigned)((v >> 7) * 0x0102040810204080u >> 56) << i;
+    }
+    return others;
+#endif
+}
+
+/* Ten to the n-th, n up to 16. */
+static const uint64_t digits_powers[] = {1,
+                                         10,
+                                         100,
+                                         1000,
+                                         10000,
+                                         100000,
+                                         1000000,
+                                         10000000,
+                                         100000000,
+                                         1000000000,
+                                         10000000000,
+                                         100000000000,
+                                         1000000000000,
+                                         10000000000000,
+                                         100000000000000,
+                                         1000000000000000,
+                                         10000000000000000};
 
 /* ---- Writing ---- */
 

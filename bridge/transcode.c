@@ -56,7 +56,7 @@ enum err transcode_json_to_etf(struct slice json, const struct transcode_options
 
     init_in(&s, json, options, out, f);
     /* Terms are about as long as their text; the loop's own room must not count against the ceiling. */
-    estimate = json.len + json.len / 8 + IN_ROOM;
+    estimate = json.len + json.len / 4 + IN_ROOM;
     out->ceiling = ceiling < SIZE_MAX - 2 * IN_ROOM ? ceiling + 2 * IN_ROOM : SIZE_MAX;
     if (json.len > IN_TEXT_MAX)
         e = in_fail(&s, ERR_TOO_LARGE, json.ptr, "the text is longer than 1 GiB");

@@ -75,7 +75,8 @@ static void pointer_add_frame(struct pointer *p, const struct in *s, const struc
     case IN_LIST_SECOND: pointer_add(p, SLICE("$list")); break;
     case IN_TAIL:
     case IN_TAIL_FIRST: pointer_add(p, SLICE("$tail")); return;
-    case IN_ARRAY: break;
+    case IN_ARRAY:
+    case IN_TOP: break;
     }
     pointer_add_index(p, f->count);
     if (f->kind == IN_PAIR_KEY || f->kind == IN_PAIR_VALUE)

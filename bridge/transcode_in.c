@@ -12,7 +12,8 @@
 
 /* The positions into the state, before a call that may use them, and back. */
 #define LEAVE() (s->w->len = (size_t)(o - base))
-#define BACK()  (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap)
+#define BACK() \
+    (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, limit = limit_of(p, end, o, o_end))
 #define FAIL(e)     \
     do {            \
         LEAVE();    \
@@ -51,7 +52,47 @@
         if (UNLIKELY(p == end || *p <= ' ')) \
             p = json_skip_space(p, end);     \
     } while (0)
+#define POP() (f = --s->depth ? f - 1 : &top)
 #define IS(c) (LIKELY(p < end) && *p == (c))
+
+/* What a value's first byte says. */
+enum first {
+    FIRST_WRONG,
+    FIRST_BLANK,
+    FIRST_STRING,
+    FIRST_NUMBER,
+    FIRST_OBJECT,
+    FIRST_ARRAY,
+    FIRST_TRUE,
+    FIRST_FALSE,
+    FIRST_NULL,
+};
+
+static const uint8_t first_of[256] = {
+    [' '] = FIRST_BLANK,  ['\n'] = FIRST_BLANK, ['\r'] = FIRST_BLANK, ['\t'] = FIRST_BLANK,
+    ['"'] = FIRST_STRING, ['-'] = FIRST_NUMBER, ['0'] = FIRST_NUMBER, ['1'] = FIRST_NUMBER,
+    ['2'] = FIRST_NUMBER, ['3'] = FIRST_NUMBER, ['4'] = FIRST_NUMBER, ['5'] = FIRST_NUMBER,
+    ['6'] = FIRST_NUMBER, ['7'] = FIRST_NUMBER, ['8'] = FIRST_NUMBER, ['9'] = FIRST_NUMBER,
+    ['{'] = FIRST_OBJECT, ['['] = FIRST_ARRAY,  ['t'] = FIRST_TRUE,   ['f'] = FIRST_FALSE,
+    ['n'] = FIRST_NULL,
+};
+
+/*
+ * Far from both ends, of the text and of out, tokens need not ask how far those are. This is how far away: a
+ * token that begins before the limit has AHEAD bytes of text from its first on, and IN_ROOM bytes in out, for
+ * a byte of text becomes at most SWELL bytes there (it is five, of a bracket). A byte or two past it still
+ * will do. p: it has not.
+ */
+enum { AHEAD = 2 * HABIT_BLOCK, SWELL = 8 };
+
+static inline const uint8_t *limit_of(const uint8_t *p, const uint8_t *end, const uint8_t *o,
+                                      const uint8_t *o_end)
+{
+    ptrdiff_t text = end - p - AHEAD, room = (o_end - o - IN_ROOM) / SWELL;
+    ptrdiff_t least = text < room ? text : room;
+
+    return least > 0 ? p + least : p;
+}
 
 /* The key at f->key, up to `behind` in out, was read from text and differs from the `count` before it. */
 static uint32_t learn_key(struct in *s, const struct in_frame *f, uint32_t count, struct slice text,
@@ -71,12 +112,14 @@ enum err in_run(struct in *s)
     const uint8_t *p = s->start, *const end = s->end, *name;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
     const bool reads_tags = !s->options->tags_off, has_atom_keys = s->options->keys_as_atoms;
-    struct in_frame *f;
+    const uint8_t *limit = limit_of(p, end, o, o_end);
+    struct in_frame top = {.kind = IN_TOP}, *f = &top;
     enum json_copied done;
     struct slice text;
+    const struct habit_node *known;
     bool is_verbatim;
     enum tag tag;
-    uint32_t at, guess, count;
+    uint32_t at, guess = HABIT_NONE, count;
     enum err e;
 
 value:
@@ -84,8 +127,11 @@ value:
     MAKE_ROOM();
     if (UNLIKELY(p == end))
         FAIL(in_bad_value(s, p));
-    switch (*p) {
-    case '"':
+    if (p >= limit && end - p > AHEAD)
+        limit = limit_of(p, end, o, o_end);
+far_value: /* before the limit; perhaps a blank */
+    switch ((enum first)first_of[*p]) {
+    case FIRST_STRING:
         at = (uint32_t)(o - base);
         o += IN_BINARY_HEAD;
         p++;
@@ -97,17 +143,8 @@ value:
         base[at] = ETF_BINARY_EXT;
         be_store32(base + at + 1, (uint32_t)(o - base) - at - IN_BINARY_HEAD);
         goto after_value;
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9': {
+    number:
+    case FIRST_NUMBER: {
         struct json_number n;
         const uint8_t *bad, *first = p;
         double v;
@@ -134,7 +171,7 @@ value:
         o = put_float(o, v);
         goto after_value;
     }
-    case '{':
+    case FIRST_OBJECT:
         name = p++;
         SKIP_SPACE();
         if (UNLIKELY(end - p >= 2 && reads_tags && *p == '"' && (p[1] == '$' || p[1] == '\\')))
@@ -150,34 +187,37 @@ value:
         if (IS('}')) {
             p++;
             be_store32(base + at + 1, 0);
-            s->depth--;
+            POP();
             goto after_value;
         }
         guess = s->habit.nodes[f->habit].inside;
         goto key;
-    case '[':
+    case FIRST_ARRAY:
         LEAVE();
         if (UNLIKELY((e = in_push(s, IN_ARRAY, (uint32_t)(o - base), p)) != ERR_NONE))
             return e;
+        f = &s->frames[s->depth - 1];
         p++;
         SKIP_SPACE();
         if (IS(']')) {
             p++;
-            s->depth--;
+            POP();
             *o++ = ETF_NIL_EXT;
             goto after_value;
         }
         *o = ETF_LIST_EXT;
         o += 5;
+        if (p < limit && first_of[*p] == FIRST_NUMBER)
+            goto row;
         goto value;
-    case 't':
+    case FIRST_TRUE:
         if (UNLIKELY(end - p < 4 || memcmp(p, "true", 4) != 0))
             FAIL(in_bad_value(s, p));
         memcpy(o, "\x77\x04true", 6);
         o += 6;
         p += 4;
         goto after_value;
-    case 'f':
+    case FIRST_FALSE:
         if (UNLIKELY(end - p < 5 || memcmp(p, "false", 5) != 0))
             FAIL(in_bad_value(s, p));
         memcpy(o,
@@ -187,7 +227,7 @@ value:
         o += 7;
         p += 5;
         goto after_value;
-    case 'n':
+    case FIRST_NULL:
         if (UNLIKELY(end - p < 4 || memcmp(p, "null", 4) != 0))
             FAIL(in_bad_value(s, p));
         if (LIKELY(s->options->null_atom.len == 0)) {
@@ -198,27 +238,32 @@ value:
         }
         p += 4;
         goto after_value;
-    default: FAIL(in_bad_value(s, p));
+    case FIRST_BLANK: goto value;
+    case FIRST_WRONG: FAIL(in_bad_value(s, p));
     }
 
-key:
+key: /* perhaps as guessed */
     MAKE_ROOM();
+    if (UNLIKELY(end - p < HABIT_BLOCK))
+        goto other_key;
+far_key: /* before the limit */
+    known = &s->habit.nodes[guess];
     at = (uint32_t)(o - base);
-    if (guess != HABIT_NONE && LIKELY(end - p >= HABIT_BLOCK)) {
-        const struct habit_node *n = &s->habit.nodes[guess];
-
-        if (LIKELY(habit_is(n, p, s->start + n->source))) {
-            habit_copy(o, base + n->written);
-            o += n->written_len;
-            p += n->len;
-            f->key = at;
-            f->habit = guess;
-            if (UNLIKELY(s->key_count == s->key_cap))
-                CALL(in_grow_keys(s, p));
-            s->keys[s->key_count++] = at;
-            goto value;
-        }
+    if (LIKELY(habit_is(known, p, s->start + known->source))) {
+        habit_copy(o, base + known->written);
+        o += known->written_len;
+        p += known->len;
+        f->key = at;
+        f->habit = guess;
+        if (UNLIKELY(s->key_count == s->key_cap))
+            CALL(in_grow_keys(s, p));
+        s->keys[s->key_count++] = at;
+        if (LIKELY(p < limit))
+            goto far_value;
+        goto value;
     }
+other_key:
+    at = (uint32_t)(o - base);
     f->key = IN_NO_KEY;
     if (UNLIKELY(!IS('"')))
         FAIL(in_expected(s, p, "a key, in quotes, must stand here"));
@@ -253,15 +298,57 @@ key:
         f->habit = learn_key(s, f, count, slice_of(name, (size_t)(p - name)), (uint32_t)(o - base));
     goto value;
 
-after_value:
-    if (UNLIKELY(s->depth == 0)) {
-        SKIP_SPACE();
-        LEAVE();
-        return p == end ? ERR_NONE : in_fail(s, ERR_MALFORMED, p, "something stands behind the value");
+row: /* of integers that are short and plain, in the array f, before the limit */
+    for (;;) {
+        uint64_t x = le_load64(p);
+        uint32_t is_negative = (uint8_t)x == '-', v;
+        /* The first byte is a digit or the sign. (Which of them is not waited for to find the next one.) */
+        unsigned n = digits_run(x);
+
+        if (UNLIKELY((p[n] != ',' && p[n] != ']') || n == is_negative ||
+                     (p[is_negative] == '0' && n - is_negative > 1)))
+            goto number;
+        v = digits_value(x + is_negative * (unsigned)('0' - '-'), n);
+        v = (v ^ (0 - is_negative)) + is_negative;
+        o = put_int32(o, v);
+        p += n;
+        if (*p != ',')
+            goto after_value;
+        p++;
+        if (UNLIKELY(*p == ' '))
+            p++;
+        f->count++;
+        if (UNLIKELY(p >= limit))
+            goto value;
+        if (UNLIKELY(first_of[*p] != FIRST_NUMBER))
+            goto far_value;
     }
-    f = &s->frames[s->depth - 1];
+
+after_value:
+    if (LIKELY(p < limit && *p == ',')) {
+        if (f->kind == IN_OBJECT) {
+            p++;
+            guess = s->habit.nodes[f->habit].next;
+            if (LIKELY(*p > ' '))
+                goto far_key;
+            p = json_skip_space(p, end);
+            goto key;
+        }
+        if (LIKELY(f->kind == IN_ARRAY)) {
+            f->count++;
+            p++;
+            if (UNLIKELY(*p == ' '))
+                p++;
+            if (first_of[*p] == FIRST_NUMBER)
+                goto row;
+            goto far_value;
+        }
+    }
     SKIP_SPACE();
     switch (f->kind) {
+    case IN_TOP:
+        LEAVE();
+        return p == end ? ERR_NONE : in_fail(s, ERR_MALFORMED, p, "something stands behind the value");
     case IN_OBJECT:
         if (IS(',')) {
             p++;
@@ -356,12 +443,12 @@ after_value:
         f->key = (uint32_t)(o - base);
         goto list;
     }
-    s->depth--;
+    POP();
     goto after_value;
 
 tag_end: /* behind the value of a tag that has a frame */
     SKIP_SPACE();
-    s->depth--;
+    POP();
     if (UNLIKELY(!IS('}')))
         FAIL(in_expected(s, p, "'}' must stand here: a tag stands alone in its object"));
     p++;
@@ -389,6 +476,7 @@ maybe_tag: /* an object, begun at name, whose first key is at p and may start wi
         if (UNLIKELY(!IS('[')))
             FAIL(in_expected(s, p, "the value of $tuple must be an array"));
         CALL(in_push(s, IN_TUPLE, at, p));
+        f = &s->frames[s->depth - 1];
         s->leaf = (struct slice){0};
         p++;
         *o++ = ETF_SMALL_TUPLE_EXT;
@@ -422,6 +510,7 @@ maybe_tag: /* an object, begun at name, whose first key is at p and may start wi
         goto list;
     case TAG_TAIL:
         CALL(in_push(s, IN_TAIL_FIRST, at, p));
+        f = &s->frames[s->depth - 1];
         s->leaf = (struct slice){0};
         goto value;
     default:

@@ -19,6 +19,7 @@ enum in_kind {
     IN_TAIL,        /* its tail */
     IN_TAIL_FIRST,  /* the tail of {"$tail": …, "$list": […]} */
     IN_LIST_SECOND, /* its array */
+    IN_TOP,         /* none: the one value of the text */
 };
 
 /* One open container of the term: its depth in JSON does not count. */

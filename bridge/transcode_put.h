@@ -10,21 +10,25 @@
 
 enum { STRING_EXT_MAX = 65535 };
 
+static ALWAYS_INLINE uint8_t *put_int32(uint8_t *o, uint32_t value)
+{
+    if (value <= UINT8_MAX) {
+        o[0] = ETF_SMALL_INTEGER_EXT;
+        o[1] = (uint8_t)value;
+        return o + 2;
+    }
+    o[0] = ETF_INTEGER_EXT;
+    be_store32(o + 1, value);
+    return o + 5;
+}
+
 /* An integer of at most 19 digits in its shortest form; up to 11 bytes. */
 static inline uint8_t *put_integer(uint8_t *o, uint64_t v, bool negative)
 {
     unsigned n;
 
-    if (LIKELY(v <= (uint64_t)INT32_MAX + negative)) {
-        uint32_t value = negative ? 0 - (uint32_t)v : (uint32_t)v;
-        bool is_small = value <= UINT8_MAX;
-
-        /* Both forms are written, the one that is right last: which one that is cannot be foreseen. */
-        be_store32(o + 1, value);
-        o[0] = is_small ? ETF_SMALL_INTEGER_EXT : ETF_INTEGER_EXT;
-        o[1] = is_small ? (uint8_t)value : o[1];
-        return o + (is_small ? 2 : 5);
-    }
+    if (LIKELY(v <= (uint64_t)INT32_MAX + negative))
+        return put_int32(o, ((uint32_t)v ^ (0 - (uint32_t)negative)) + negative);
     n = 8 - (unsigned)__builtin_clzll(v) / 8;
     o[0] = ETF_SMALL_BIG_EXT;
     o[1] = (uint8_t)n;

@@ -114,61 +114,54 @@ static inline const uint8_t *json_scan_number_plainly(const uint8_t *p, const ui
     return p;
 }
 
+/* The value of the n digits at p, 1 to 16 of them; 16 bytes can be read there. */
+static ALWAYS_INLINE uint64_t json_digits_value(const uint8_t *p, unsigned n)
+{
+    if (LIKELY(n <= 8))
+        return digits_value(le_load64(p), n);
+    return digits_value(le_load64(p), 8) * digits_powers[n - 8] + digits_value(le_load64(p + 8), n - 8);
+}
+
 /*
- * What nearly all numbers are: at most 15 digits, or 8 before a point and 15 behind it, and no exponent.
+ * What nearly all numbers are: at most 15 digits before a point, 15 behind it, 19 in all, and no exponent.
  * NULL: not that, or too near the end, or wrong; the plain way can tell.
+ *
+ * Where the next token begins is known from one look at where the digits end, sign and point or not; what
+ * they are worth nobody has to wait for.
  */
 static ALWAYS_INLINE const uint8_t *json_scan_number_quickly(const uint8_t *p, const uint8_t *end,
                                                              struct json_number *n)
 {
-    unsigned count, whole;
-    uint64_t x;
+    unsigned others, whole, sign;
 
     if (UNLIKELY(end - p <= JSON_NUMBER_AHEAD))
         return NULL;
+    sign = *p == '-';
+    /* The first byte is a digit or the sign. */
+    others = digits_others(p) & ~1u;
+    whole = (unsigned)__builtin_ctz(others | 1u << DIGITS_BLOCK);
     n->start = p;
-    n->is_negative = *p == '-';
-    p += n->is_negative;
-    x = le_load64(p);
-    count = digits_count(x);
-    if (UNLIKELY(count == 0 || ((x & 0xFF) == '0' && count > 1)))
-        return NULL;
-    n->digits = digits_value(x, count);
-    n->exponent = 0;
+    n->is_negative = sign;
     n->is_float = false;
     n->is_exact = true;
-    p += count;
-    if (count == 8) {
-        x = le_load64(p);
-        count = digits_count(x);
-        if (UNLIKELY(count == 8))
-            return NULL;
-        if (count) {
-            n->digits = n->digits * digits_powers[count] + digits_value(x, count);
-            p += count;
-        }
-    }
+    n->exponent = 0;
+    if (UNLIKELY(whole == sign || whole == DIGITS_BLOCK || (p[sign] == '0' && whole > sign + 1)))
+        return NULL;
+    n->digits = json_digits_value(p + sign, whole - sign);
+    p += whole;
     if (*p == '.') {
-        whole = (unsigned)(p - n->start);
-        x = le_load64(++p);
-        count = digits_count(x);
-        if (UNLIKELY(count == 0 || whole + count > JSON_WORD_DIGITS))
+        unsigned count;
+
+        others &= others - 1;
+        p++;
+        count = LIKELY(others) ? (unsigned)__builtin_ctz(others) - whole - 1
+                               : (unsigned)__builtin_ctz(digits_others(p) | 1u << DIGITS_BLOCK);
+        if (UNLIKELY(count - 1 >= DIGITS_BLOCK - 1 || whole - sign + count > JSON_WORD_DIGITS))
             return NULL;
-        n->digits = n->digits * digits_powers[count] + digits_value(x, count);
+        n->digits = n->digits * digits_powers[count] + json_digits_value(p, count);
         n->exponent = -(int64_t)count;
         n->is_float = true;
         p += count;
-        if (count == 8) {
-            x = le_load64(p);
-            count = digits_count(x);
-            if (UNLIKELY(count == 8 || whole + 8 + count > JSON_WORD_DIGITS))
-                return NULL;
-            if (count) {
-                n->digits = n->digits * digits_powers[count] + digits_value(x, count);
-                n->exponent -= count;
-                p += count;
-            }
-        }
     }
     return LIKELY((*p | 0x20) != 'e') ? p : NULL;
 }
