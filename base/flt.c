@@ -238,28 +238,33 @@ static char *print_plain(double v, char *p)
     return p + 8 - __builtin_clzll(high | 1) / 8;
 }
 
-size_t flt_print(double v, char out[FLT_TEXT_MAX])
+/* The rest: whatever it is. bits: without the sign. */
+static __attribute__((noinline)) char *print_any(uint64_t bits, char *p)
 {
     char digits[FLT_DIGITS_ROOM];
+    int n, place;
+
+    CHECK(bits < FLT_INFINITY);
+    if (bits == 0) {
+        memcpy(p, "0.0", 3);
+        return p + 3;
+    }
+    n = flt_shortest(bits, digits, &place);
+    /* From 2^53 on the plain notation would promise digits that the number does not have. */
+    return put_notation(p, digits, n, place, bits >= (uint64_t)(1023 + 53) << FLT_MANTISSA_BITS);
+}
+
+size_t flt_print(double v, char out[FLT_TEXT_MAX])
+{
     char *p = out, *behind;
     uint64_t bits;
-    int n, place;
 
     memcpy(&bits, &v, 8);
     *p = '-';
     p += bits >> 63;
     bits &= ~((uint64_t)1 << 63);
-    memcpy(&v, &bits, 8);
-    behind = print_plain(v, p);
-    if (LIKELY(behind))
-        return (size_t)(behind - out);
-    CHECK(bits < FLT_INFINITY);
-    if (bits == 0) {
-        memcpy(p, "0.0", 3);
-        return (size_t)(p + 3 - out);
-    }
-    n = flt_shortest(bits, digits, &place);
-    /* From 2^53 on the plain notation would promise digits that the number does not have. */
-    p = put_notation(p, digits, n, place, bits >= (uint64_t)(1023 + 53) << FLT_MANTISSA_BITS);
-    return (size_t)(p - out);
+    behind = print_plain(__builtin_fabs(v), p);
+    if (UNLIKELY(!behind))
+        behind = print_any(bits, p);
+    return (size_t)(behind - out);
 }

@@ -77,23 +77,6 @@ static const uint8_t first_of[256] = {
     ['n'] = FIRST_NULL,
 };
 
-/*
- * Far from both ends, of the text and of out, tokens need not ask how far those are. This is how far away: a
- * token that begins before the limit has AHEAD bytes of text from its first on, and IN_ROOM bytes in out, for
- * a byte of text becomes at most SWELL bytes there (it is five, of a bracket). A byte or two past it still
- * will do. p: it has not.
- */
-enum { AHEAD = 2 * HABIT_BLOCK, SWELL = 8 };
-
-static inline const uint8_t *limit_of(const uint8_t *p, const uint8_t *end, const uint8_t *o,
-                                      const uint8_t *o_end)
-{
-    ptrdiff_t text = end - p - AHEAD, room = (o_end - o - IN_ROOM) / SWELL;
-    ptrdiff_t least = text < room ? text : room;
-
-    return least > 0 ? p + least : p;
-}
-
 /* The key at f->key, up to `behind` in out, was read from text and differs from the `count` before it. */
 static uint32_t learn_key(struct in *s, const struct in_frame *f, uint32_t count, struct slice text,
                           uint32_t behind)
@@ -127,7 +110,7 @@ value:
     MAKE_ROOM();
     if (UNLIKELY(p == end))
         FAIL(in_bad_value(s, p));
-    if (p >= limit && end - p > AHEAD)
+    if (p >= limit && end - p > LIMIT_AHEAD)
         limit = limit_of(p, end, o, o_end);
 far_value: /* before the limit; perhaps a blank */
     switch ((enum first)first_of[*p]) {

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/habit.h"
 #include "bridge/transcode.h"
+#include "bridge/transcode_limit.h"
 
 /* What a frame is, and so what may follow a value in it. */
 enum in_kind {
@@ -39,7 +40,7 @@ enum {
     IN_FIRST_FRAMES = 32,
     IN_FIRST_KEYS = 128,
     /* Room in out that the loop makes sure of before each value, and again behind each string. */
-    IN_ROOM = 64,
+    IN_ROOM = LIMIT_ROOM,
     IN_FEW_KEYS = 16,   /* so many are compared each with each */
     IN_HABIT_KEYS = 64, /* and so many where that can become a habit */
     IN_ATOM_HEAD = 3,   /* bytes before an atom's text */

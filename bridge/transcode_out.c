@@ -65,7 +65,9 @@ static const struct habit_node *learn_key(struct out *s, const struct out_frame 
 /* ---- The loop ---- */
 
 #define LEAVE() (s->w->len = (size_t)(o - base), s->rd.rd.pos = p)
-#define BACK()  (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, p = s->rd.rd.pos)
+#define BACK()                                                                           \
+    (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, p = s->rd.rd.pos, \
+     limit = limit_of(p, end, o, o_end))
 #define FAIL(e)     \
     do {            \
         LEAVE();    \
@@ -106,12 +108,13 @@ static const struct habit_node *learn_key(struct out *s, const struct out_frame 
         left = (n);                                                   \
         here = &s->habit.nodes[f->habit];                             \
     } while (0)
-#define POP()                                                      \
-    do {                                                           \
-        if (--s->depth) {                                          \
-            left = s->frames[s->depth - 1].left;                   \
-            here = &s->habit.nodes[s->frames[s->depth - 1].habit]; \
-        }                                                          \
+#define POP()                                 \
+    do {                                      \
+        if (--s->depth) {                     \
+            f--;                              \
+            left = f->left;                   \
+            here = &s->habit.nodes[f->habit]; \
+        }                                     \
     } while (0)
 /* n bytes of the term, or it is none. */
 #define NEED(n)                                        \
@@ -122,12 +125,13 @@ static const struct habit_node *learn_key(struct out *s, const struct out_frame 
 
 enum err out_run(struct out *s)
 {
-    const uint8_t *p = s->rd.rd.pos, *const end = s->rd.rd.end, *text_end;
+    const uint8_t *p = s->rd.rd.pos, *const end = s->rd.rd.end, *text, *text_end;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
     const bool is_typed = s->is_typed, quotes_big = s->options->bigints_as_strings;
     const bool is_null_null = s->options->null_atom.len == 0;
     const bool joins_chars = s->options->charlists_as_strings && !is_typed;
-    struct out_frame *f;
+    const uint8_t *limit = limit_of(p, end, o, o_end);
+    struct out_frame *f = s->frames;
     enum json_copied done;
     enum err e;
     const uint8_t *const start = p;
@@ -141,6 +145,9 @@ enum err out_run(struct out *s)
 value:
     MAKE_ROOM();
     NEED(1);
+    if (p >= limit && end - p > LIMIT_AHEAD)
+        limit = limit_of(p, end, o, o_end);
+far_value: /* before the limit */
     switch (*p) {
     case ETF_SMALL_INTEGER_EXT:
         NEED(2);
@@ -188,33 +195,41 @@ value:
     }
     case ETF_FLOAT_EXT: CALL(out_write_old_float(s)); goto after_rare;
     case ETF_SMALL_ATOM_UTF8_EXT:
+        NEED(2);
+        n = p[1];
+        NEED(2 + n);
+        text = p + 2;
+        text_end = text + n;
+        goto atom;
+    case ETF_ATOM_CACHE_REF:
+        NEED(2);
+        if (UNLIKELY(!s->rd.atoms || p[1] >= s->rd.atoms->count))
+            FAIL(ERR_MALFORMED);
+        text = s->rd.atoms->at[p[1]].text.ptr;
+        n = (uint32_t)s->rd.atoms->at[p[1]].text.len;
+        text_end = p + 2;
+    atom: /* n bytes at text; the term ends at text_end */
         /* Those that are everywhere. */
-        if (end - p >= 7) {
-            if (memcmp(p + 1, "\x04true", 5) == 0) {
-                PUT("true");
-                p += 6;
-                goto after_value;
-            }
-            if (memcmp(p + 1,
-                       "\x05"
-                       "false",
-                       6) == 0) {
-                PUT("false");
-                p += 7;
-                goto after_value;
-            }
-            if (is_null_null && memcmp(p + 1, "\x04null", 5) == 0) {
-                PUT("null");
-                p += 6;
-                goto after_value;
-            }
+        if (n == 4 && memcmp(text, "true", 4) == 0) {
+            PUT("true");
+            p = text_end;
+            goto after_value;
+        }
+        if (n == 5 && memcmp(text, "false", 5) == 0) {
+            PUT("false");
+            p = text_end;
+            goto after_value;
+        }
+        if (n == 4 && is_null_null && memcmp(text, "null", 4) == 0) {
+            PUT("null");
+            p = text_end;
+            goto after_value;
         }
         CALL(out_write_atom(s));
         goto after_rare;
     case ETF_ATOM_UTF8_EXT:
     case ETF_ATOM_EXT:
-    case ETF_SMALL_ATOM_EXT:
-    case ETF_ATOM_CACHE_REF: CALL(out_write_atom(s)); goto after_rare;
+    case ETF_SMALL_ATOM_EXT: CALL(out_write_atom(s)); goto after_rare;
     case ETF_BINARY_EXT:
         NEED(5);
         n = be_load32(p + 1);
@@ -325,8 +340,7 @@ value:
     }
 
 elements: /* of a list; integers come in rows */
-    while (left > 1 && end - p >= 5 && *p == ETF_INTEGER_EXT) {
-        MAKE_ROOM();
+    while (left > 1 && p < limit && *p == ETF_INTEGER_EXT) {
         n = be_load32(p + 1);
         *o = '-';
         o += n >> 31;
@@ -335,6 +349,8 @@ elements: /* of a list; integers come in rows */
         p += 5;
         left--;
     }
+    if (LIKELY(p < limit))
+        goto far_value;
     goto value;
 
 tuple:
@@ -352,14 +368,20 @@ tuple:
 
 key: /* guess: which one it may be */
     MAKE_ROOM();
-    if (LIKELY(end - p >= HABIT_BLOCK) && LIKELY(habit_is(guess, p, start + guess->source))) {
+    if (UNLIKELY(end - p < HABIT_BLOCK))
+        goto other_key;
+far_key: /* before the limit */
+    if (LIKELY(habit_is(guess, p, start + guess->source))) {
         habit_copy(o, base + guess->written);
         o += guess->written_len;
         p += guess->len;
         f->kinds |= OUT_KEY_BINARY;
         here = guess;
+        if (LIKELY(p < limit))
+            goto far_value;
         goto value;
     }
+other_key:
     NEED(1);
     mark = (size_t)(o - base);
     is_first = f->kinds == OUT_KEY_NONE;
@@ -396,9 +418,23 @@ key: /* guess: which one it may be */
 after_rare: /* which may have left no room */
     MAKE_ROOM();
 after_value: /* with half of OUT_ROOM left at least */
+    if (LIKELY(p < limit && left > 1)) {
+        if (f->kind == OUT_OBJECT) {
+            left--;
+            *o++ = ',';
+            guess = &s->habit.nodes[here->next];
+            goto far_key;
+        }
+        if (f->kind == OUT_LIST) {
+            left--;
+            *o++ = ',';
+            if (*p == ETF_INTEGER_EXT)
+                goto elements;
+            goto far_value;
+        }
+    }
     if (UNLIKELY(s->depth == 0))
         FAIL(ERR_NONE);
-    f = &s->frames[s->depth - 1];
     switch ((enum out_kind)f->kind) {
     case OUT_OBJECT:
         if (--left) {

@@ -6,6 +6,7 @@
 
 #include "base/habit.h"
 #include "bridge/transcode.h"
+#include "bridge/transcode_limit.h"
 
 enum out_kind {
     OUT_LIST,
@@ -72,7 +73,7 @@ struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF]);
 
 /* ---- bridge/transcode_out.c ---- */
 
-enum { OUT_ROOM = 64 }; /* what the loop wants free for each step */
+enum { OUT_ROOM = LIMIT_ROOM }; /* what the loop wants free for each step */
 
 /* The term at s->rd into s->w. ERR_INVALID with wants_shapes: again, when they have been found. */
 enum err out_run(struct out *s);

@@ -35,6 +35,31 @@ static void assert_written(struct slice term, const struct transcode_options *o,
     wr_fini(&w);
 }
 
+/* The same within a list, with much behind it: far from the end the loop has shorter ways. */
+static void assert_written_far(struct slice term, const struct transcode_options *o, bool typed,
+                               const char *want)
+{
+    enum { MUCH = 200 };
+    char much[MUCH + 1];
+    struct wr list, text;
+
+    memset(much, 'z', MUCH);
+    much[MUCH] = '\0';
+    wr_init(&list, SIZE_MAX);
+    wr_init(&text, SIZE_MAX);
+    etf_write_list(&list, 3);
+    wr_slice(&list, term);
+    wr_slice(&list, term);
+    etf_write_binary(&list, slice_of_str(much));
+    etf_write_nil(&list);
+    wr_printf(&text, "[%s,%s,\"%s\"]", want, want, much);
+    wr_u8(&text, '\0');
+    assert_true(wr_ok(&list) && wr_ok(&text));
+    assert_written(wr_written(&list), o, typed, (const char *)text.buf);
+    wr_fini(&text);
+    wr_fini(&list);
+}
+
 /* Plain and typed as they should be, and typed reads back as the same term. */
 static void assert_both(struct slice term, const char *plain, const char *typed)
 {
@@ -45,6 +70,8 @@ static void assert_both(struct slice term, const char *plain, const char *typed)
     assert_int_equal(etf_validate(term, NULL, &(struct etf_rules){0}, NULL, NULL), ERR_NONE);
     assert_written(term, &none, false, plain);
     assert_written(term, &none, true, typed);
+    assert_written_far(term, &none, false, plain);
+    assert_written_far(term, &none, true, typed);
     w = written(term, &none, true);
     wr_init(&back, SIZE_MAX);
     if (transcode_json_to_etf(wr_written(&w), &none, &back, NULL, &f) != ERR_NONE)
