@@ -7,7 +7,6 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "bridge/tie.h"
 #include "etf/syntax.h"
 
@@ -116,7 +115,7 @@ static bool read_name(struct gateway *g, uint64_t http_id, const json_t *v, stru
 
     if (json_is_string(v))
         s = slice_of((const uint8_t *)json_string_value(v), json_string_length(v));
-    if (s.len == 0 || utf8_count(s) > ETF_ATOM_MAX_CHARS || slice_eq_str(s, "undefined"))
+    if (s.len == 0 || !etf_is_atom_text(s) || slice_eq_str(s, "undefined"))
         return refuse(g, http_id, "name", "a name is a string of 1 to 255 characters, and not \"undefined\"");
     wish->name = mem_strndup(s.ptr, s.len);
     if (!wish->name)

@@ -1,7 +1,6 @@
 #include "bridge/target.h"
 
 #include "base/check.h"
-#include "base/utf8.h"
 #include "bridge/internal.h"
 #include "etf/syntax.h"
 #include "etf/write.h"
@@ -94,9 +93,7 @@ bool target_set_node(struct gateway *g, uint64_t http_id, struct target *t, stru
 bool target_set_atom(struct gateway *g, uint64_t http_id, struct slice *field, struct slice text,
                      const char *parameter)
 {
-    bool is_short = text.len <= ETF_ATOM_MAX_CHARS;
-
-    if (text.len == 0 || !utf8_is_valid(text) || (!is_short && utf8_count(text) > ETF_ATOM_MAX_CHARS)) {
+    if (text.len == 0 || !etf_is_atom_text(text)) {
         errors_answer_parameter(g, http_id, parameter,
                                 "an atom is to stand here: 1 to 255 characters of UTF-8");
         return false;

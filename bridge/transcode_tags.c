@@ -92,7 +92,7 @@ static enum err write_atom(struct in *s, struct slice text, const uint8_t *value
 {
     size_t at = s->w->len;
 
-    if (text.len > ETF_ATOM_MAX_BYTES || utf8_count(text) > ETF_ATOM_MAX_CHARS)
+    if (!etf_is_atom_text(text))
         return in_fail(s, ERR_MALFORMED, value, "an atom has at most 255 characters");
     etf_write_atom(s->w, text);
     return vet(s, at, value);

@@ -64,7 +64,7 @@ enum err in_key_to_atom(struct in *s, uint32_t key, const uint8_t *at)
     struct slice text = slice_of(s->w->buf + key + IN_BINARY_HEAD, s->w->len - key - IN_BINARY_HEAD);
     uint8_t copy[ETF_ATOM_MAX_BYTES];
 
-    if (text.len > ETF_ATOM_MAX_BYTES || utf8_count(text) > ETF_ATOM_MAX_CHARS)
+    if (!etf_is_atom_text(text))
         return in_fail(s, ERR_MALFORMED, at, "with keys=atom a key has at most 255 characters");
     memcpy(copy, text.ptr, text.len);
     s->w->len = key;

@@ -1,7 +1,6 @@
 #include "dist/ctl_wire.h"
 
 #include "base/check.h"
-#include "base/utf8.h"
 #include "dist/ctl_table.h"
 #include "etf/validate.h"
 #include "etf/write.h"
@@ -61,8 +60,7 @@ static bool is_text(struct etf_atom a)
         return true;
     if (a.is_latin1)
         return a.text.len <= ETF_ATOM_MAX_CHARS;
-    return a.text.len <= ETF_ATOM_MAX_BYTES && utf8_is_valid(a.text) &&
-           utf8_count(a.text) <= ETF_ATOM_MAX_CHARS;
+    return etf_is_atom_text(a.text);
 }
 
 static bool read_pid(struct etf_rd *r, struct etf_pid *ret)

@@ -60,7 +60,7 @@ static enum err read_new_atom(struct dist_cache_in *c, struct dist_cached *slot,
 
     if (!rd_ok(r))
         return ERR_MORE;
-    if (len > ETF_ATOM_MAX_BYTES || !utf8_is_valid(text) || utf8_count(text) > ETF_ATOM_MAX_CHARS)
+    if (!etf_is_atom_text(text))
         return ERR_MALFORMED;
     copy = (uint8_t *)mem_strndup(text.ptr, len);
     if (!copy)

@@ -1,5 +1,6 @@
 #include "etf/term.h"
 
+#include "base/utf8.h"
 #include "etf/wire.h"
 
 static const uint8_t kind_of_tag[256] = {
@@ -422,6 +423,14 @@ static bool latin1_equals_utf8(struct slice latin1, struct slice utf8)
         }
     }
     return p == end;
+}
+
+/* Texts of any length are asked about: what is too long in bytes is not looked at, and what is short enough
+ * in bytes not counted. */
+bool etf_is_atom_text(struct slice utf8)
+{
+    return utf8.len <= ETF_ATOM_MAX_BYTES && utf8_is_valid(utf8) &&
+           (utf8.len <= ETF_ATOM_MAX_CHARS || utf8_count(utf8) <= ETF_ATOM_MAX_CHARS);
 }
 
 bool etf_atom_is(struct etf_atom a, const char *ascii)

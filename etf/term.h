@@ -116,6 +116,8 @@ MUST_USE bool etf_read_tuple_is(struct etf_rd *r, uint32_t arity);
 /* Passes over one whole term; false when it is malformed. ret (may be NULL) gets its bytes, borrowed. */
 MUST_USE bool etf_skip(struct etf_rd *r, struct slice *ret);
 
+/* Can an atom have that text: UTF-8, at most ETF_ATOM_MAX_CHARS characters, which may be none? */
+bool etf_is_atom_text(struct slice utf8);
 /* ascii must be ASCII. */
 bool etf_atom_is(struct etf_atom a, const char *ascii);
 bool etf_atom_eq(struct etf_atom a, struct etf_atom b);

@@ -80,8 +80,6 @@ void actor_request_done(void *ctx, uint64_t id, const struct node_result *r);
 MUST_USE enum err actor_set_alarm(struct actor *a, uint64_t ms);
 MUST_USE enum err actor_set_leader(struct actor *a, const struct etf_pid *leader);
 
-/* Can an atom have that text? */
-bool spawn_is_atom(struct slice utf8);
 /* May the term be sent to others? What it uses of theirs. */
 MUST_USE enum err spawn_check_term(struct slice term, uint32_t *ret_uses);
 

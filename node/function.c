@@ -39,7 +39,7 @@ enum err node_register_function(struct node *n, const char *module, const char *
     struct wr w;
     enum err e;
 
-    if (!spawn_is_atom(slice_of_str(module)) || !spawn_is_atom(slice_of_str(function)))
+    if (!etf_is_atom_text(slice_of_str(module)) || !etf_is_atom_text(slice_of_str(function)))
         return ERR_INVALID;
     wr_init(&w, SIZE_MAX);
     write_key(&w, slice_of_str(module), slice_of_str(function), arity);

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "dist/handshake.h"
 #include "node/actor.h"
 #include "node/internal.h"
@@ -13,7 +12,6 @@ enum {
     DEFAULT_CONNECT_MS = 7000,
     DEFAULT_MAX_MESSAGE = 128 << 20,
     DEFAULT_MAX_QUEUE = 64 << 20,
-    NAME_MAX_CHARS = 255,
 };
 
 bool node_name_is_valid(struct slice name)
@@ -26,7 +24,7 @@ bool node_name_is_valid(struct slice name)
     for (size_t i = 0; i < name.len; i++)
         if (name.ptr[i] <= ' ' || name.ptr[i] == 0x7F)
             return false;
-    return utf8_is_valid(name) && utf8_count(name) <= NAME_MAX_CHARS;
+    return etf_is_atom_text(name);
 }
 
 /* ---- life ---- */

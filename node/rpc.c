@@ -235,7 +235,7 @@ static enum err start(struct node *n, enum request_kind kind, struct slice node,
     *ret_op = 0;
     if (e != ERR_NONE)
         return e;
-    if (!spawn_is_atom(module) || !spawn_is_atom(function) || !is_list(args))
+    if (!etf_is_atom_text(module) || !etf_is_atom_text(function) || !is_list(args))
         return ERR_INVALID;
     wr_init(&w, SIZE_MAX);
     etf_write_atom(&w, module);

@@ -198,7 +198,7 @@ static enum err request(struct node_self self, enum node_verb verb, const struct
 
     if (!actor_get(self))
         return ERR_NOPROC;
-    if (!target_of(self.node, to, &target) || (!target.is_pid && !spawn_is_atom(target.name)))
+    if (!target_of(self.node, to, &target) || (!target.is_pid && !etf_is_atom_text(target.name)))
         return ERR_INVALID;
     e = spawn_check_term(term, &uses);
     if (e == ERR_NONE)
@@ -226,7 +226,7 @@ enum err node_cast(struct node_self self, const struct node_dest *to, struct sli
     if (!a)
         return ERR_NOPROC;
     e = spawn_check_term(term, &uses);
-    if (e == ERR_NONE && to->kind == NODE_DEST_NAME && !spawn_is_atom(to->name))
+    if (e == ERR_NONE && to->kind == NODE_DEST_NAME && !etf_is_atom_text(to->name))
         e = ERR_INVALID;
     wr_init(&w, SIZE_MAX);
     etf_write_tuple(&w, 2);

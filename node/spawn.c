@@ -1,6 +1,5 @@
 #include "node/spawn.h"
 
-#include "base/utf8.h"
 #include "node/actor.h"
 #include "node/internal.h"
 
@@ -11,11 +10,6 @@ enum err spawn_check_term(struct slice term, uint32_t *ret_uses)
     static const struct etf_rules rules = {.refuse = ETF_USES_NEVER_FROM_OUTSIDE, .max_depth = 65536};
 
     return etf_validate(term, NULL, &rules, ret_uses, NULL);
-}
-
-bool spawn_is_atom(struct slice utf8)
-{
-    return utf8_is_valid(utf8) && utf8_count(utf8) <= ETF_ATOM_MAX_CHARS;
 }
 
 /* ---- life ---- */
@@ -129,7 +123,7 @@ enum err node_send(struct node_self self, const struct node_dest *to, struct sli
     if (!a)
         return ERR_NOPROC;
     e = spawn_check_term(message, &uses);
-    if (e == ERR_NONE && to->kind == NODE_DEST_NAME && !spawn_is_atom(to->name))
+    if (e == ERR_NONE && to->kind == NODE_DEST_NAME && !etf_is_atom_text(to->name))
         e = ERR_INVALID;
     return e != ERR_NONE ? e : actor_send(a, to, &message, 1, uses);
 }
@@ -164,7 +158,7 @@ enum err node_register(struct node_self self, struct slice name)
 
     if (!a)
         return ERR_NOPROC;
-    if (name.len == 0 || !spawn_is_atom(name) || slice_eq_str(name, "undefined"))
+    if (name.len == 0 || !etf_is_atom_text(name) || slice_eq_str(name, "undefined"))
         return ERR_INVALID;
     return process_register(&a->process, name);
 }
@@ -253,7 +247,7 @@ enum err node_monitor(struct node_self self, const struct node_dest *what, uint6
 
     if (!a)
         return ERR_NOPROC;
-    if (what->kind == NODE_DEST_ALIAS || (what->kind == NODE_DEST_NAME && !spawn_is_atom(what->name)))
+    if (what->kind == NODE_DEST_ALIAS || (what->kind == NODE_DEST_NAME && !etf_is_atom_text(what->name)))
         return ERR_INVALID;
     e = watch_monitor(a, what, &r);
     if (e == ERR_NONE)

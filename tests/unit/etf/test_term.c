@@ -234,6 +234,27 @@ static void an_atom_longer_than_any_is_no_atom(void **state)
     wr_fini(&w);
 }
 
+static void a_text_is_an_atoms_by_its_characters(void **state)
+{
+    static const char *const all[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+
+    (void)state;
+    assert_true(etf_is_atom_text((struct slice){0}));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        size_t n = strlen(all[i]);
+        char text[4 * 256];
+
+        for (size_t j = 0; j < 256; j++)
+            memcpy(text + j * n, all[i], n);
+        assert_true(etf_is_atom_text(slice_of((uint8_t *)text, 255 * n)));
+        assert_false(etf_is_atom_text(slice_of((uint8_t *)text, 256 * n)));
+        if (n > 1)
+            assert_false(etf_is_atom_text(slice_of((uint8_t *)text, 2 * n - 1)));
+    }
+    assert_false(etf_is_atom_text(SLICE("a\xe9")));        /* Latin-1 */
+    assert_false(etf_is_atom_text(SLICE("\xed\xa0\x80"))); /* a surrogate */
+}
+
 static void ids_of_old_and_new_tags_are_read_alike(void **state)
 {
     struct etf_rd r = etf_rd_of(SLICE("gw\3a@b\0\0\0\1\0\0\0\2\3Xw\3a@b\0\0\0\1\0\0\0\2\0\0\0\3"), NULL);
@@ -305,6 +326,7 @@ int main(void)
         cmocka_unit_test(atoms_of_a_header_are_found_by_their_index),
         cmocka_unit_test(latin1_and_utf8_spellings_of_an_atom_are_one),
         cmocka_unit_test(an_atom_longer_than_any_is_no_atom),
+        cmocka_unit_test(a_text_is_an_atoms_by_its_characters),
         cmocka_unit_test(ids_of_old_and_new_tags_are_read_alike),
         cmocka_unit_test(an_external_fun_is_read_with_its_arity),
     };
