@@ -44,6 +44,8 @@ struct link {
         *next_to_send; /* while they are sent as the link comes up: a callback may end any of them */
     size_t request_count;
     struct signals waiting; /* of processes, until it is up */
+    size_t watching;        /* bytes of the monitors and links of our processes that came over it */
+    bool is_told_of_watching;
     uint64_t up_since_ms;
     bool is_dirty;
     struct link *next_dirty, *next_dead;

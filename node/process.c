@@ -13,6 +13,7 @@ const struct slice process_reason_noconnection = ATOM_TERM("\x0C", "noconnection
 const struct slice process_reason_kill = ATOM_TERM("\x04", "kill");
 const struct slice process_reason_killed = ATOM_TERM("\x06", "killed");
 const struct slice process_reason_shutdown = ATOM_TERM("\x08", "shutdown");
+const struct slice process_reason_system_limit = ATOM_TERM("\x0C", "system_limit");
 const struct slice process_reason_disconnect = ATOM_TERM("\x0A", "disconnect");
 const struct slice process_reason_closed = ATOM_TERM("\x11", "connection_closed");
 const struct slice process_reason_tick_timeout = ATOM_TERM("\x10", "net_tick_timeout");
@@ -22,6 +23,7 @@ const struct slice process_reason_setup_failed = ATOM_TERM("\x17", "connection_s
  * struct. */
 struct watcher {
     struct watcher *prev, *next;
+    uint64_t link; /* over which it came, as the node's table has it: that link has its bytes; 0: none */
     bool is_monitor;
     uint64_t unlinking; /* the id of our UNLINK_ID that is not acknowledged yet; 0: linked */
     struct etf_pid peer;
@@ -88,6 +90,46 @@ static struct watcher *find(const struct process *p, const struct etf_pid *peer,
     return p->watchers.count ? map_get(&p->watchers, key_of(buf, peer, ref)) : NULL;
 }
 
+/*
+ * What the watchers of one link's peer take, of all our processes. A peer may set as many as it likes, and
+ * each stays until one of the two has ended. As much as one message of its may be by default: 300,000 with
+ * names of usual length.
+ */
+enum { LINK_WATCHING_MAX = 128 << 20, WATCHER_BESIDE = 160 /* its place in the table, and the heap's own */ };
+
+static size_t size_of(const struct watcher *w)
+{
+    /* The key has the nodes once more. */
+    return sizeof *w + WATCHER_BESIDE + 2 * (w->peer.node.text.len + w->ref.node.text.len) + w->name.len;
+}
+
+static bool charge(struct watcher *w, struct link *from)
+{
+    size_t size = size_of(w);
+
+    if (size > LINK_WATCHING_MAX - from->watching) {
+        if (!from->is_told_of_watching)
+            LOG(LOG_WARN, "watchers-refused", LOG_STR("node", from->name),
+                LOG_UINT("limit_bytes", LINK_WATCHING_MAX),
+                LOG_STR("why", "its processes monitor ours, and are linked to them, too often to remember: "
+                               "they hear system_limit now"));
+        from->is_told_of_watching = true;
+        return false;
+    }
+    from->watching += size;
+    w->link = from->id;
+    return true;
+}
+
+static void watcher_free(struct node *n, struct watcher *w)
+{
+    struct link *from = w && w->link ? idtab_get(&n->links, w->link) : NULL;
+
+    if (from)
+        from->watching -= size_of(w);
+    mem_free(w);
+}
+
 static struct watcher *watcher_new(const struct etf_pid *peer, const struct etf_ref *ref, struct slice name)
 {
     size_t ref_node = ref ? ref->node.text.len : 0;
@@ -113,15 +155,18 @@ static struct watcher *watcher_new(const struct etf_pid *peer, const struct etf_
     return w;
 }
 
-static enum err add(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref,
-                    struct slice name)
+static enum err add(struct process *p, struct link *from, const struct etf_pid *peer,
+                    const struct etf_ref *ref, struct slice name)
 {
     uint8_t buf[KEY_MAX];
     struct watcher *w = watcher_new(peer, ref, name);
+    enum err e = !w ? ERR_NOMEM : from && !charge(w, from) ? ERR_OVERLOADED : ERR_NONE;
 
-    if (!w || map_put(&p->watchers, key_of(buf, peer, ref), w) != ERR_NONE) {
-        mem_free(w);
-        return ERR_NOMEM;
+    if (e == ERR_NONE)
+        e = map_put(&p->watchers, key_of(buf, peer, ref), w);
+    if (e != ERR_NONE) {
+        watcher_free(p->node, w);
+        return e;
     }
     w->prev = p->last_watcher;
     if (w->prev)
@@ -145,15 +190,15 @@ static void drop(struct process *p, struct watcher *w)
         w->next->prev = w->prev;
     else
         p->last_watcher = w->prev;
-    mem_free(w);
+    watcher_free(p->node, w);
 }
 
 /* ---- monitors ---- */
 
-enum err process_add_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref,
-                             struct slice name)
+enum err process_add_monitor(struct process *p, struct link *from, const struct etf_pid *peer,
+                             const struct etf_ref *ref, struct slice name)
 {
-    return find(p, peer, ref) ? ERR_NONE : add(p, peer, ref, name);
+    return find(p, peer, ref) ? ERR_NONE : add(p, from, peer, ref, name);
 }
 
 bool process_is_monitored(const struct process *p, const struct etf_pid *peer, const struct etf_ref *ref)
@@ -186,12 +231,12 @@ void process_remove_monitor(struct process *p, const struct etf_pid *peer, const
 
 /* ---- links ---- */
 
-enum err process_add_link(struct process *p, const struct etf_pid *peer)
+enum err process_add_link(struct process *p, struct link *from, const struct etf_pid *peer)
 {
     struct watcher *w = find(p, peer, NULL);
 
     if (!w)
-        return add(p, peer, NULL, (struct slice){0});
+        return add(p, from, peer, NULL, (struct slice){0});
     /* The peer had none, so it is a new one, whatever we were about to take down. */
     w->unlinking = 0;
     return ERR_NONE;
@@ -214,7 +259,7 @@ enum err process_link(struct process *p, const struct etf_pid *peer, bool *ret_i
 
     *ret_is_new = !w || w->unlinking;
     if (!w)
-        return add(p, peer, NULL, (struct slice){0});
+        return add(p, NULL, peer, NULL, (struct slice){0});
     w->unlinking = 0;
     return ERR_NONE;
 }
@@ -280,7 +325,7 @@ void process_exit(struct process *p, struct slice reason)
         struct watcher *next = w->next;
 
         tell(p, &self, w, reason);
-        mem_free(w);
+        watcher_free(p->node, w);
         w = next;
     }
 }

@@ -62,16 +62,18 @@ struct process *process_whereis(const struct node *n, struct slice name);
 
 /* ---- monitors of it ---- */
 
-/* peer: who is to hear. ref: the monitor's reference; name (may be empty): what it was set on. */
-MUST_USE enum err process_add_monitor(struct process *p, const struct etf_pid *peer,
+/* peer: who is to hear. ref: the monitor's reference; name (may be empty): what it was set on. from: the link
+ * that it came over, which has only so much room for watchers, of all our processes together; NULL: it is of
+ * this node. ERR_OVERLOADED: that room is full, which has been logged once; ERR_NOMEM. */
+MUST_USE enum err process_add_monitor(struct process *p, struct link *from, const struct etf_pid *peer,
                                       const struct etf_ref *ref, struct slice name);
 bool process_is_monitored(const struct process *p, const struct etf_pid *peer, const struct etf_ref *ref);
 void process_remove_monitor(struct process *p, const struct etf_pid *peer, const struct etf_ref *ref);
 
 /* ---- links, which are the same from both ends ---- */
 
-/* The peer has linked to it. */
-MUST_USE enum err process_add_link(struct process *p, const struct etf_pid *peer);
+/* The peer has linked to it; from and errors as of process_add_monitor. */
+MUST_USE enum err process_add_link(struct process *p, struct link *from, const struct etf_pid *peer);
 /* The peer has unlinked, or a link broke. True: it was there, and not being taken down by us. */
 bool process_remove_link(struct process *p, const struct etf_pid *peer);
 /* Links it: *ret_is_new tells that LINK is to be sent. */
@@ -87,7 +89,7 @@ void process_node_lost(struct process *p, struct slice node);
 
 /* ETF of atoms, for reasons. */
 extern const struct slice process_reason_normal, process_reason_noproc, process_reason_noconnection,
-    process_reason_kill, process_reason_killed, process_reason_shutdown;
+    process_reason_kill, process_reason_killed, process_reason_shutdown, process_reason_system_limit;
 /* The same, for nodes that go: net_kernel's nodedown_reason. */
 extern const struct slice process_reason_disconnect, process_reason_closed, process_reason_tick_timeout,
     process_reason_setup_failed;

@@ -277,7 +277,7 @@ enum err request_send_here(struct node *n, struct request *r, struct slice term)
     parts[1] = term;
     e = w->err;
     if (e == ERR_NONE && r->kind == REQUEST_CALL)
-        e = process_add_monitor(p, &self, &ref, r->to_pid ? (struct slice){0} : r->name);
+        e = process_add_monitor(p, NULL, &self, &ref, r->to_pid ? (struct slice){0} : r->name);
     if (e == ERR_NONE)
         e = route_send_local(n, p->number, NULL, parts, 2);
     r->was_sent = e == ERR_NONE;

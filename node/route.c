@@ -128,34 +128,36 @@ static void message(struct node *n, struct link *l, const struct dist_message *m
         n->unknown_dropped++;
 }
 
-static void monitor(struct node *n, const struct dist_ctl *c)
+/* Why a process is not watched: there is none, or we cannot remember who watches it. */
+static struct slice refused_for(const struct process *p)
+{
+    return p ? process_reason_system_limit : process_reason_noproc;
+}
+
+static void monitor(struct node *n, struct link *l, const struct dist_ctl *c)
 {
     struct process *p = find_end(n, &c->to);
     struct wr scratch;
     struct slice name = {0};
-    struct dist_ctl down = {.op = DIST_CTL_MONITOR_P_EXIT,
-                            .from = c->to,
-                            .to = c->from,
-                            .ref = c->ref,
-                            .reason = process_reason_noproc};
+    struct dist_ctl down = {
+        .op = DIST_CTL_MONITOR_P_EXIT, .from = c->to, .to = c->from, .ref = c->ref, .reason = refused_for(p)};
 
     wr_init(&scratch, ETF_ATOM_MAX_BYTES);
     if (c->to.kind == DIST_END_NAME)
         name = route_atom_utf8(c->to.name, &scratch);
     /* Each monitor of what is not there is answered: without it the caller of a missing name waits for its
      * timeout. */
-    if (!p || process_add_monitor(p, &c->from.pid, &c->ref, name) != ERR_NONE)
+    if (!p || process_add_monitor(p, l, &c->from.pid, &c->ref, name) != ERR_NONE)
         route_answer(n, c->from.pid.node, &down);
     wr_fini(&scratch);
 }
 
-static void link_signal(struct node *n, const struct dist_ctl *c)
+static void link_signal(struct node *n, struct link *l, const struct dist_ctl *c)
 {
     struct process *p = find_end(n, &c->to);
-    struct dist_ctl broken = {
-        .op = DIST_CTL_EXIT, .from = c->to, .to = c->from, .reason = process_reason_noproc};
+    struct dist_ctl broken = {.op = DIST_CTL_EXIT, .from = c->to, .to = c->from, .reason = refused_for(p)};
 
-    if (!p || process_add_link(p, &c->from.pid) != ERR_NONE)
+    if (!p || process_add_link(p, l, &c->from.pid) != ERR_NONE)
         route_answer(n, c->from.pid.node, &broken);
 }
 
@@ -210,14 +212,14 @@ static void dispatch(struct node *n, struct link *l, const struct dist_message *
     case DIST_CTL_SEND:
     case DIST_CTL_REG_SEND:
     case DIST_CTL_ALIAS_SEND: message(n, l, m); break;
-    case DIST_CTL_MONITOR_P: monitor(n, c); break;
+    case DIST_CTL_MONITOR_P: monitor(n, l, c); break;
     case DIST_CTL_DEMONITOR_P:
         p = find_end(n, &c->to);
         if (p)
             process_remove_monitor(p, &c->from.pid, &c->ref);
         break;
     case DIST_CTL_MONITOR_P_EXIT: down_signal(n, c, m->atoms); break;
-    case DIST_CTL_LINK: link_signal(n, c); break;
+    case DIST_CTL_LINK: link_signal(n, l, c); break;
     case DIST_CTL_UNLINK:
     case DIST_CTL_UNLINK_ID: unlink_signal(n, c); break;
     case DIST_CTL_UNLINK_ID_ACK:
@@ -227,7 +229,7 @@ static void dispatch(struct node *n, struct link *l, const struct dist_message *
         break;
     case DIST_CTL_EXIT:
     case DIST_CTL_EXIT2: exit_signal(n, c, m->atoms); break;
-    case DIST_CTL_SPAWN_REQUEST: spawn_request_came(n, m); break;
+    case DIST_CTL_SPAWN_REQUEST: spawn_request_came(n, l, m); break;
     default: other_signal(n, c, m->atoms); break;
     }
 }

@@ -84,18 +84,18 @@ static bool read_args(struct etf_rd *r, enum invocation_kind kind, struct etf_rd
     return true;
 }
 
-static enum err watch(struct actor *a, const struct dist_ctl *c, uint64_t flags)
+static enum err watch(struct actor *a, struct link *l, const struct dist_ctl *c, uint64_t flags)
 {
     enum err e = ERR_NONE;
 
     if (flags & SPAWNED_MONITOR)
-        e = process_add_monitor(&a->process, &c->from.pid, &c->ref, (struct slice){0});
+        e = process_add_monitor(&a->process, l, &c->from.pid, &c->ref, (struct slice){0});
     if (e == ERR_NONE && (flags & SPAWNED_LINK))
-        e = process_add_link(&a->process, &c->from.pid);
+        e = process_add_link(&a->process, l, &c->from.pid);
     return e == ERR_NONE ? actor_set_leader(a, &c->group_leader) : e;
 }
 
-static void spawned(struct node *n, const struct dist_ctl *c, struct actor *a, uint64_t flags,
+static void spawned(struct node *n, struct link *l, const struct dist_ctl *c, struct actor *a, uint64_t flags,
                     struct etf_rd mfa)
 {
     struct etf_pid pid = process_pid(&a->process);
@@ -103,7 +103,7 @@ static void spawned(struct node *n, const struct dist_ctl *c, struct actor *a, u
 
     wr_init(&w, SIZE_MAX);
     etf_write_pid(&w, &pid);
-    if (wr_ok(&w) && watch(a, c, flags) == ERR_NONE) {
+    if (wr_ok(&w) && watch(a, l, c, flags) == ERR_NONE) {
         reply(n, c, flags, wr_written(&w));
         invocation_run(a, mfa);
     } else {
@@ -115,7 +115,7 @@ static void spawned(struct node *n, const struct dist_ctl *c, struct actor *a, u
     wr_fini(&w);
 }
 
-void spawn_request_came(struct node *n, const struct dist_message *m)
+void spawn_request_came(struct node *n, struct link *l, const struct dist_message *m)
 {
     const struct dist_ctl *c = &m->ctl;
     struct etf_rd args = etf_rd_of(m->payload, m->atoms), token;
@@ -132,7 +132,7 @@ void spawn_request_came(struct node *n, const struct dist_message *m)
     } else if (n->is_quiet || invocation_new(n, kind, token, NULL, &a) != ERR_NONE) {
         refuse(n, c, "system_limit");
     } else {
-        spawned(n, c, a, flags, args);
+        spawned(n, l, c, a, flags, args);
     }
 }
 

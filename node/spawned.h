@@ -8,7 +8,10 @@
 #include "dist/ctl.h"
 #include "node/node.h"
 
-void spawn_request_came(struct node *n, const struct dist_message *m);
+struct link;
+
+/* l: the link that it came over. */
+void spawn_request_came(struct node *n, struct link *l, const struct dist_message *m);
 /* The reply to a spawn request of ours that has ended: the monitor that came with it is taken back. */
 void spawn_reply_late(struct node *n, const struct dist_ctl *ctl, const struct etf_atoms *atoms);
 

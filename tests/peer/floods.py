@@ -14,7 +14,7 @@ import peers
 import played
 from eventstream import EventStream
 from peers import ERL, ETF, JSON, SLOWER, Gateway, check, equal, eventually, fresh_cookie, problem
-from played import Atom, Pid, PlayedEpmd, Raw, dial, passed
+from played import Atom, Pid, PlayedEpmd, Raw, Ref, dial, passed
 
 COOKIE = fresh_cookie()
 EPMD = PlayedEpmd()
@@ -229,6 +229,53 @@ def test_a_link_is_one_however_often_it_is_set():
         equal(control[2], link.pid(5), "who is linked")
         link.control((3, link.pid(5), pid_of(process), Atom("over")))
         eventually(lambda: look(process)["links"] == [], "no link is left once it is broken")
+
+
+def test_watchers_of_one_peer():
+    """It monitors a process without end. What is remembered of it is bounded, and beyond that it hears so; others do not notice."""
+    process, other = make(ttl=600000), make(ttl=600000)
+    pid = pid_of(process)
+    with link_to("w" * 245 + "@localhost") as link, link_to("modest@localhost") as modest:
+        at_first, most = GATE.rss(), 200000
+        before, after = passed((19, link.pid(), pid, Ref((link.name, played.CREATION, (most, 7, 9))))).split(struct.pack(">I", most))
+        size = len(before) + 4 + len(after)
+        for n in range(0, most, 10000):
+            link.sock.sendall(b"".join(struct.pack(">I", size) + before + struct.pack(">I", i) + after for i in range(n, n + 10000)))
+        check(link.is_alive(), "the link goes on")
+        refused = [(control[3][2][0], reason) for control, reason in link.others if control[0] == 28]
+        check(most // 4 < len(refused) < most // 2, f"{len(refused)} of {most} monitors were refused")
+        equal({reason for _, reason in refused}, {"system_limit"}, "why")
+        equal([i for i, _ in refused], list(range(most - len(refused), most)), "which")
+        check(GATE.rss() - at_first < 256 * 1024 * SLOWER, f"from {at_first} to {GATE.rss()} kB")
+
+        def answer(control):
+            """What comes of it at once, or None."""
+            link.others.clear()
+            link.control(control)
+            check(link.is_alive(), "the link goes on")
+            return next((said for said in link.others if said[0][0] in (24, 28)), None)
+
+        # A link of its is refused likewise, to whichever process, and so is a monitor.
+        control, reason = answer((1, link.pid(5), pid_of(other)))
+        equal((control[0], control[1], control[2], reason), (24, pid_of(other), link.pid(5), "system_limit"), "the answer to LINK")
+        equal(answer((19, link.pid(), pid_of(other), link.ref()))[1], "system_limit", "the answer to MONITOR_P")
+        equal(len(GATE.lines("watchers-refused", "limit_bytes=134217728")), 1, "lines of the log")
+        # Others are not refused.
+        modest.control((19, modest.pid(), pid, modest.ref()))
+        check(modest.is_alive(), "the other link goes on")
+        equal([said for said in modest.others if said[0][0] == 28], [], "what the other hears")
+        # Nor is it where it has taken one back.
+        link.control((20, link.pid(), pid, Ref((link.name, played.CREATION, (0, 7, 9)))))
+        equal(answer((1, link.pid(5), pid_of(other))), None, "the answer to LINK")
+        # With the process all of it is gone.
+        equal(GATE.http.delete("/v1/processes/" + process["id"]).status, 204, "status")
+        modest.sock.settimeout(20 * SLOWER)
+        while (said := modest.receive())[0][0] != 28:
+            pass
+        link.others.clear()
+        check(link.is_alive(), "the link goes on")
+        equal(sum(said[0][0] == 28 for said in link.others), most - len(refused) - 1, "monitors that fired")
+        equal(answer((19, link.pid(), pid_of(other), link.ref())), None, "the answer to MONITOR_P")
 
 
 def at_end():
