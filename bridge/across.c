@@ -273,7 +273,10 @@ static enum err ask_node(struct gateway *g, struct gateway_worker *w, const stru
 {
     struct asked_texts t = texts_of(m, body);
     struct node_target target = {.is_pid = m->is_pid, .pid = m->pid, .node = t.node, .name = t.name};
+    enum err e = calls_check_room(g, t.node, m->verb == VERB_CALL || m->verb == VERB_RPC);
 
+    if (e != ERR_NONE)
+        return e;
     target.pid.node.text = t.node;
     if (m->verb == VERB_RPC)
         return node_rpc(g->node, t.node, t.name, t.function, t.term, m->timeout_ms, asked_done, w,

@@ -145,6 +145,19 @@ void calls_asked(struct gateway *g, struct exchange *x, enum err e)
     }
 }
 
+/* Whoever waits for a node that stands still has a connection, and a place among all that wait, until his
+ * time is up. What has no reply waits until there is a link, and no longer. */
+enum err calls_check_room(const struct gateway *g, struct slice node, bool with_reply)
+{
+    size_t most = g->config.max_in_flight_per_node;
+    struct node_peer peer;
+
+    if (most == SIZE_MAX || !node_find_peer(g->node, node, &peer) || peer.in_flight < most ||
+        (!with_reply && peer.is_up))
+        return ERR_NONE;
+    return ERR_OVERLOADED;
+}
+
 static void request(struct gateway *g, struct exchange *x)
 {
     struct node_target target = target_for_node(&x->target);
@@ -155,8 +168,10 @@ static void request(struct gateway *g, struct exchange *x)
         return;
     }
     target.from = x->from;
-    e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
-                     x->uses | x->target.uses, exchange_left_ms(g, x), calls_done, g, x->id, &x->op);
+    e = calls_check_room(g, x->target.node, has_reply(x->verb));
+    if (e == ERR_NONE)
+        e = node_request(g->node, calls_node_verb(x->verb), &target, exchange_term(g, x),
+                         x->uses | x->target.uses, exchange_left_ms(g, x), calls_done, g, x->id, &x->op);
     calls_asked(g, x, e);
 }
 

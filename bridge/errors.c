@@ -28,9 +28,10 @@ static const struct meaning meanings[ERR_COUNT_] = {
         {"atom-budget-exceeded", false,
          "HTTP has introduced as many atoms as it may: use atoms that are known, or raise --atom-budget",
          NULL},
-    [ERR_OVERLOADED] =
-        {"overloaded", true,
-         "as much waits for node '%s', or for all that are not connected yet, as may (--max-queue)", NULL},
+    [ERR_OVERLOADED] = {"overloaded", true,
+                        "as much waits for node '%s', or for all that are not connected yet, as may "
+                        "(--max-queue in bytes, --max-in-flight-per-node in requests)",
+                        NULL},
     [ERR_PEER_UNSUPPORTED] = {"unsupported-by-peer", false,
                               "the term holds something that node '%s' cannot take; nothing was sent", NULL},
     [ERR_NOMEM] = {"internal", true, "the gateway is out of memory", NULL},

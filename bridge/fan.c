@@ -178,7 +178,11 @@ static enum err look(struct gateway *g, struct exchange *x, struct part *p)
 static enum err ask(struct gateway *g, struct exchange *x, struct part *p)
 {
     struct node_target target = {.is_pid = true, .pid = p->pid, .from = x->from};
+    bool with_reply = x->verb == VERB_CALL || x->verb == VERB_LOOK;
+    enum err e = calls_check_room(g, slice_of_str(p->node), with_reply);
 
+    if (e != ERR_NONE)
+        return e;
     p->id = idtab_add(&g->parts, p);
     if (!p->id)
         return ERR_NOMEM;

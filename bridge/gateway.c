@@ -186,6 +186,8 @@ static void fill_defaults(struct gateway_config *c)
         c->max_depth = ETF_DEFAULT_MAX_DEPTH;
     if (!c->max_digits)
         c->max_digits = MAX_DIGITS;
+    if (!c->max_in_flight_per_node)
+        c->max_in_flight_per_node = SIZE_MAX;
     if (!c->max_processes)
         c->max_processes = MAX_PROCESSES;
     if (!c->max_ties)
@@ -284,6 +286,7 @@ void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
     c->max_depth = config->max_depth;
     c->max_digits = config->max_digits;
     c->max_processes = config->max_processes;
+    c->max_in_flight_per_node = config->max_in_flight_per_node;
     c->max_ties = config->max_ties;
     c->http = config->http;
     fill_defaults(c);

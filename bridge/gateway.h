@@ -44,16 +44,17 @@ struct gateway_config {
     const char *const
         *origins;         /* whose pages may use it from a browser; NULL-terminated; NULL: none. Borrowed */
     struct http_tls *tls; /* for HTTPS; takes a reference; NULL: none */
-    const char *const *hosts;    /* further names for Host; NULL-terminated; NULL: none. Borrowed */
-    uint64_t default_timeout_ms; /* of a call; 0: 5,000 */
-    uint64_t max_timeout_ms;     /* 0: 300,000 */
-    size_t max_body;             /* bytes; 0: 8 MiB */
-    size_t max_reply;            /* bytes of a response body; 0: 64 MiB */
-    uint32_t max_depth;          /* of terms; 0: 512 */
-    uint32_t max_digits;         /* of integers; 0: 10,000 */
-    size_t max_processes;        /* that HTTP clients may have made at once; 0: 10,000 */
-    uint32_t max_ties;           /* monitors, links and groups of one process or stream; 0: 1,000 */
-    struct http_limits http;     /* but for max_body, which is the above */
+    const char *const *hosts;      /* further names for Host; NULL-terminated; NULL: none. Borrowed */
+    uint64_t default_timeout_ms;   /* of a call; 0: 5,000 */
+    uint64_t max_timeout_ms;       /* 0: 300,000 */
+    size_t max_body;               /* bytes; 0: 8 MiB */
+    size_t max_reply;              /* bytes of a response body; 0: 64 MiB */
+    uint32_t max_depth;            /* of terms; 0: 512 */
+    uint32_t max_digits;           /* of integers; 0: 10,000 */
+    size_t max_processes;          /* that HTTP clients may have made at once; 0: 10,000 */
+    size_t max_in_flight_per_node; /* requests that wait for one node; 0, SIZE_MAX: no limit */
+    uint32_t max_ties;             /* monitors, links and groups of one process or stream; 0: 1,000 */
+    struct http_limits http;       /* but for max_body, which is the above */
     struct gateway_admission admission;
     const struct policy *policy; /* borrowed until the next is set, or gateway_stop; NULL: all is allowed */
     size_t atom_budget;          /* atoms that HTTP may introduce; SIZE_MAX: no limit */

@@ -23,6 +23,8 @@ static void ask(struct gateway *g, struct exchange *x, const char *function, nod
     enum err e = g->scratch.err;
 
     if (e == ERR_NONE)
+        e = calls_check_room(g, x->target.node, true);
+    if (e == ERR_NONE)
         e = node_rpc(g->node, x->target.node, SLICE("erlang"), slice_of_str(function),
                      wr_written(&g->scratch), exchange_left_ms(g, x), done, g, x->id, &x->op);
     if (e != ERR_NONE)

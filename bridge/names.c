@@ -199,8 +199,10 @@ void names_registered(void *ctx, struct http_request *req)
         answer_own(g, x);
         return;
     }
-    e = node_rpc(g->node, x->target.node, SLICE("erlang"), SLICE("registered"), SLICE("\x6A"),
-                 exchange_left_ms(g, x), listed, g, x->id, &x->op);
+    e = calls_check_room(g, x->target.node, true);
+    if (e == ERR_NONE)
+        e = node_rpc(g->node, x->target.node, SLICE("erlang"), SLICE("registered"), SLICE("\x6A"),
+                     exchange_left_ms(g, x), listed, g, x->id, &x->op);
     if (e == ERR_NONE)
         return;
     cancel(g, x);

@@ -218,8 +218,10 @@ static struct exchange *begin(struct gateway *g, struct http_request *req)
 static void connect_then(struct gateway *g, struct exchange *x, node_done_fn *next)
 {
     static const struct node_result connected = {.err = ERR_NONE};
-    enum err e = node_connect(g->node, slice_of_str(x->node), x->deadline_ms, next, g, x->id, &x->op);
+    enum err e = calls_check_room(g, slice_of_str(x->node), false);
 
+    if (e == ERR_NONE)
+        e = node_connect(g->node, slice_of_str(x->node), x->deadline_ms, next, g, x->id, &x->op);
     if (e != ERR_NONE) {
         errors_answer(g, x->http_id, e, slice_of_str(x->node));
         exchange_end(g, x->id);
@@ -290,6 +292,8 @@ static void ping_connected(void *ctx, uint64_t id, const struct node_result *r)
     etf_write_atom(&g->term, node_name(g->node));
     x->started_us = loop_now_us();
     e = g->term.err;
+    if (e == ERR_NONE)
+        e = calls_check_room(g, target.node, true);
     if (e == ERR_NONE)
         e = node_request(g->node, NODE_CALL, &target, wr_written(&g->term), 0, exchange_left_ms(g, x),
                          ping_done, g, id, &x->op);

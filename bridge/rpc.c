@@ -62,9 +62,11 @@ void rpc_perform(struct gateway *g, struct exchange *x)
         across_ask(g, x);
         return;
     }
-    e = x->verb == VERB_RPC ? node_rpc(g->node, t->node, t->name, t->function, exchange_term(g, x),
-                                       exchange_left_ms(g, x), rpc_done, g, x->id, &x->op)
-                            : node_rpc_cast(g->node, t->node, t->name, t->function, exchange_term(g, x),
-                                            exchange_left_ms(g, x), rpc_done, g, x->id, &x->op);
+    e = calls_check_room(g, t->node, x->verb == VERB_RPC);
+    if (e == ERR_NONE)
+        e = x->verb == VERB_RPC ? node_rpc(g->node, t->node, t->name, t->function, exchange_term(g, x),
+                                           exchange_left_ms(g, x), rpc_done, g, x->id, &x->op)
+                                : node_rpc_cast(g->node, t->node, t->name, t->function, exchange_term(g, x),
+                                                exchange_left_ms(g, x), rpc_done, g, x->id, &x->op);
     calls_asked(g, x, e);
 }

@@ -19,14 +19,15 @@ static void read_http_limits(struct http_limits *l, struct options *o)
     l->streams.max_bytes = settings_number(o, OPT_STREAM_BYTES, 1024, MAX_BYTES);
 }
 
-static size_t read_budget(struct options *o)
+/* infinity: SIZE_MAX */
+static size_t number_or_infinity(struct options *o, enum option id, uint64_t min, uint64_t max)
 {
-    const char *budget = options_get(o, OPT_ATOM_BUDGET);
-    uint64_t atoms = SIZE_MAX;
+    const char *text = options_get(o, id);
+    uint64_t number = SIZE_MAX;
 
-    if (strcmp(budget, "infinity") != 0 && !settings_parse_number(budget, 0, MAX_BYTES, &atoms))
-        options_fault(o, OPT_ATOM_BUDGET, "is to be a number or infinity");
-    return atoms;
+    if (strcmp(text, "infinity") != 0 && !settings_parse_number(text, min, max, &number))
+        options_fault(o, id, "is to be a number or infinity");
+    return number;
 }
 
 void settings_read_limits(struct settings *s, struct options *o)
@@ -41,7 +42,8 @@ void settings_read_limits(struct settings *s, struct options *o)
     g->max_reply = settings_number(o, OPT_MAX_REPLY, 1024, MAX_BYTES);
     g->max_depth = (uint32_t)settings_number(o, OPT_MAX_DEPTH, 1, 100000);
     g->max_processes = settings_number(o, OPT_MAX_PROCESSES, 1, 1000000);
-    g->atom_budget = read_budget(o);
+    g->max_in_flight_per_node = number_or_infinity(o, OPT_MAX_IN_FLIGHT_PER_NODE, 1, 10000000);
+    g->atom_budget = number_or_infinity(o, OPT_ATOM_BUDGET, 0, MAX_BYTES);
     s->node.max_queue = settings_number(o, OPT_MAX_QUEUE, 65536, (uint64_t)1 << 36);
     read_http_limits(&g->http, o);
 }

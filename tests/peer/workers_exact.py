@@ -7,6 +7,8 @@ import http.client
 import json
 import os
 import re
+import select
+import signal
 import socket
 import ssl
 import threading
@@ -15,7 +17,7 @@ import time
 import certs
 from lanes import THREADS, Lanes, bearer, post_and_leave, threaded, until, with_boss
 from peers import (ERL, JSON, SLOWER, TYPED, Failed, Gateway, Http, Logged, Peer, check, equal, eventually, free_port, main,
-                   problem, temporary_dir, token_for)
+                   problem, serving, temporary_dir, token_for)
 
 # ---- What is exact ---------------------------------------------------------------------------------------------------------
 
@@ -130,6 +132,56 @@ def test_what_is_lent_takes_no_room_from_the_owners_own():
     eventually(lambda: lanes.in_flight() == 0, "all are called off")
     gate.stop()
     peer.stop()
+
+
+def test_requests_for_one_node_have_a_limit_over_all_threads():
+    """A node that stands still takes --max-in-flight-per-node places, no more and no less, and leaves the others alone."""
+    gate = threaded("--max-in-flight-per-node", "10")
+    stalled, well = serving("27", gate), serving("29", gate)
+    for node in (stalled.node, well.node):
+        equal(gate.http.put(f"/v1/nodes/{node}").status, 200, "connected")
+    eventually(lambda: gate.node_info(stalled.node).get("otp_release"), "it needs not be asked for its release any more")
+    lanes = Lanes(gate)
+    socks = lanes.open(*THREADS * 8)
+    path = gate.process_path(stalled.node, "srv", "call") + "?timeout=60000"
+
+    def readable():
+        return select.select(socks, [], [], 0)[0]
+
+    def counted():
+        return gate.node_info(stalled.node)["in_flight"]
+
+    stalled.proc.send_signal(signal.SIGSTOP)
+    try:
+        for s in socks:
+            post_and_leave(s, path, b"{echo, 1}")
+        eventually(lambda: len(readable()) + counted() == len(socks), "each is answered, or waits")
+        refused = readable()
+        equal(len(refused), len(socks) - 10, "are refused")
+        for s in refused:
+            said = until(s, b"}")
+            check(said.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in said and b"--max-in-flight-per-node" in said, said)
+        for thread, lane in lanes.http().items():
+            equal(lane.post(gate.process_path(well.node, "srv", "call"), "{echo, 1}", ERL).status, 200, f"another node, at thread {thread}")
+            equal(lane.post(gate.process_path(stalled.node, "srv", "cast"), "x", ERL).status, 202, f"what waits for nothing, at thread {thread}")
+            for ask in (lambda: lane.get(f"/v1/nodes/{stalled.node}/ping"), lambda: lane.get(f"/v1/nodes/{stalled.node}/processes"),
+                        lambda: lane.get(f"/v1/nodes/{stalled.node}/processes/srv"),
+                        lambda: lane.post(f"/v1/nodes/{stalled.node}/rpc/lists/sum", "[[1]]", JSON)):
+                problem(ask(), 503, "overloaded", sent=False)
+        waiting = [s for s in socks if s not in refused]
+        waiting.pop().close()
+        eventually(lambda: counted() == 9, "who has left makes room")
+        socks = lanes.open(*THREADS)
+        for s in socks:
+            post_and_leave(s, path, b"{echo, 1}")
+        eventually(lambda: len(readable()) == 2, "one may wait in his place")
+        waiting += [s for s in socks if s not in readable()]
+    finally:
+        stalled.proc.send_signal(signal.SIGCONT)
+    equal([until(s, b"\r\n")[:12] for s in waiting], [b"HTTP/1.1 200"] * 10, "who has waited")
+    gate.stop()
+    stalled.stop()
+    well.stop()
 
 
 def test_the_largest_body_is_taken_by_however_many_threads():
