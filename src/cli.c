@@ -34,7 +34,7 @@ static const struct manual {
      "Calls a function at a node, as erpc:call/4, and prints what it returns. ARGS is the list of its "
      "arguments; "
      "they\n"
-     "may also stand in parentheses.",
+     "may also stand in parentheses; then they are Erlang, with --json, too.",
      "  $ erlgate rpc kv@localhost erlang:node\n"
      "  kv@localhost\n\n"
      "  $ erlgate rpc kv@localhost lists:seq '[1, 3]'\n"

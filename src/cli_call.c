@@ -23,6 +23,7 @@ struct question {
     struct wr path;    /* owned: with its query, ends with a NUL */
     struct wr input;   /* owned: the term, when it came on standard input or was put together */
     struct slice body; /* borrowed */
+    bool is_erlang;    /* else JSON */
     const char *place; /* what the term is called in messages */
 };
 
@@ -109,8 +110,8 @@ static bool read_to_process(struct question *q, const struct cli_args *a)
 
 /* ---- rpc ---- */
 
-/* Where the module ends: at the first colon outside of quotes; len if there is none. */
-static size_t end_of_module(struct slice text)
+/* The first such character outside of quotes; len if there is none. */
+static size_t find_unquoted(struct slice text, uint8_t wanted)
 {
     bool is_quoted = false;
 
@@ -119,7 +120,7 @@ static size_t end_of_module(struct slice text)
             i++;
         else if (text.ptr[i] == '\'')
             is_quoted = !is_quoted;
-        else if (text.ptr[i] == ':' && !is_quoted)
+        else if (text.ptr[i] == wanted && !is_quoted)
             return i;
     }
     return text.len;
@@ -138,26 +139,54 @@ static bool add_atom(struct question *q, const struct cli_args *a, struct slice 
     return ok;
 }
 
-/* `lists:seq(1, 3)`: what stands between the parentheses becomes the list of arguments. Gives the M:F. */
-static struct slice take_parentheses(struct question *q, const char *word)
+static bool is_blank(uint8_t c)
 {
-    struct slice text = slice_of_str(word);
-    const char *open = strchr(word, '(');
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
-    if (!open || word[text.len - 1] != ')')
-        return text;
+/* As it is typed in a shell of Erlang's: with blanks around it, and a dot at its end. */
+static struct slice trimmed(struct slice text)
+{
+    while (text.len && is_blank(text.ptr[0]))
+        text = slice_of(text.ptr + 1, text.len - 1);
+    while (text.len && is_blank(text.ptr[text.len - 1]))
+        text.len--;
+    if (text.len && text.ptr[text.len - 1] == '.') {
+        text.len--;
+        return trimmed(text);
+    }
+    return text;
+}
+
+/* `lists:seq(1, 3)`: what stands between the parentheses becomes the list of arguments, which is Erlang
+ * unless it was said to be JSON. Gives the M:F. */
+static bool take_parentheses(struct question *q, const struct cli_args *a, const char *word,
+                             struct slice *ret)
+{
+    struct slice text = trimmed(slice_of_str(word));
+    size_t open = find_unquoted(text, '(');
+
+    *ret = trimmed(slice_of(text.ptr, open));
+    if (open == text.len)
+        return true;
+    if (text.ptr[text.len - 1] != ')')
+        return cli_args_refuse(a, "'%s' is no function: its '(' is not closed", word);
     wr_u8(&q->input, '[');
-    wr_bytes(&q->input, open + 1, text.len - (size_t)(open - word) - 2);
+    wr_bytes(&q->input, text.ptr + open + 1, text.len - open - 2);
     wr_u8(&q->input, ']');
     q->body = wr_written(&q->input);
-    return slice_of(word, (size_t)(open - word));
+    q->is_erlang = !a->in || a->is_erlang_in;
+    return true;
 }
 
 static bool read_function(struct question *q, const struct cli_args *a, const char *word)
 {
-    struct slice function = take_parentheses(q, word);
-    size_t colon = end_of_module(function);
+    struct slice function;
+    size_t colon;
 
+    if (!take_parentheses(q, a, word, &function))
+        return false;
+    colon = find_unquoted(function, ':');
     if (colon == function.len)
         return cli_args_refuse(a, "'%s' is no function: it is written module:function", word);
     wr_str(&q->path, "/rpc");
@@ -217,7 +246,7 @@ static enum cli_status ask(struct cli_http *h, const struct cli_args *a, const s
     bool waits = (a->command == CLI_CALL || a->command == CLI_RPC) && !a->is_cast;
     struct cli_request request = {.method = "POST",
                                   .path = (const char *)q->path.buf,
-                                  .type = a->is_erlang_in ? media[CLI_ERL] : media[CLI_JSON],
+                                  .type = q->is_erlang ? media[CLI_ERL] : media[CLI_JSON],
                                   .body = q->body,
                                   .accept = waits ? media[a->format] : NULL,
                                   .wait_ms = a->timeout_ms + GRACE_MS,
@@ -241,7 +270,7 @@ static enum cli_status ask(struct cli_http *h, const struct cli_args *a, const s
 
 enum cli_status cli_call(const struct cli_args *a)
 {
-    struct question q = {.place = "TERM"};
+    struct question q = {.is_erlang = a->is_erlang_in, .place = "TERM"};
     enum cli_status status = CLI_USAGE;
     struct cli_http *h;
     bool is_read;
