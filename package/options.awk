@@ -53,6 +53,8 @@ function write_option(    flag, argument, standard, at, text)
     if (kind == "example") {
         print ""
         comment(text)
+        if (flag == "cookie-file")
+            comment("(The service takes /etc/erlgate/cookie, whatever stands here.)")
         if (text ~ /may be repeated/)
             print "#" flag ":\n#  - " argument
         else
