@@ -144,18 +144,22 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* As it is typed in a shell of Erlang's: with blanks around it, and a dot at its end. */
-static struct slice trimmed(struct slice text)
+static struct slice without_blanks(struct slice text)
 {
     while (text.len && is_blank(text.ptr[0]))
         text = slice_of(text.ptr + 1, text.len - 1);
     while (text.len && is_blank(text.ptr[text.len - 1]))
         text.len--;
-    if (text.len && text.ptr[text.len - 1] == '.') {
-        text.len--;
-        return trimmed(text);
-    }
     return text;
+}
+
+/* As it is typed in a shell of Erlang's: with blanks around it, and a dot at its end. */
+static struct slice without_dot(struct slice text)
+{
+    text = without_blanks(text);
+    if (text.len && text.ptr[text.len - 1] == '.')
+        text.len--;
+    return without_blanks(text);
 }
 
 /* `lists:seq(1, 3)`: what stands between the parentheses becomes the list of arguments, which is Erlang
@@ -163,10 +167,10 @@ static struct slice trimmed(struct slice text)
 static bool take_parentheses(struct question *q, const struct cli_args *a, const char *word,
                              struct slice *ret)
 {
-    struct slice text = trimmed(slice_of_str(word));
+    struct slice text = without_dot(slice_of_str(word));
     size_t open = find_unquoted(text, '(');
 
-    *ret = trimmed(slice_of(text.ptr, open));
+    *ret = without_blanks(slice_of(text.ptr, open));
     if (open == text.len)
         return true;
     if (text.ptr[text.len - 1] != ')')

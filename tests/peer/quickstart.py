@@ -19,6 +19,8 @@ WANTED = [
     ("/kv/call", "{get, <<", "{ok,#{<<\"red\">> => 255}}"),
     ("unwrap=ok", "no such key", "not_found"),
     ("/kv/cast", '"$atom": "delete"', "HTTP/1.1 202"),
+    ("/kv/exit", "shutdown", ""),
+    ("/rpc/kv/start", "[]", '"ok"'),
     ("/v1/nodes", "", "kv@localhost"),
     ("/ping", "", "pong"),
 ]
@@ -80,6 +82,8 @@ def test_the_printed_lines_work():
                 equal(json.loads(got), answer, line)
             else:
                 check(answer in got, line, "gave", got)
+            if path == "/kv/exit":
+                eventually(lambda: '"noproc"' in pasted(curls[1]), "the server has ended")
         port = re.search(r"127\.0\.0\.1:(\d+)", curls[0]).group(1)
         check("ok" in pasted(curls[0]), "put once more")
         page = (SOURCE / "README.md").read_text().replace("localhost:4370", f"127.0.0.1:{port}")
