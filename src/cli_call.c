@@ -153,11 +153,13 @@ static struct slice without_blanks(struct slice text)
     return text;
 }
 
-/* As it is typed in a shell of Erlang's: with blanks around it, and a dot at its end. */
+/* As it is typed in a shell of Erlang's: with blanks around it, and a dot at its end. (Elixir has a function
+ * that is called `..`.) */
 static struct slice without_dot(struct slice text)
 {
     text = without_blanks(text);
-    if (text.len && text.ptr[text.len - 1] == '.')
+    if (text.len > 1 && text.ptr[text.len - 1] == '.' && text.ptr[text.len - 2] != '.' &&
+        text.ptr[text.len - 2] != ':')
         text.len--;
     return without_blanks(text);
 }
@@ -170,11 +172,11 @@ static bool take_parentheses(struct question *q, const struct cli_args *a, const
     struct slice text = without_dot(slice_of_str(word));
     size_t open = find_unquoted(text, '(');
 
-    *ret = without_blanks(slice_of(text.ptr, open));
+    *ret = slice_of(text.ptr, open);
     if (open == text.len)
         return true;
     if (text.ptr[text.len - 1] != ')')
-        return cli_args_refuse(a, "'%s' is no function: its '(' is not closed", word);
+        return cli_args_refuse(a, "'%s' is no function: '(' is not closed", word);
     wr_u8(&q->input, '[');
     wr_bytes(&q->input, text.ptr + open + 1, text.len - open - 2);
     wr_u8(&q->input, ']');
@@ -194,8 +196,8 @@ static bool read_function(struct question *q, const struct cli_args *a, const ch
     if (colon == function.len)
         return cli_args_refuse(a, "'%s' is no function: it is written module:function", word);
     wr_str(&q->path, "/rpc");
-    return add_atom(q, a, slice_of(function.ptr, colon)) &&
-           add_atom(q, a, slice_of(function.ptr + colon + 1, function.len - colon - 1));
+    return add_atom(q, a, without_blanks(slice_of(function.ptr, colon))) &&
+           add_atom(q, a, without_blanks(slice_of(function.ptr + colon + 1, function.len - colon - 1)));
 }
 
 static bool read_rpc(struct question *q, const struct cli_args *a)

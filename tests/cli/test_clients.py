@@ -120,8 +120,25 @@ class Asked(unittest.TestCase):
         self.assertEqual(rpc("Elixir.My:'do it'", "[]"), ("/v1/nodes/a@b/rpc/Elixir.My/do%20it", b"[]"))
         self.assertEqual(rpc("'a:b':c", "[]"), ("/v1/nodes/a@b/rpc/a%3Ab/c".replace("%3A", ":"), b"[]"))
         self.assertEqual(rpc("a:b", '["x"]', "--json", type=JSON), ("/v1/nodes/a@b/rpc/a/b", b'["x"]'))
+        # As it is pasted from a shell.
+        for text in ("lists:seq(1, 3).", " lists:seq(1, 3)", "lists:seq(1, 3) ", "\tlists:seq(1, 3) .\n",
+                     "lists : seq (1, 3)"):
+            self.assertEqual(rpc(text), ("/v1/nodes/a@b/rpc/lists/seq", b"[1, 3]"), text)
+        self.assertEqual(rpc(" erlang:node. "), ("/v1/nodes/a@b/rpc/erlang/node", b"[]"))
+        self.assertEqual(rpc("m:'f. '"), ("/v1/nodes/a@b/rpc/m/f.%20", b"[]"))
+        self.assertEqual(rpc("Elixir.Kernel:..", "[1, 2]"), ("/v1/nodes/a@b/rpc/Elixir.Kernel/..", b"[1, 2]"))
+        self.assertEqual(rpc("m:'a(b'", "[1]"), ("/v1/nodes/a@b/rpc/m/a%28b", b"[1]"))
+        self.assertEqual(rpc("m:'a(b)'"), ("/v1/nodes/a@b/rpc/m/a%28b%29", b"[]"))
+        self.assertEqual(rpc("m:'a(b\\'('(1, \")\")"), ("/v1/nodes/a@b/rpc/m/a%28b%27%28", b'[1, ")"]'))
         request, out = self.asked("rpc", "a@b", "a:b()", "--cast")
         self.assertEqual((request.path, out), ("/v1/nodes/a@b/rpc/a/b/cast", ""))
+
+    def test_what_stands_in_parentheses_is_erlang_unless_told_otherwise(self):
+        for args, wanted in ((("--json",), (ERL, JSON)), (("--typed",), (ERL, TYPED)), (("--in", "erl"), (ERL, ERL)),
+                             (("--in", "json"), (JSON, ERL)), (("--in", "json", "--json"), (JSON, JSON))):
+            request, _ = self.asked("rpc", "a@b", 'os:getenv("HOME")', *args, answer=response(200, wanted[1], "1\n"))
+            self.assertEqual((request.headers["content-type"], request.headers["accept"]), wanted, args)
+            self.assertEqual(request.body, b'["HOME"]')
 
     def test_timeouts_are_said_in_milliseconds(self):
         for given, wanted in (("1", "1"), ("500ms", "500"), ("30s", "30000"), ("2m", "120000")):
@@ -199,6 +216,10 @@ class Refused(unittest.TestCase):
         self.refused("rpc", "a@b", "lists", "[]", says="module:function")
         self.refused("rpc", "a@b", "lists", "seq", "[1, 3]", says="one word: lists:seq")
         self.refused("rpc", "a@b", "lists:seq(1)", "[2]", says="twice")
+        self.refused("rpc", "a@b", "lists:seq(1, 3", says="'lists:seq(1, 3' is no function: '(' is not closed")
+        self.refused("rpc", "a@b", "lists:seq(", says="'(' is not closed")
+        self.refused("rpc", "a@b", " . ", says="module:function")
+        self.refused("rpc", "a@b", "", says="module:function")
         self.refused("rpc", "a@b", "lists:seq", "1", "3", says="one list")
         self.refused("rpc", "a@b", "lists:seq", "[]", "--cast", "--unwrap", says="--cast")
         self.refused("names", says="NODE")

@@ -118,7 +118,7 @@ def test_rpc_returns_and_raises(release):
     fails(NO, "; reason: {left,1}", "rpc", node, "erlang:exit({left, 1})")
     fails(NO, "undef", "rpc", node, "lists:no_such", "[]")
     fails(NO, "undef", "rpc", node, "lists:'('")
-    fails(USAGE, "'lists:seq(1, 3' is no function: its '(' is not closed", "rpc", node, "lists:seq(1, 3")
+    fails(USAGE, "'lists:seq(1, 3' is no function: '(' is not closed", "rpc", node, "lists:seq(1, 3")
     fails(USAGE, "written module:function", "rpc", node, "'lists:seq'(1, 3)")
     fails(USAGE, "bad-term: ARGS:1:", "rpc", node, "lists:seq", "[1,")
     fails(USAGE, "JSON goes with --json or --typed\n", "call", node, "cut", '{"$atom": "keys"}')
