@@ -17,23 +17,27 @@ enum {
 
 /* ---- Reading ---- */
 
-/* How many of the eight bytes are digits, counted from the first up to one that is none. */
-static inline unsigned digits_count(uint64_t x)
+/* Before the first of the eight bytes that is no digit, of those that `looked_at` has the high bit of. */
+static ALWAYS_INLINE unsigned digits_until(uint64_t x, uint64_t looked_at)
 {
     uint64_t v = x ^ 0x3030303030303030u;
     /* A carry may mark bytes above a marked one, never below: the first is right. */
-    uint64_t others = ((v + 0x7676767676767676u) | v) & 0x8080808080808080u;
+    uint64_t others = ((v + 0x7676767676767676u) | v) & looked_at;
 
     return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
 }
 
-/* As digits_count, whatever the first byte is, which is counted. */
+/* How many of the eight bytes are digits, counted from the first up to one that is none. */
+static inline unsigned digits_count(uint64_t x)
+{
+    return digits_until(x, 0x8080808080808080u);
+}
+
+/* The same where the first byte is a digit or a sign, and is counted either way. (Another one could carry
+ * into the next.) */
 static inline unsigned digits_run(uint64_t x)
 {
-    uint64_t v = x ^ 0x3030303030303030u;
-    uint64_t others = ((v + 0x7676767676767676u) | v) & 0x8080808080808000u;
-
-    return others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+    return digits_until(x, 0x8080808080808000u);
 }
 
 /* The value of the first n (1 to 8) of the eight bytes, which are digits. */
