@@ -29,7 +29,7 @@ enum member {
     M_FROM = 1 << 12,
 };
 
-enum { NAME_SHOWN = 100 };
+enum { NAME_SHOWN = 100, DETAIL_MAX = NAME_SHOWN + 160, POINTER_MAX = sizeof "/to/" + 2 * NAME_SHOWN };
 
 struct reading {
     struct gateway *g;
@@ -60,16 +60,17 @@ static void place(const struct reading *r, const uint8_t *at, struct transcode_f
     transcode_fault_place(f, r->body);
 }
 
-static bool wrong(struct reading *r, const char *parameter, const uint8_t *at, const char *detail)
+static bool wrong_at(struct reading *r, const char *parameter, const char *pointer, const uint8_t *at,
+                     const char *detail)
 {
     struct transcode_fault f = {.fault = {.text = ""}};
-    struct http_problem p = {
-        .code = "bad-parameter", .parameter = parameter, .detail = detail, .has_offset = true};
-    char pointer[64];
+    struct http_problem p = {.code = "bad-parameter",
+                             .parameter = parameter,
+                             .detail = detail,
+                             .pointer = pointer,
+                             .has_offset = true};
 
     place(r, at, &f);
-    snprintf(pointer, sizeof pointer, "%s/%s", r->prefix, r->name ? r->name : "");
-    p.pointer = r->name ? pointer : r->prefix;
     p.line = f.line;
     p.column = f.column;
     p.offset = f.fault.offset;
@@ -77,14 +78,43 @@ static bool wrong(struct reading *r, const char *parameter, const uint8_t *at, c
     return false;
 }
 
-static bool unknown_member(struct reading *r, const char *detail)
+static bool wrong(struct reading *r, const char *parameter, const uint8_t *at, const char *detail)
 {
-    char name[NAME_SHOWN + 1];
+    char pointer[64];
 
-    snprintf(name, sizeof name, "%.*s", r->json.text.len < NAME_SHOWN ? (int)r->json.text.len : NAME_SHOWN,
-             (const char *)r->json.text.ptr);
+    snprintf(pointer, sizeof pointer, "%s/%s", r->prefix, r->name ? r->name : "");
+    return wrong_at(r, parameter, r->name ? pointer : r->prefix, at, detail);
+}
+
+/* A JSON Pointer to a member that is none of ours; to what holds it if its name is not shown whole. */
+static void point_at_unknown(const struct reading *r, struct slice name, char ret[POINTER_MAX])
+{
+    size_t n = (size_t)snprintf(ret, POINTER_MAX, "%s", r->prefix);
+
+    if (name.len > NAME_SHOWN)
+        return;
+    ret[n++] = '/';
+    for (size_t i = 0; i < name.len; i++) {
+        bool is_escaped = name.ptr[i] == '~' || name.ptr[i] == '/';
+
+        if (is_escaped)
+            ret[n++] = '~';
+        ret[n++] = (char)(!is_escaped ? name.ptr[i] : name.ptr[i] == '~' ? '0' : '1');
+    }
+    ret[n] = '\0';
+}
+
+static bool unknown_member(struct reading *r, const char *list)
+{
+    struct slice text = r->json.text;
+    char name[NAME_SHOWN + 1], pointer[POINTER_MAX], detail[DETAIL_MAX];
+
+    snprintf(name, sizeof name, "%.*s", text.len < NAME_SHOWN ? (int)text.len : NAME_SHOWN,
+             (const char *)text.ptr);
+    snprintf(detail, sizeof detail, "there is no member '%s' here: %s", name, list);
+    point_at_unknown(r, text, pointer);
     r->name = NULL;
-    return wrong(r, name, r->name_at, detail);
+    return wrong_at(r, name, pointer, r->name_at, detail);
 }
 
 static bool wrong_value(struct reading *r, const char *detail)
@@ -384,8 +414,7 @@ static bool read_to(struct reading *r)
         return wrong_value(r, "to is to be an object");
     r->prefix = "/to";
     if (!read_members(r, to_members, ARRAY_LEN(to_members),
-                      "there is no such member: to has node, name, pid, global, scope, group, mode, module, "
-                      "function"))
+                      "to has node, name, pid, global, scope, group, mode, module, function"))
         return false;
     r->prefix = "";
     return read_shape(r, at);
@@ -399,8 +428,7 @@ static bool read_all(struct reading *r)
         return malformed(r);
     if (event != JSON_OBJECT)
         return wrong(r, "body", r->json.value, "the body is to be an object with to and request");
-    if (!read_members(r, members, ARRAY_LEN(members),
-                      "there is no such member: there are to, request, timeout, from"))
+    if (!read_members(r, members, ARRAY_LEN(members), "there are to, request, timeout, from"))
         return false;
     if (json_next(&r->json) != JSON_DONE)
         return malformed(r);
