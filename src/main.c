@@ -54,6 +54,13 @@ static int find_and_run(const char *name, int argc, char **argv)
         if (strcmp(names[i], name) == 0)
             return commands[i].run(argc, argv);
     }
+    if (name[0] == '-') {
+        fprintf(stderr,
+                "erlgate: '%s' is no command: options stand behind it, as in `erlgate nodes --url URL`. "
+                "`erlgate help` lists the commands.\n",
+                name);
+        return 2;
+    }
     closest = options_closest(name, names, ARRAY_LEN(commands));
     fprintf(stderr, "erlgate: there is no command '%s'%s%s%s `erlgate help` lists them.\n", name,
             closest ? "; did you mean '" : "", closest ? closest : "", closest ? "'?" : ".");
