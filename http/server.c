@@ -113,7 +113,8 @@ static enum err add_listener(struct http_server *s, const struct http_listen *co
     e = http_listener_add(s, &c);
     if (e != ERR_NONE)
         LOG(LOG_ERROR, "listen-failed", LOG_STR("at", c.path ? c.path : c.host), LOG_UINT("port", c.port),
-            LOG_STR("error", err_name(e)), LOG_STR("why", why_not(&c, e)));
+            LOG_STR("error", e == ERR_NAME_TAKEN ? "address-in-use" : err_name(e)),
+            LOG_STR("why", why_not(&c, e)));
     return e;
 }
 

@@ -33,17 +33,27 @@ static void signalled(void *ctx, int signo)
 
 /* ---- up ---- */
 
-static void failed(struct server *s, const char *what, enum err e, const char *text, const char *hint)
+static void failed(struct server *s, const char *what, const char *error, const char *text, const char *hint)
 {
-    LOG(LOG_ERROR, what, LOG_STR("error", err_name(e)), LOG_STR("why", text ? text : err_text(e)),
-        LOG_STR("hint", hint));
+    LOG(LOG_ERROR, what, LOG_STR("error", error), LOG_STR("why", text), LOG_STR("hint", hint));
     s->status = 1;
     server_stop(s);
 }
 
+/* Where something is to be listened on, what is taken is no name. */
+static const char *listen_error(enum err e)
+{
+    return e == ERR_NAME_TAKEN ? "address-in-use" : err_name(e);
+}
+
+static bool is_port_taken(enum err e, const char *text)
+{
+    return e == ERR_NAME_TAKEN && text && strstr(text, "port");
+}
+
 static const char *start_hint(enum err e, const char *text)
 {
-    if (e == ERR_NAME_TAKEN && text && strstr(text, "port"))
+    if (is_port_taken(e, text))
         return "another EPMD runs: use --epmd auto, or another port by ERL_EPMD_PORT";
     if (e == ERR_NAME_TAKEN)
         return "choose another --name, or stop the other node";
@@ -127,7 +137,8 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     if (s->state != STARTING)
         return;
     if (e != ERR_NONE) {
-        failed(s, "node-failed", e, text, start_hint(e, text));
+        failed(s, "node-failed", is_port_taken(e, text) ? listen_error(e) : err_name(e),
+               text ? text : err_text(e), start_hint(e, text));
         return;
     }
     s->start.settings.gateway.node = s->node;
@@ -142,7 +153,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     e = start_gateways(s);
     if (e != ERR_NONE) {
         failed(
-            s, "http-failed", e,
+            s, "http-failed", listen_error(e),
             e == ERR_NAME_TAKEN ? "what HTTP is to listen on is in use"
             : e == ERR_NOMEM    ? "there is too little memory, or there are too few descriptors"
                                 : "HTTP cannot listen there",
@@ -178,7 +189,7 @@ static bool bring_up(struct server *s)
         return false;
     e = node_start(s->node, node_is_up, s);
     if (e != ERR_NONE)
-        failed(s, "node-failed", e,
+        failed(s, "node-failed", listen_error(e),
                e == ERR_NAME_TAKEN ? "no port of --dist-port is free" : "cannot listen for nodes",
                e == ERR_NAME_TAKEN ? "choose another --dist-port, or a range of them, LO-HI"
                                    : "see --dist-port and --dist-listen");

@@ -303,6 +303,7 @@ def test_a_unix_domain_socket():
     second = Gateway("other@localhost", epmd="none", args=["--socket", path], wait=False)
     check(second.proc.wait(20) != 0, "two gateways on one socket")
     check("listen-failed" in second.stderr() and str(path) in second.stderr(), second.stderr())
+    equal(second.stderr().count("error=address-in-use "), 2, f"listen-failed and http-failed: {second.stderr()}")
     equal(curl("--unix-socket", path, "http://localhost/livez").status, 200, "the first has it still")
     gate.stop()
     check(not path.exists(), "the socket's file is there still")
