@@ -3,6 +3,7 @@ what a gateway says. No Erlang is needed."""
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import ssl
@@ -15,6 +16,7 @@ import unittest
 from mock import LAST_CHUNK, STREAM, Mock, chunk, event, problem, response
 
 ERLGATE = os.path.join(os.environ["ERLGATE_BIN"], "erlgate")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 ERL = "text/x-erlang"
 JSON = "application/json"
 TYPED = "application/vnd.erlang.typed+json"
@@ -672,10 +674,32 @@ class Watch(unittest.TestCase):
             quiet.set()
 
 
+class Page(unittest.TestCase):
+    """The script in docs/cli.md, which acts on exit statuses."""
+
+    def ended(self, answer):
+        """Its status, and what it has put into $colour."""
+        def gateway(request, _):
+            return response(200, JSON, '{"pong":true,"rtt_us":12034}\n') if request.path.endswith("/ping") else answer
+
+        with open(os.path.join(ROOT, "docs", "cli.md"), encoding="utf-8") as page:
+            script = re.search(r"^```sh\n(colour=.*?)^```", page.read(), re.M | re.S).group(1)
+        with Mock(gateway) as m:
+            path = os.pathsep.join((os.path.dirname(ERLGATE), os.environ["PATH"]))
+            p = subprocess.run(["sh", "-c", script + 'echo "is $colour"'], capture_output=True, text=True, timeout=60,
+                               env=environment(PATH=path, ERLGATE_URL=m.url), check=False)
+        return p.returncode, "".join(line for line in p.stdout.splitlines() if line.startswith("is "))
+
+    def test_the_script_tells_one_status_from_another(self):
+        self.assertEqual(self.ended(response(200, ERL, "blue\n")), (0, "is blue"))
+        self.assertEqual(self.ended(response(422, ERL, "not_found\n")), (0, "is none"))
+        self.assertEqual(self.ended(problem(503, "no-connection")), (1, ""))
+
+
 class Completion(unittest.TestCase):
     """package/completions/erlgate.bash, asked as bash asks it: words, of which the last is begun."""
 
-    SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "package", "completions", "erlgate.bash")
+    SCRIPT = os.path.join(ROOT, "package", "completions", "erlgate.bash")
 
     def completed(self, *words, url="http://127.0.0.1:1"):
         command = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _erlgate; printf "%s\\n" "${COMPREPLY[@]}"'
