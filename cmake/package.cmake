@@ -36,7 +36,7 @@ set(doc share/doc)
 install(FILES ${debian}/erlgate/changelog.Debian.gz ${package}/debian/copyright ${CMAKE_SOURCE_DIR}/README.md
     DESTINATION ${doc}/erlgate COMPONENT erlgate EXCLUDE_FROM_ALL)
 install(FILES ${documents} DESTINATION ${doc}/erlgate/docs COMPONENT erlgate EXCLUDE_FROM_ALL)
-install(FILES ${CMAKE_SOURCE_DIR}/examples/kv/kv.erl
+install(FILES ${CMAKE_SOURCE_DIR}/examples/kv/kv.erl ${CMAKE_SOURCE_DIR}/examples/kv/kv_sup.erl
     DESTINATION ${doc}/erlgate/examples COMPONENT erlgate EXCLUDE_FROM_ALL)
 set(CPACK_COMPONENTS_ALL erlgate)
 

@@ -24,9 +24,10 @@ def matches(wanted, got):
 def test_each_example():
     gate = Gateway()
     node = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie, kernel={"start_pg": "true"}).ready()
-    source = SOURCE / "examples" / "kv" / "kv"
-    node.eval(f'{{ok, kv, Code}} = compile:file("{source}", [binary]), {{module, kv}} = code:load_binary(kv, "kv.erl", Code), kv:start(), '
-              "yes = global:register_name({kv, 1}, whereis(kv)), ok = pg:join(stores, whereis(kv))")
+    for module in ("kv", "kv_sup"):  # as ./run has them
+        source = SOURCE / "examples" / "kv" / module
+        node.eval(f'{{ok, {module}, B}} = compile:file("{source}", [binary]), {{module, {module}}} = code:load_binary({module}, "{module}", B)')
+    node.eval("kv_sup:start()")
     count = 0
     for command, wanted in examples():
         check(command.startswith("curl "), command)

@@ -449,6 +449,16 @@ def test_how_fast_a_call_is_answered():
         end(p)
 
 
+def asked(text, name):
+    """What the command of the page that calls this name prints."""
+    command = re.search(rf"^\$ (erlgate rpc .*{{{name}, .*)$", text, re.M)[1]
+    command = command.replace("kv@localhost", nodes["25"].node).replace("erlgate@localhost", gate.node)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20 * peers.SLOWER, check=False,
+                          env={"PATH": f"{peers.BIN}:/usr/bin:/bin", "ERLGATE_URL": f"http://127.0.0.1:{gate.port}"})
+    equal((done.returncode, done.stderr), (0, ""), command)
+    return done.stdout
+
+
 def test_the_gen_server_of_the_documentation():
     """docs/events.md: a gen_server in a shell."""
     text = (peers.SOURCE / "docs" / "events.md").read_text()
@@ -456,10 +466,9 @@ def test_the_gen_server_of_the_documentation():
     script = next(block for block in blocks if "replies" in block)
     shell = peers.spawn(["sh", "-c", script.replace("localhost:4370", f"127.0.0.1:{gate.port}")], stdin=subprocess.DEVNULL,
                         stdout=subprocess.DEVNULL)
-    node = nodes["25"]
     eventually(lambda: any(p.get("name") == "clock" for p in gate.http.get("/v1/processes").json["processes"]), "it has its process")
     for _ in range(3):
-        answer = node.eval(f"gen_server:call({{clock, '{gate.node}'}}, now)")
+        answer = asked(text, "clock")
         check(answer.startswith('<<"') and time.strftime("%Y") in answer, answer)
     for p in gate.http.get("/v1/processes").json["processes"]:
         end(p)
@@ -471,9 +480,8 @@ def test_a_server_in_Python():
     text = (peers.SOURCE / "docs" / "events.md").read_text()
     script = re.search(r"```python\n(.*?)```", text, re.S)[1]
     python = peers.spawn(["python3", "-c", script.replace("localhost:4370", f"127.0.0.1:{gate.port}")])
-    node = nodes["25"]
     eventually(lambda: any(p.get("name") == "adder" for p in gate.http.get("/v1/processes").json["processes"]), "it has its process")
-    equal(node.eval(f"gen_server:call({{adder, '{gate.node}'}}, [1, 2])"), "3", "its answer")
+    equal(asked(text, "adder"), "3\n", "its answer")
     for p in gate.http.get("/v1/processes").json["processes"]:
         end(p)
     equal(python.wait(10), 0, "it ends with its stream")

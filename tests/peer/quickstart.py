@@ -20,7 +20,6 @@ WANTED = [
     ("unwrap=ok", "no such key", "not_found"),
     ("/kv/cast", '"$atom": "delete"', "HTTP/1.1 202"),
     ("/kv/exit", "shutdown", ""),
-    ("/rpc/kv/start", "[]", '"ok"'),
     ("/v1/nodes", "", "kv@localhost"),
     ("/ping", "", "pong"),
 ]
@@ -75,6 +74,8 @@ def test_the_printed_lines_work():
         run = Run(directory)
         curls = run.curls()
         equal(len(curls), len(WANTED), f"lines printed: {curls}")
+        port = re.search(r"127\.0\.0\.1:(\d+)", curls[0]).group(1)
+        pid = kv_pid(port)
         for line, (path, body, answer) in zip(curls, WANTED):
             check(path in line and body in line, "expected", path, body, "in", line)
             got = pasted(line)
@@ -83,14 +84,14 @@ def test_the_printed_lines_work():
             else:
                 check(answer in got, line, "gave", got)
             if path == "/kv/exit":
-                eventually(lambda: '"noproc"' in pasted(curls[1]), "the server has ended")
-        port = re.search(r"127\.0\.0\.1:(\d+)", curls[0]).group(1)
+                eventually(lambda: kv_pid(port) not in (None, pid), "the server has been started anew")
         check("ok" in pasted(curls[0]), "put once more")
         page = (SOURCE / "README.md").read_text().replace("localhost:4370", f"127.0.0.1:{port}")
         for language, option, program in (("python", "-c", "python3"), ("js", "-e", "node")):
             shown = re.search(rf"^```{language}\n(.*?)^```", page, re.M | re.S).group(1)
             done = subprocess.run([program, option, shown], capture_output=True, text=True, timeout=20 * SLOWER, check=False)
             equal(done.stdout.replace(" ", ""), "['ok',{'red':255}]\n" if language == "python" else "['ok',{red:255}]\n", done)
+        kv_is_supervised(f"http://127.0.0.1:{port}")
         status = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", '{"$atom": "keys"}',
                                  f"http://127.0.0.1:{port}/v1/nodes/kv@localhost/processes/nobody/call"],
                                 capture_output=True, timeout=20 * SLOWER, check=False).stdout
@@ -106,6 +107,22 @@ def test_the_printed_lines_work():
         check(time.monotonic() - began < 8 * SLOWER, "took", time.monotonic() - began)
         eventually(lambda: not [p for p in children if os.path.exists(f"/proc/{p}") and not is_zombie(p)], "all have ended", 5)
         everything_gone(run, children, directory)
+
+
+def kv_pid(port):
+    """None where it has none."""
+    return json.loads(pasted(f"curl -s http://127.0.0.1:{port}/v1/nodes/kv@localhost/processes/kv")).get("pid")
+
+
+def kv_is_supervised(gate):
+    """Ended as docs/cli.md ends it, it is there again, under each of its names."""
+    def erlgate(*words):
+        done = subprocess.run([BIN / "erlgate", *words, "--url", gate], capture_output=True, text=True, timeout=20 * SLOWER, check=False)
+        return done.returncode, done.stdout
+
+    equal(erlgate("exit", "kv@localhost", "kv", "shutdown")[0], 0, "its end")
+    for whom in (("kv@localhost", "kv"), ("global:{kv, 1}",), ("group:pg/stores",)):
+        eventually(lambda w=whom: erlgate("call", *w, "keys") == (0, "[]\n"), f"{whom} answers again")
 
 
 def cookie_of(directory):
