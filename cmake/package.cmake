@@ -25,7 +25,8 @@ install(FILES ${CMAKE_SOURCE_DIR}/docker/erlgate.service ${CMAKE_SOURCE_DIR}/doc
 # ---- Debian's
 
 set(PACKAGE_RELEASE 1)
-file(GLOB documents ${CMAKE_SOURCE_DIR}/docs/*.md)
+file(GLOB documents ${CMAKE_SOURCE_DIR}/docs/*.md ${CMAKE_SOURCE_DIR}/docs/*.svg)
+file(GLOB decisions ${CMAKE_SOURCE_DIR}/docs/decisions/*.md)
 set(debian ${CMAKE_BINARY_DIR}/debian)
 foreach(deb erlgate liberlnode-dev)
     set(PACKAGE_NAME ${deb})
@@ -34,10 +35,12 @@ foreach(deb erlgate liberlnode-dev)
 endforeach()
 set(doc share/doc)
 install(FILES ${debian}/erlgate/changelog.Debian.gz ${package}/debian/copyright ${CMAKE_SOURCE_DIR}/README.md
+    ${CMAKE_SOURCE_DIR}/CONTRIBUTING.md
     DESTINATION ${doc}/erlgate COMPONENT erlgate EXCLUDE_FROM_ALL)
 install(FILES ${documents} DESTINATION ${doc}/erlgate/docs COMPONENT erlgate EXCLUDE_FROM_ALL)
+install(FILES ${decisions} DESTINATION ${doc}/erlgate/docs/decisions COMPONENT erlgate EXCLUDE_FROM_ALL)
 install(FILES ${CMAKE_SOURCE_DIR}/examples/kv/kv.erl ${CMAKE_SOURCE_DIR}/examples/kv/kv_sup.erl
-    DESTINATION ${doc}/erlgate/examples COMPONENT erlgate EXCLUDE_FROM_ALL)
+    DESTINATION ${doc}/erlgate/examples/kv COMPONENT erlgate EXCLUDE_FROM_ALL)
 set(CPACK_COMPONENTS_ALL erlgate)
 
 if(TARGET erlnode)

@@ -3,6 +3,7 @@ real node, called, upgraded, removed, purged."""
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -51,6 +52,22 @@ def test_they_are_made():
 def test_lintian_finds_no_error():
     said = run("lintian", "--allow-root", "--fail-on", "error", *sorted(PACKAGES.glob("*.deb")))
     equal([line for line in said.splitlines() if line.startswith("E:")], [], "errors")
+
+
+def test_a_page_leads_to_pages_that_are_there():
+    root = peers.temporary_dir()
+    run("dpkg-deb", "-x", deb("erlgate"), root)
+    doc = root / "usr/share/doc/erlgate"
+    pages = sorted(doc.rglob("*.md"))
+    check(len(pages) > 40, "pages:", len(pages))
+    for page in pages:
+        links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S))
+        for link in links:
+            there = page.parent / link
+            # What is for who has the tree: tests, and files to be changed.
+            if there.resolve().relative_to(doc).parts[0] not in ("LICENSE", "docker", "package", "tests", "examples"):
+                check(there.exists(), f"{page.relative_to(doc)} leads to {link}, which is not in the package")
+    check((doc / "examples/kv/kv.erl").exists(), "no examples/kv")
 
 
 def test_a_program_is_made_with_the_library_s_package():
