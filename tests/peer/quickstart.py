@@ -175,6 +175,39 @@ def test_words():
         check(b"codec-instructions, " in done.stdout and b"[]" not in done.stdout and b"==>" not in done.stdout, done.stdout)
 
 
+def engine(directory, name, script):
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def image(directory, *args, **env):
+    """./run image with the engines of this directory: what they were asked."""
+    log = directory / "log"
+    log.write_text("")
+    done = subprocess.run([SOURCE / "run", "image", *args], capture_output=True, text=True, timeout=20 * SLOWER, check=False,
+                          env={"PATH": f"{directory}:/usr/bin:/bin", "HOME": str(directory), "LOG": str(log), **env})
+    equal(done.returncode, 0, done)
+    return log.read_text().splitlines(), done.stderr
+
+
+def test_an_image_has_its_version_and_is_built_by_what_works():
+    directory = peers.temporary_dir()
+    version = re.search(r"^project\(erlgate VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text(), re.M)[1]
+    for name in ("docker", "podman", "buildah"):
+        engine(directory, name, f'echo "{name} $*" >>"$LOG"')
+    asked, said = image(directory)
+    equal((asked[0], asked[-1], said), ("docker info", "docker images erlgate", ""), "docker's own")
+    check(f" -t erlgate -t erlgate:{version} " in asked[1], "tags:", asked[1])
+    check(" -t gate.example:5000/erlgate:x --build-arg" in image(directory, ERLGATE_IMAGE="gate.example:5000/erlgate:x")[0][1], "a tag")
+
+    engine(directory, "docker", 'echo "docker $*" >>"$LOG"; [ "$1" != info ]')  # its daemon does not run
+    asked, said = image(directory, "--pull-never")
+    check(asked[1].startswith("podman build --format docker ") and asked[1].endswith(" --pull-never ."), asked)
+    check("docker info" in said, said)
+    equal(image(directory, ERLGATE_ENGINE="docker")[0][-1], "docker images erlgate", "what is said is done")
+
+
 def test_a_measurement_that_there_is_none_of():
     done = subprocess.run([SOURCE / "bench" / "run.py", "nonsense"], capture_output=True, text=True, timeout=20 * SLOWER, check=False)
     equal((done.returncode, done.stdout), (2, ""), "status")
