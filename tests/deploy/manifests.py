@@ -122,6 +122,8 @@ def test_a_stop_outlasts_the_calls_that_wait():
 
 
 def test_a_native_sidecar_with_its_probes_and_what_it_names_is_there():
+    version = re.search(r"^project\(erlgate VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text(), re.M)[1]
+    equal(SIDECAR["image"], f"erlgate:{version}", "the image that ./run image tags")
     equal(SIDECAR["restartPolicy"], "Always", "what makes it a sidecar")
     ports = {p["name"]: p["containerPort"] for p in SIDECAR["ports"]}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
