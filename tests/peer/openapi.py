@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -89,7 +90,10 @@ def test_a_client_made_from_it():
             shutil.copy(f, there)
     (there / "node_modules").symlink_to(NPM / "node_modules")
     tool("openapi-typescript", f"{BASE}/openapi.json", "-o", str(there / "api.ts"))
+    shown = re.search(r"^```ts\n(.*?)^```", (SOURCE / "README.md").read_text(), re.M | re.S)[1]
+    (there / "readme.ts").write_text(shown.replace("./erlgate.js", "./api.js").replace("http://localhost:4370", f"http://127.0.0.1:{GATE.http.port}"))
     tool("tsc", "-p", str(there))
+    equal(run("node", there / "out" / "readme.js", cwd=there).split(), ["[", "'error',", "'not_found'", "]"], "what the README's client prints")
     print(run("node", "--test", there / "out" / "client.test.js", cwd=there,
               env={"GATE": BASE, "NODE": KV.node, "GUARDED": f"http://127.0.0.1:{GUARDED.http.port}", "TOKEN": TOKEN}))
 
