@@ -60,12 +60,15 @@ static const struct manual {
      "process\n"
      "until its `down`, of one node until its `nodedown`. When the gateway goes away and comes back, it goes "
      "on\n"
-     "where it was; events that were lost on the way are counted by a line `gap`.",
+     "where it was; events that were lost on the way are counted by a line `gap`. `hidden` is the link's, "
+     "and "
+     "true of\n"
+     "each link of a hidden gateway.",
      "  $ erlgate watch kv@localhost kv\n"
      "  monitor target=/nodes/kv@localhost/processes/kv\n"
      "  down target=/nodes/kv@localhost/processes/kv reason=shutdown\n\n"
      "  $ erlgate watch --nodes\n"
-     "  nodeup node=kv@localhost hidden=false\n\n"
+     "  nodeup node=kv@localhost hidden=true\n\n"
      "  $ erlgate watch --nodes --json | jq -r 'select(.event == \"nodedown\") | .data.node'\n"},
 };
 

@@ -143,7 +143,7 @@ def test_a_node_is_killed_and_comes_again():
             node.kill()
             equal(watching[0].next("down").data["reason"], "noconnection", "reason")
             down = watching[1].next("nodedown").data
-            equal(down, {"target": f"/nodes/{node.node}", "node": node.node, "hidden": down["hidden"],
+            equal(down, {"target": f"/nodes/{node.node}", "node": node.node, "hidden": True,
                          "reason": "connection_closed"}, "nodedown")
             equal({watching[2].next().name, watching[2].next().name}, {"down", "nodedown"}, "both")
             for s in watching:
@@ -153,7 +153,7 @@ def test_a_node_is_killed_and_comes_again():
             node = nodes[release] = peer(release).ready()
             node.eval("testpeer:serve(srv)")
             equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
-            equal(everything.next("nodeup").data["node"], node.node, "nodeup")
+            equal(everything.next("nodeup").data, {"target": "/nodes", "node": node.node, "hidden": True}, "nodeup: as the gateway is hidden")
         everything.close()
 
 
