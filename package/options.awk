@@ -54,7 +54,8 @@ function write_option(    flag, argument, standard, at, text)
         print ""
         comment(text)
         if (flag == "cookie-file")
-            comment("(The service takes /etc/erlgate/cookie, whatever stands here.)")
+            comment("(The system service takes /etc/erlgate/cookie, by LoadCredential= of its unit, whatever stands here; erlgate " \
+                    "check-config, which is not the service, warns that there is no cookie.)")
         if (text ~ /may be repeated/)
             print "#" flag ":\n#  - " argument
         else

@@ -98,6 +98,7 @@ def test_the_page_and_the_example_of_the_configuration_have_each_option():
     equal(set(re.findall(r"^       ([a-z][a-z-]*): ", text, re.M)), keys, "options in erlgate.yaml(5)")
     equal(set(re.findall(r"^#([a-z][a-z-]*):", example, re.M)), keys, "options in the example")
     check(not re.search(r"^[^#\n]", example, re.M), "nothing is set in it")
+    check(re.search(r"service takes /etc/erlgate/cookie[^\n]*\n(#[ ][^\n]*\n)*#cookie-file:", example), "which cookie the service has")
     for key in keys:
         check(f"ERLGATE_{key.upper().replace('-', '_')})" in text, f"the variable of {key}")
 
