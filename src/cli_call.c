@@ -200,6 +200,14 @@ static bool read_function(struct question *q, const struct cli_args *a, const ch
            add_atom(q, a, without_blanks(slice_of(function.ptr + colon + 1, function.len - colon - 1)));
 }
 
+/* Only an Erlang string or a comment begins otherwise, and in JSON a {"$list": …}. */
+static bool may_be_list(const struct question *q, const char *word)
+{
+    struct slice text = without_blanks(slice_of_str(word));
+
+    return text.len == 0 || strcmp(word, "-") == 0 || strchr(q->is_erlang ? "[\"%" : "[{", text.ptr[0]);
+}
+
 static bool read_rpc(struct question *q, const struct cli_args *a)
 {
     if (a->word_count < 2)
@@ -214,6 +222,9 @@ static bool read_rpc(struct question *q, const struct cli_args *a)
         return false;
     if (q->body.len && a->word_count == 3)
         return cli_args_refuse(a, "the arguments are given twice");
+    if (a->word_count == 3 && !may_be_list(q, a->words[2]))
+        return cli_args_refuse(a, "'%s' is no list: ARGS is one list, in quotes: '[%s]'", a->words[2],
+                               a->words[2]);
     wr_printf(&q->path, "%s?timeout=%llu%s", a->is_cast ? "/cast" : "", (unsigned long long)a->timeout_ms,
               a->unwraps ? "&unwrap=ok" : "");
     wr_u8(&q->path, '\0');

@@ -132,6 +132,9 @@ class Asked(unittest.TestCase):
         self.assertEqual(rpc("m:'a(b'", "[1]"), ("/v1/nodes/a@b/rpc/m/a%28b", b"[1]"))
         self.assertEqual(rpc("m:'a(b)'"), ("/v1/nodes/a@b/rpc/m/a%28b%29", b"[]"))
         self.assertEqual(rpc("m:'a(b\\'('(1, \")\")"), ("/v1/nodes/a@b/rpc/m/a%28b%27%28", b'[1, ")"]'))
+        for word in ('"abc"', "% none\n[]", " [1]", "[]."):
+            self.assertEqual(rpc("a:b", word), ("/v1/nodes/a@b/rpc/a/b", word.encode()))
+        self.assertEqual(rpc("'a(b:':'(c'(d)"), ("/v1/nodes/a@b/rpc/a%28b:/%28c", b"[d]"))
         request, out = self.asked("rpc", "a@b", "a:b()", "--cast")
         self.assertEqual((request.path, out), ("/v1/nodes/a@b/rpc/a/b/cast", ""))
 
@@ -223,6 +226,13 @@ class Refused(unittest.TestCase):
         self.refused("rpc", "a@b", " . ", says="module:function")
         self.refused("rpc", "a@b", "", says="module:function")
         self.refused("rpc", "a@b", "lists:seq", "1", "3", says="one list")
+        for word in ("1, 3", "1", "{a}", "<<>>", "x", "-1"):
+            self.refused("rpc", "a@b", "lists:seq", word, says=f"'{word}' is no list: ARGS is one list, in quotes: '[{word}]'")
+        self.refused("rpc", "a@b", "lists:seq", '"x"', "--json", says="""ARGS is one list, in quotes: '["x"]'""")
+        for word in ("lists:seq(1, 3).)x", "'a(b':c(1"):
+            self.refused("rpc", "a@b", word, says=f"'{word}' is no function: '(' is not closed")
+        for word in (".", "()", "(lists:seq)", "'lists:seq(1, 3)"):
+            self.refused("rpc", "a@b", word, says="module:function")
         self.refused("rpc", "a@b", "lists:seq", "[]", "--cast", "--unwrap", says="--cast")
         self.refused("names", says="NODE")
         self.refused("names", "kv", says="name@host")
@@ -231,6 +241,9 @@ class Refused(unittest.TestCase):
         self.refused("watch", says="whom?")
         self.refused("watch", "--nodes", "a@b", says="too much")
         self.refused("watch", "a@b", "kv", "x", says="too much")
+
+    def test_an_option_before_the_command_is_told_where_it_stands(self):
+        self.refused("--url", "http://127.0.0.1:1", "nodes", says="'--url' is no command: options stand behind it, as in `erlgate nodes --url URL`")
 
     def test_options_are_checked_and_the_nearest_is_suggested(self):
         self.refused("call", "a@b", "c", "d", "--tymeout", "3", says="--timeout")
