@@ -41,8 +41,8 @@
       "auto: the EPMD that runs on this machine, or be one when there is none; embedded: be one; " \
       "HOST:PORT: use that one; none: register nowhere") \
     X(OPT_EPMD_LISTEN, OPTION_GROUP_NODE, "epmd-listen", "ADDRESS", NULL, 0, "the socket stays as it is", \
-      "addresses of the embedded EPMD, commas between them; if not given: $ERL_EPMD_ADDRESS, else as " \
-      "for --dist-listen") \
+      "addresses of the embedded EPMD, commas between them; if not given: $ERL_EPMD_ADDRESS, else " \
+      "loopback when HOST of --name is there, else all (*), whatever --dist-listen says") \
     X(OPT_PEER, OPTION_GROUP_NODE, "peer", "NAME@HOST=HOST:PORT", NULL, OPTION_MANY, "the node was started with them", \
       "a node that is dialled there, without asking EPMD") \
     X(OPT_REQUIRE_NODE, OPTION_GROUP_NODE, "require-node", "NAME@HOST", NULL, OPTION_MANY, NULL, \
