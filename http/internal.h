@@ -171,8 +171,9 @@ struct http_request {
 /* Of rest.c. */
 struct http_rest {
     uint64_t window;
-    unsigned young[2]; /* requests that began to wait in it, in the one before, and still do */
-    unsigned answered; /* in this turn of the loop */
+    unsigned young[2];     /* requests that began to wait in it, in the one before, and still do */
+    unsigned answered[2];  /* in it, in the one before */
+    unsigned answered_now; /* in this turn of the loop */
 };
 
 /* At the owner: a worker. */

@@ -2,7 +2,7 @@
 
 `bare` is libmicrohttpd alone, which gives back the body from memory; `bare+suspend` the same with each request suspended
 and resumed; `cowboy` a gateway of forty lines in a second Erlang node. Those that call, call an echo gen_server of OTP 29.
-wrk makes the load, on the same machine. What counts is the median over the rounds, and of that the ratio: absolute times
+wrk makes the load, on the same machine. Each round has processes of its own. What counts is the median over the rounds, and of that the ratio: absolute times
 say more about the machine. CPU is that of the gateway's own process (of the whole Erlang node, for cowboy), per request.
 """
 from rig import DOCUMENTS, medians
@@ -18,20 +18,18 @@ GOALS = (
 
 
 def measure(world, table, is_short):
-    candidates = [world.erlgate(), world.suspending, world.cowboy()]
-    if not is_short:
-        candidates.append(world.bare)
     rounds, seconds = (2, 1) if is_short else (5, 2)
+    sets = world.sets_of_processes(rounds, ["erlgate", "bare+suspend", "cowboy"] + ([] if is_short else ["bare"]))
     found = {}
     for name, document in DOCUMENTS.items():
         for connections in (64,) if is_short else (1, 64, 512):
-            results = [[] for _ in candidates]
-            for candidate in candidates:
-                candidate.warm_up(document, connections)
-            for _ in range(rounds):
+            results = [[] for _ in sets[0]]
+            for candidates in sets:
+                for candidate in candidates:
+                    candidate.warm_up(document, connections)
                 for candidate, result in zip(candidates, results):
                     result.append(candidate.load(document, connections, seconds))
-            for candidate, result in zip(candidates, results):
+            for candidate, result in zip(sets[0], results):
                 found[name, connections, candidate.name] = medians(result)
                 table.add("call", f"{name}, {connections} conns", candidate.name, **medians(result))
     for name, connections, figure, peer, sense, bound, slack in GOALS:
