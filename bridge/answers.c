@@ -57,6 +57,49 @@ static void answer_too_deep(struct gateway *g, const struct exchange *x)
     http_answer_problem(g->http, x->http_id, &too_deep);
 }
 
+/* The head of {ok, V} or {error, R}, by ?unwrap=ok: rd stands before V or R then. Gives the status. */
+static unsigned read_wrapping(struct etf_rd *rd)
+{
+    struct etf_rd r = *rd;
+    bool is_ok = etf_read_tuple_is(&r, 2) && etf_read_atom_is(&r, "ok");
+
+    if (!is_ok && (r.rd.pos == rd->rd.pos || !etf_read_atom_is(&r, "error")))
+        return 200;
+    *rd = r;
+    return is_ok ? 200 : 422;
+}
+
+bool answer_judge(struct gateway *g, const struct exchange *x, struct etf_rd *reply)
+{
+    wr_fini(&g->judged);
+    wr_init(&g->judged, g->config.max_reply);
+    g->judged_for = 0;
+    if (x->out != HTTP_MEDIA_JSON && x->out != HTTP_MEDIA_TYPED_JSON)
+        return false;
+    http_request_spent(g->http, x->http_id, HTTP_STAGE_NODE);
+    if (x->is_unwrapped)
+        (void)read_wrapping(reply);
+    if (!transcode_unjudged_to_json(reply, &x->options, x->out == HTTP_MEDIA_TYPED_JSON, &g->judged))
+        return false;
+    g->judged_for = x->id;
+    return true;
+}
+
+/* The term in the form that was asked for: it may be there already. */
+static enum err write_term(struct gateway *g, const struct exchange *x, struct slice term,
+                           const struct etf_atoms *atoms, struct wr *w)
+{
+    if (g->judged_for && g->judged_for == x->id) {
+        *w = g->judged;
+        wr_init(&g->judged, 0);
+        g->judged_for = 0;
+        return ERR_NONE;
+    }
+    http_request_spent(g->http, x->http_id, HTTP_STAGE_NODE);
+    wr_init(w, g->config.max_reply);
+    return body_write(w, x->out, term, atoms, &x->options);
+}
+
 void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
                  const struct etf_atoms *atoms)
 {
@@ -64,11 +107,8 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
     struct http_header header;
     char applied[APPLIED_MAX];
     struct wr w;
-    enum err e;
+    enum err e = write_term(g, x, term, atoms, &w);
 
-    http_request_spent(g->http, x->http_id, HTTP_STAGE_NODE);
-    wr_init(&w, g->config.max_reply);
-    e = body_write(&w, x->out, term, atoms, &x->options);
     g->metrics.term_out += term.len;
     g->metrics.text_out += w.len;
     if (e == ERR_NONE && x->out != HTTP_MEDIA_ETF) {
@@ -94,21 +134,15 @@ void answer_reply(struct gateway *g, const struct exchange *x, struct slice term
                   const struct etf_atoms *atoms)
 {
     struct etf_rd rd = etf_rd_of(term, atoms);
-    struct slice inner;
+    unsigned status = 200;
 
     if (x->is_unwrapped && etf_read_atom_is(&rd, "ok")) {
         answer_empty(g, x, 204);
         return;
     }
-    if (x->is_unwrapped && etf_read_tuple_is(&rd, 2)) {
-        bool is_ok = etf_read_atom_is(&rd, "ok");
-
-        if ((is_ok || etf_read_atom_is(&rd, "error")) && etf_skip(&rd, &inner)) {
-            answer_term(g, x, is_ok ? 200 : 422, inner, atoms);
-            return;
-        }
-    }
-    answer_term(g, x, 200, term, atoms);
+    if (x->is_unwrapped)
+        status = read_wrapping(&rd);
+    answer_term(g, x, status, rd_rest(&rd.rd), atoms); /* all of it, or the last element of what is whole */
 }
 
 void answer_object(struct gateway *g, uint64_t http_id, unsigned status, void *object)

@@ -127,6 +127,14 @@ void calls_done(void *ctx, uint64_t id, const struct node_result *r)
     exchange_free(g, x);
 }
 
+bool calls_judge(void *ctx, uint64_t id, struct etf_rd *reply)
+{
+    struct gateway *g = ctx;
+    const struct exchange *x = idtab_get(&g->exchanges, id);
+
+    return x && x->verb == VERB_CALL && answer_judge(g, x, reply);
+}
+
 enum node_verb calls_node_verb(enum verb verb)
 {
     static const enum node_verb verbs[] = {

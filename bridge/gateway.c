@@ -236,9 +236,11 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     idtab_init(&g->ties);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
     wr_init(&g->term, TERM_GROWTH * g->config.max_body);
+    wr_init(&g->judged, 0);
     wr_init(&g->scratch, g->config.max_body);
     if (g->node) {
         node_on_atom(g->node, learn, &g->atoms);
+        node_judge_replies(g->node, calls_done, calls_judge);
         node_set_gate(g->node, gate, g);
         if (config->threads > 1)
             node_on_read(g->node, across_flush, g);
@@ -340,6 +342,7 @@ void gateway_stop(struct gateway *g)
     loop_timer_free(g->trim_timer);
     if (g->node) {
         node_on_atom(g->node, NULL, NULL);
+        node_judge_replies(g->node, NULL, NULL);
         node_set_gate(g->node, NULL, NULL);
         node_on_read(g->node, NULL, NULL);
     }
@@ -353,6 +356,7 @@ void gateway_stop(struct gateway *g)
     releases_fini(g);
     atoms_fini(&g->atoms);
     wr_fini(&g->term);
+    wr_fini(&g->judged);
     wr_fini(&g->scratch);
     documents_fini(g);
     admission_fini(g);

@@ -62,6 +62,8 @@ struct gateway {
     struct loop_timer *trim_timer;  /* gives back what a crowd has left */
     struct loop_timer *inbox_timer; /* looks after those that are kept, while there are any */
     struct wr term, scratch;        /* used within one handler; kept for their memory */
+    struct wr judged;               /* a reply as JSON, between its being judged and its answer */
+    uint64_t judged_for;            /* the exchange it is for; 0: there is none */
     uint64_t seed;                  /* of hashes over what clients send */
     uint64_t started_us;
     struct auth_sessions *sessions; /* owned, but for a worker, and so rates: bridge/admission.c */
@@ -179,6 +181,9 @@ void errors_answer_parameter(struct gateway *g, uint64_t http_id, const char *pa
 
 /* ---- bridge/answers.c: what comes of it, for the client ---- */
 
+/* For node_judge_replies: a reply becomes JSON while it is judged, and answer_term, which comes next, has it
+ * ready. False: for another representation, or it is not so simple. */
+bool answer_judge(struct gateway *g, const struct exchange *x, struct etf_rd *reply);
 /* The term in the representation that was asked for, with Preference-Applied. */
 void answer_term(struct gateway *g, const struct exchange *x, unsigned status, struct slice term,
                  const struct etf_atoms *atoms);
@@ -275,6 +280,8 @@ void calls_fail(struct gateway *g, struct exchange *x, enum err e);
 void calls_asked(struct gateway *g, struct exchange *x, enum err e);
 /* For node_request: how a call, cast, send, exit ended. */
 void calls_done(void *ctx, uint64_t id, const struct node_result *r);
+/* For node_judge_replies. */
+bool calls_judge(void *ctx, uint64_t id, struct etf_rd *reply);
 
 enum node_verb calls_node_verb(enum verb verb); /* CALL, CAST, SEND, EXIT */
 

@@ -4,6 +4,7 @@
 #include "bridge/transcode_in.h"
 #include "bridge/transcode_out.h"
 #include "etf/integer.h"
+#include "etf/validate.h"
 
 /* Of squared words, which is what digits cost: about a second. */
 #define BIG_BUDGET ((uint64_t)1 << 28)
@@ -82,6 +83,7 @@ static void init_out(struct out *s, const struct etf_rd *term, const struct tran
 {
     s->options = options;
     s->is_typed = typed;
+    s->is_judging = false;
     s->null_atom = options->null_atom.len ? options->null_atom : SLICE("null");
     s->rd = *term;
     s->w = w;
@@ -119,23 +121,34 @@ static enum err run_again(struct out *s, struct etf_rd start, size_t len)
     return out_run(s);
 }
 
-enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_options *options, bool typed,
-                               struct wr *out)
+/* The term at s->rd must be sound now: shapes are found in sound terms alone. */
+static enum err judge_all(struct out *s, struct etf_rd start)
 {
-    size_t ceiling = out->ceiling, len = out->len, estimate = rd_left(&term->rd);
-    struct out s;
+    size_t len;
+
+    if (!s->is_judging)
+        return ERR_NONE;
+    s->is_judging = false;
+    return etf_validate_prefix(rd_rest(&start.rd), start.atoms,
+                               &(struct etf_rules){.max_depth = s->max_depth, .trusts_keys = true}, &len,
+                               NULL, NULL);
+}
+
+static enum err write_term(struct out *s, struct etf_rd *term)
+{
+    size_t ceiling = s->w->ceiling, len = s->w->len, estimate = rd_left(&term->rd);
+    struct wr *out = s->w;
     enum err e;
 
-    init_out(&s, term, options, typed, out);
     estimate += estimate / 8 + OUT_ROOM;
     /* The loop's own room must not count against the ceiling. */
     out->ceiling = ceiling < SIZE_MAX - 2 * OUT_ROOM ? ceiling + 2 * OUT_ROOM : SIZE_MAX;
     if (!wr_room(out, estimate < out->ceiling - out->len ? estimate : OUT_ROOM))
         e = out->err;
     else
-        e = out_run(&s);
-    if (s.wants_shapes)
-        e = run_again(&s, *term, len);
+        e = out_run(s);
+    if (s->wants_shapes && (e = judge_all(s, *term)) == ERR_NONE)
+        e = run_again(s, *term, len);
     if (e == ERR_INVALID)
         e = ERR_MALFORMED;
     out->ceiling = ceiling;
@@ -144,7 +157,31 @@ enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_optio
         e = ERR_TOO_LARGE;
     }
     if (e == ERR_NONE)
-        *term = s.rd;
+        *term = s->rd;
+    return e;
+}
+
+enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_options *options, bool typed,
+                               struct wr *out)
+{
+    struct out s;
+    enum err e;
+
+    init_out(&s, term, options, typed, out);
+    e = write_term(&s, term);
     fini_out(&s);
     return e;
+}
+
+bool transcode_unjudged_to_json(struct etf_rd *term, const struct transcode_options *options, bool typed,
+                                struct wr *out)
+{
+    struct out s;
+    enum err e;
+
+    init_out(&s, term, options, typed, out);
+    s.is_judging = true;
+    e = write_term(&s, term);
+    fini_out(&s);
+    return e == ERR_NONE;
 }

@@ -62,6 +62,15 @@ MUST_USE enum err transcode_json_to_etf(struct slice json, const struct transcod
 MUST_USE enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_options *options,
                                         bool typed, struct wr *out);
 
+/*
+ * The same for bytes that nobody has validated: false if they do not begin with a sound term, or if for any
+ * other reason it cannot be told in this way; nothing is then said of it, and out's bytes are not to be used.
+ * True: etf_validate takes the term (with max_depth as here and trusts_keys), it has been appended as above,
+ * and `term` stands behind it. So a reply is walked through once, not twice.
+ */
+MUST_USE bool transcode_unjudged_to_json(struct etf_rd *term, const struct transcode_options *options,
+                                         bool typed, struct wr *out);
+
 /* Fills line and column of f from its offset into text. */
 void transcode_fault_place(struct transcode_fault *f, struct slice text);
 

@@ -1,9 +1,12 @@
 /* What the loop of transcode_out.c leaves for because it is rare: each reads at s->rd and writes to s->w. */
 #include "base/base64.h"
 #include "base/check.h"
+#include "base/utf8.h"
 #include "bridge/transcode_out.h"
 #include "etf/integer.h"
 #include "etf/syntax.h"
+#include "etf/tag.h"
+#include "etf/validate.h"
 #include "etf/write.h"
 #include "json/write.h"
 
@@ -182,6 +185,37 @@ enum err out_write_old_float(struct out *s)
         return ERR_MALFORMED;
     json_write_double(s->w, v);
     return s->w->err;
+}
+
+/* ---- Judging ---- */
+
+/* Most atoms, by what is told of the header's and seen of the others. */
+static bool is_plain_atom(struct etf_rd r)
+{
+    struct etf_atom a;
+
+    return etf_read_atom(&r, &a) && !a.is_latin1 &&
+           (a.is_checked || (a.text.len <= ETF_ATOM_MAX_CHARS && utf8_is_ascii(a.text)));
+}
+
+enum err out_judge(const struct out *s)
+{
+    /* (0 would be no bound at all: of what stands at the very end of it, what can have parts is not taken.)
+     */
+    uint32_t depth_left = s->max_depth - s->depth;
+    struct etf_rules rules = {.max_depth = depth_left ? depth_left : 1, .trusts_keys = true};
+    struct slice rest = rd_rest(&s->rd.rd);
+    uint8_t tag = rest.len ? rest.ptr[0] : 0;
+    size_t len;
+
+    if (is_plain_atom(s->rd))
+        return ERR_NONE;
+    /* It is nothing but a whole term. */
+    if (tag == ETF_LOCAL_EXT)
+        return ERR_MALFORMED;
+    if (depth_left == 0 && (tag == ETF_NEW_FUN_EXT || tag == ETF_FUN_EXT || tag == ETF_RECORD_EXT))
+        return ERR_DEPTH;
+    return etf_validate_prefix(rest, s->rd.atoms, &rules, &len, NULL, NULL);
 }
 
 /* ---- Lists of characters ---- */

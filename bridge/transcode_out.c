@@ -1,6 +1,7 @@
 /*
- * A term to JSON. One loop, as in transcode_in.c and for the same reason; the term has been validated, and
- * what its lengths say is still compared with the bytes that are there.
+ * A term to JSON. One loop, as in transcode_in.c and for the same reason. What lengths say is compared with
+ * the bytes that are there, so that the loop can judge a term that nobody has validated while it writes it:
+ * whatever it does not know by itself is then shown to out_judge first.
  */
 #include "bridge/transcode_out.h"
 #include "base/check.h"
@@ -83,6 +84,13 @@ static const struct habit_node *learn_key(struct out *s, const struct out_frame 
             return e_;                \
         BACK();                       \
     } while (0)
+/* What the loop leaves to others, who take a term that is sound. */
+#define RARE(call)                \
+    do {                          \
+        if (UNLIKELY(is_judging)) \
+            CALL(out_judge(s));   \
+        CALL(call);               \
+    } while (0)
 #define MAKE_ROOM()                           \
     do {                                      \
         if (UNLIKELY(o_end - o < OUT_ROOM)) { \
@@ -127,6 +135,7 @@ enum err out_run(struct out *s)
 {
     const uint8_t *p = s->rd.rd.pos, *const end = s->rd.rd.end, *text, *text_end;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
+    const bool is_judging = s->is_judging;
     const bool is_typed = s->is_typed, quotes_big = s->options->bigints_as_strings;
     const bool is_null_null = s->options->null_atom.len == 0;
     const bool joins_chars = s->options->charlists_as_strings && !is_typed;
@@ -177,9 +186,9 @@ far_value: /* before the limit */
                 goto after_value;
             }
         }
-        CALL(out_write_big(s));
+        RARE(out_write_big(s));
         goto after_rare;
-    case ETF_LARGE_BIG_EXT: CALL(out_write_big(s)); goto after_rare;
+    case ETF_LARGE_BIG_EXT: RARE(out_write_big(s)); goto after_rare;
     case ETF_NEW_FLOAT_EXT: {
         uint64_t bits;
         double v;
@@ -193,7 +202,7 @@ far_value: /* before the limit */
         p += 9;
         goto after_value;
     }
-    case ETF_FLOAT_EXT: CALL(out_write_old_float(s)); goto after_rare;
+    case ETF_FLOAT_EXT: RARE(out_write_old_float(s)); goto after_rare;
     case ETF_SMALL_ATOM_UTF8_EXT:
         NEED(2);
         n = p[1];
@@ -225,11 +234,11 @@ far_value: /* before the limit */
             p = text_end;
             goto after_value;
         }
-        CALL(out_write_atom(s));
+        RARE(out_write_atom(s));
         goto after_rare;
     case ETF_ATOM_UTF8_EXT:
     case ETF_ATOM_EXT:
-    case ETF_SMALL_ATOM_EXT: CALL(out_write_atom(s)); goto after_rare;
+    case ETF_SMALL_ATOM_EXT: RARE(out_write_atom(s)); goto after_rare;
     case ETF_BINARY_EXT:
         NEED(5);
         n = be_load32(p + 1);
@@ -250,7 +259,7 @@ far_value: /* before the limit */
         MAKE_ROOM();
         *o++ = '"';
         goto after_value;
-    case ETF_BIT_BINARY_EXT: CALL(out_write_bitstring(s)); goto after_rare;
+    case ETF_BIT_BINARY_EXT: RARE(out_write_bitstring(s)); goto after_rare;
     case ETF_NIL_EXT:
         p++;
         PUT("[]");
@@ -278,6 +287,8 @@ far_value: /* before the limit */
         NEED(5);
         n = be_load32(p + 1);
         if (n == 0) {
+            if (is_judging)
+                FAIL(ERR_MALFORMED); /* mostly it is */
             p += 5;
             goto value;
         }
@@ -331,11 +342,11 @@ far_value: /* before the limit */
     case ETF_REFERENCE_EXT:
     case ETF_NEW_REFERENCE_EXT:
     case ETF_NEWER_REFERENCE_EXT:
-    case ETF_EXPORT_EXT: CALL(out_write_identity(s)); goto after_rare;
+    case ETF_EXPORT_EXT: RARE(out_write_identity(s)); goto after_rare;
     case ETF_NEW_FUN_EXT:
     case ETF_FUN_EXT:
     case ETF_RECORD_EXT:
-    case ETF_LOCAL_EXT: CALL(out_write_verbatim(s)); goto after_rare;
+    case ETF_LOCAL_EXT: RARE(out_write_verbatim(s)); goto after_rare;
     default: FAIL(ERR_MALFORMED);
     }
 
@@ -409,7 +420,7 @@ other_key:
                          (size_t)(o - base) - mark);
         goto value;
     }
-    CALL(out_write_key(s, f));
+    RARE(out_write_key(s, f));
     MAKE_ROOM();
     *o++ = ':';
     here = &s->habit.nodes[HABIT_NONE];
@@ -494,8 +505,11 @@ tail: /* the elements of list f are written; a tail that is a list goes on with 
         NEED(5);
         left = be_load32(p + 1);
         p += 5;
-        if (left == 0)
+        if (left == 0) {
+            if (is_judging)
+                FAIL(ERR_MALFORMED);
             goto tail;
+        }
         *o++ = ',';
         goto value;
     }

@@ -43,6 +43,7 @@ enum {
 struct out {
     const struct transcode_options *options; /* borrowed */
     bool is_typed;
+    bool is_judging; /* nobody has validated the term */
     struct slice null_atom;
     struct etf_rd rd;         /* its position is the loop's while that runs a function of ours */
     struct wr *w;             /* borrowed */
@@ -75,10 +76,15 @@ struct slice out_atom_text(struct etf_atom a, uint8_t buf[OUT_ATOM_BUF]);
 
 enum { OUT_ROOM = LIMIT_ROOM }; /* what the loop wants free for each step */
 
-/* The term at s->rd into s->w. ERR_INVALID with wants_shapes: again, when they have been found. */
+/* The term at s->rd into s->w. is_judging: ERR_NONE only for what etf_validate takes with rules->trusts_keys;
+ * any other error says nothing about the term. ERR_INVALID with wants_shapes: again, when they have been
+ * found. */
 enum err out_run(struct out *s);
 
 /* ---- bridge/transcode_leaf.c: each takes the term at s->rd ---- */
+
+/* Is it one, as a part of another? Does not move. */
+enum err out_judge(const struct out *s);
 
 enum err out_write_atom(struct out *s);
 enum err out_write_binary(struct out *s); /* one that is no text */

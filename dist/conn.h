@@ -23,6 +23,12 @@ struct dist_conn;
  * the connection. */
 typedef void dist_atom_fn(void *ctx, struct slice utf8);
 
+/* A message to one of our references, before it is judged: who reads it anyway can do that in passing. Gives
+ * the length of its term, which is one that the connection would take; 0: the connection is to judge. Must
+ * not call the connection. */
+typedef size_t dist_judge_fn(void *ctx, const struct etf_ref *to, struct slice payload,
+                             const struct etf_atoms *atoms);
+
 struct dist_conn_config {
     struct slice name;     /* own full name, "erlgate@host"; borrowed for the connection's life */
     struct slice cookie;   /* borrowed for the connection's life; a secret */
@@ -35,7 +41,8 @@ struct dist_conn_config {
     size_t max_frame;      /* bytes of one frame; 0: 128 MiB. Larger: the connection ends */
     size_t max_message;    /* bytes of one reassembled message; 0: 128 MiB */
     dist_atom_fn *on_atom; /* may be NULL: who wants to know which atoms peers have */
-    void *ctx;             /* borrowed; for on_atom */
+    dist_judge_fn *judge;  /* may be NULL */
+    void *ctx;             /* borrowed; for these two */
 };
 
 /* peer_name: the full name of the node that is dialled; another answering is a failure. handshake_version: 6,

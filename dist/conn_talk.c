@@ -65,6 +65,14 @@ static bool is_for_us(const struct dist_conn *c, const struct dist_ctl *ctl)
     return ctl->to.kind != DIST_END_PID || etf_atom_eq(ctl->to.pid.node, own);
 }
 
+/* The payload has been judged: its length. Or it has not: 0. */
+static size_t judged_already(const struct dist_conn *c, const struct dist_message *m, enum dist_payload kind)
+{
+    if (!c->config.judge || kind != DIST_PAYLOAD_MESSAGE || m->ctl.to.kind != DIST_END_REF)
+        return 0;
+    return c->config.judge(c->config.ctx, &m->ctl.to.ref, m->payload, m->atoms);
+}
+
 /* The control message and its payload; each stands behind a version byte where there is no header. */
 static enum err on_message(struct dist_conn *c, struct slice body, const struct etf_atoms *atoms,
                            bool has_versions, struct dist_event *ret)
@@ -73,6 +81,7 @@ static enum err on_message(struct dist_conn *c, struct slice body, const struct 
     const struct dist_form *form = NULL;
     struct dist_message *m = &ret->message; /* in place: it is large, and means nothing before kind says so */
     const char *text = "";
+    size_t judged;
     enum err e;
 
     if (has_versions && rd_u8(&r) != ETF_VERSION)
@@ -89,8 +98,11 @@ static enum err on_message(struct dist_conn *c, struct slice body, const struct 
         if (has_versions && rd_u8(&r) != ETF_VERSION)
             return broken(c, ERR_MALFORMED, "a message without its version byte");
         m->payload = rd_rest(&r);
-        e = dist_term_check_prefix(m->payload, atoms, dist_form_payload(form), &m->payload.len, &text);
-        if (e != ERR_NONE)
+        judged = judged_already(c, m, dist_form_payload(form));
+        if (judged)
+            m->payload.len = judged;
+        else if ((e = dist_term_check_prefix(m->payload, atoms, dist_form_payload(form), &m->payload.len,
+                                             &text)) != ERR_NONE)
             return broken(c, e, text);
     }
     if (dist_form_payload(form) == DIST_PAYLOAD_REASON) {

@@ -33,6 +33,8 @@ struct node {
     size_t cookie_len;
     bool is_visible, is_quiet, is_stopped;
     uint32_t tick_ms, connect_ms;
+    node_judge_fn *judge;
+    node_done_fn *judged; /* the requests that it is asked of */
     node_atom_fn *on_atom;
     void *on_atom_ctx; /* borrowed */
     void (*on_read)(void *ctx);

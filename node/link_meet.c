@@ -27,6 +27,14 @@ static void atom_came(void *ctx, struct slice utf8)
         n->on_atom(n->on_atom_ctx, utf8);
 }
 
+static size_t judge(void *ctx, const struct etf_ref *to, struct slice payload, const struct etf_atoms *atoms)
+{
+    const struct node *n = ctx;
+    struct request *r = n->judge ? request_of_ref(n, to) : NULL;
+
+    return r ? request_judge(r, payload, atoms) : 0;
+}
+
 static void config_of(struct node *n, struct dist_conn_config *ret)
 {
     *ret = (struct dist_conn_config){
@@ -40,6 +48,7 @@ static void config_of(struct node *n, struct dist_conn_config *ret)
         .max_frame = n->max_message,
         .max_message = n->max_message,
         .on_atom = atom_came,
+        .judge = judge,
         .ctx = n,
     };
     loop_random(&ret->challenge, sizeof ret->challenge);

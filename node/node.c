@@ -265,6 +265,12 @@ void node_free(struct node *n)
     mem_free(n);
 }
 
+void node_judge_replies(struct node *n, node_done_fn *done, node_judge_fn *judge)
+{
+    n->judged = done;
+    n->judge = judge;
+}
+
 void node_on_atom(struct node *n, node_atom_fn *fn, void *ctx)
 {
     n->on_atom = fn;

@@ -152,6 +152,16 @@ struct node_result {
 /* r and what it points at: borrowed for the call. Where one is asked for it may be NULL: nobody is told. */
 typedef void node_done_fn(void *ctx, uint64_t id, const struct node_result *r);
 
+/*
+ * Who reads the replies to its calls anyway can validate them in passing. Of requests that end with `done`,
+ * judge is shown each reply before anybody has looked at it, with their ctx and id. True: it begins with one
+ * term that etf_validate takes, with trusts_keys and a depth of less than 2^20, and *reply stands behind it;
+ * `done` is told next. False: nothing is said of it, and the node validates. (Replies of nodes that know no
+ * aliases are not shown.) One for each node; NULL, NULL: nobody.
+ */
+typedef bool node_judge_fn(void *ctx, uint64_t id, struct etf_rd *reply);
+void node_judge_replies(struct node *n, node_done_fn *done, node_judge_fn *judge);
+
 /* As the timeout_ms of anything here: Erlang's infinity. (To connect takes connect_ms at most all the same.)
  */
 #define NODE_INFINITY UINT64_MAX

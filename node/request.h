@@ -84,6 +84,8 @@ extern const struct process_ops request_ops;
  * and the rest nothing. */
 MUST_USE enum err request_send(struct request *r, struct slice term);
 MUST_USE enum err request_send_here(struct node *n, struct request *r, struct slice term);
+/* As dist_judge_fn: a message to its reference, which nobody has validated. */
+size_t request_judge(const struct request *r, struct slice payload, const struct etf_atoms *atoms);
 /* Gives back the monitor of a call that ends otherwise than by its DOWN. */
 void request_demonitor(struct request *r);
 

@@ -49,8 +49,9 @@ void request_demonitor(struct request *r)
 
 /* ---- the answer ---- */
 
-/* {[alias|Ref], Reply} or {Ref, Reply} with this request's reference, by whatever way it came. */
-static bool read_reply(struct request *r, struct slice term, const struct etf_atoms *atoms,
+/* {[alias|Ref], Reply} or {Ref, Reply} with this request's reference, by whatever way it came. What is ahead
+ * of the reply need not have been validated. */
+static bool read_reply(const struct request *r, struct slice term, const struct etf_atoms *atoms,
                        struct slice *ret_reply)
 {
     struct etf_rd rd = etf_rd_of(term, atoms);
@@ -66,6 +67,19 @@ static bool read_reply(struct request *r, struct slice term, const struct etf_at
         return false;
     *ret_reply = rd_rest(&rd.rd); /* the message is one whole term, and this its last element */
     return true;
+}
+
+size_t request_judge(const struct request *r, struct slice payload, const struct etf_atoms *atoms)
+{
+    const struct node *n = r->process.node;
+    struct slice reply;
+    struct etf_rd rd;
+
+    if (r->kind != REQUEST_CALL || r->done != n->judged || !has_monitor(r) ||
+        !read_reply(r, payload, atoms, &reply))
+        return 0;
+    rd = etf_rd_of(reply, atoms);
+    return n->judge(r->ctx, r->done_id, &rd) ? (size_t)(rd.rd.pos - payload.ptr) : 0;
 }
 
 static void message(struct process *p, struct link *from, const struct etf_ref *alias, struct slice term,

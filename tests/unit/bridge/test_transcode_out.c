@@ -12,6 +12,31 @@
 #include "base/mem.h"
 #include "etf/write.h"
 
+/* Judged on the way, it comes to the same. */
+static void assert_judged(struct slice term, const struct transcode_options *o, bool typed, struct slice want)
+{
+    struct etf_rd r = etf_rd_of(term, NULL);
+    struct wr w;
+
+    wr_init(&w, SIZE_MAX);
+    assert_true(transcode_unjudged_to_json(&r, o, typed, &w));
+    assert_int_equal(rd_left(&r.rd), 0);
+    assert_true(slice_eq(wr_written(&w), want));
+    wr_fini(&w);
+    /* With bytes behind it, it ends where it ends; without its last one it is none. */
+    wr_slice(&w, term);
+    wr_u8(&w, 0xFF);
+    r = etf_rd_of(wr_written(&w), NULL);
+    wr_init(&w, SIZE_MAX);
+    assert_true(transcode_unjudged_to_json(&r, o, typed, &w));
+    assert_int_equal(rd_left(&r.rd), 1);
+    wr_fini(&w);
+    mem_free((void *)(uintptr_t)r.rd.start);
+    r = etf_rd_of(slice_of(term.ptr, term.len - 1), NULL);
+    assert_false(transcode_unjudged_to_json(&r, o, typed, &w));
+    wr_fini(&w);
+}
+
 static struct wr written(struct slice term, const struct transcode_options *o, bool typed)
 {
     struct etf_rd r = etf_rd_of(term, NULL);
@@ -23,6 +48,7 @@ static struct wr written(struct slice term, const struct transcode_options *o, b
     if (e != ERR_NONE)
         fail_msg("%s", err_name(e));
     assert_int_equal(rd_left(&r.rd), 0);
+    assert_judged(term, o, typed, wr_written(&w));
     return w;
 }
 
