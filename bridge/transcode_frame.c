@@ -72,6 +72,20 @@ static enum err too_much_moving(struct in *s, const uint8_t *at)
                    "too many nested terms of unforeseen form: write $list before $tail, and smaller tuples");
 }
 
+/* What stands from `from` on up to `mid` has moved up, and from there to the end of what is written down, by
+ * so many bytes: so have the keys in it that are to be copied again. */
+static void habit_moved(struct in *s, size_t from, size_t mid, size_t up, size_t down)
+{
+    for (uint32_t i = 1; i < s->habit.count; i++) {
+        uint32_t *at = &s->habit.nodes[i].written;
+
+        if (*at >= mid)
+            *at -= (uint32_t)down;
+        else if (*at >= from)
+            *at += (uint32_t)up;
+    }
+}
+
 enum err in_close_tuple(struct in *s, struct in_frame *f, uint32_t count, const uint8_t *at)
 {
     size_t len = s->w->len - f->at - 2;
@@ -91,6 +105,7 @@ enum err in_close_tuple(struct in *s, struct in_frame *f, uint32_t count, const 
         return in_out_of_room(s, at);
     p = s->w->buf + f->at;
     memmove(p + 5, p + 2, len);
+    habit_moved(s, f->at, s->w->len, 3, 0);
     p[0] = ETF_LARGE_TUPLE_EXT;
     be_store32(p + 1, count);
     s->w->len += 3;
@@ -108,6 +123,7 @@ enum err in_swap_tail(struct in *s, struct in_frame *f, const uint8_t *at)
     wr_bytes(&s->scratch, tail < list ? p : p + tail, tail < list ? tail : list);
     if (!wr_ok(&s->scratch))
         return in_fail(s, s->scratch.err, at, "no memory for the tail of a list");
+    habit_moved(s, f->at, f->key, list, tail);
     if (tail < list) {
         memmove(p, p + tail, list);
         memcpy(p + list, s->scratch.buf, tail);

@@ -13,7 +13,7 @@
 /* The positions into the state, before a call that may use them, and back. */
 #define LEAVE() (s->w->len = (size_t)(o - base))
 #define BACK() \
-    (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, limit = limit_of(p, end, o, o_end))
+    (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, limit = limit_of(p, end, o, o_end, 0))
 #define FAIL(e)     \
     do {            \
         LEAVE();    \
@@ -95,7 +95,7 @@ enum err in_run(struct in *s)
     const uint8_t *p = s->start, *const end = s->end, *name;
     uint8_t *base = s->w->buf, *o = base + s->w->len, *o_end = base + s->w->cap;
     const bool reads_tags = !s->options->tags_off, has_atom_keys = s->options->keys_as_atoms;
-    const uint8_t *limit = limit_of(p, end, o, o_end);
+    const uint8_t *limit = limit_of(p, end, o, o_end, 0);
     struct in_frame top = {.kind = IN_TOP}, *f = &top;
     enum json_copied done;
     struct slice text;
@@ -111,7 +111,7 @@ value:
     if (UNLIKELY(p == end))
         FAIL(in_bad_value(s, p));
     if (p >= limit && end - p > LIMIT_AHEAD)
-        limit = limit_of(p, end, o, o_end);
+        limit = limit_of(p, end, o, o_end, 0);
 far_value: /* before the limit; perhaps a blank */
     switch ((enum first)first_of[*p]) {
     case FIRST_STRING:

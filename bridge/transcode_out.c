@@ -68,7 +68,7 @@ static const struct habit_node *learn_key(struct out *s, const struct out_frame 
 #define LEAVE() (s->w->len = (size_t)(o - base), s->rd.rd.pos = p)
 #define BACK()                                                                           \
     (base = s->w->buf, o = base + s->w->len, o_end = base + s->w->cap, p = s->rd.rd.pos, \
-     limit = limit_of(p, end, o, o_end))
+     limit = limit_of(p, end, o, o_end, s->depth))
 #define FAIL(e)     \
     do {            \
         LEAVE();    \
@@ -139,7 +139,7 @@ enum err out_run(struct out *s)
     const bool is_typed = s->is_typed, quotes_big = s->options->bigints_as_strings;
     const bool is_null_null = s->options->null_atom.len == 0;
     const bool joins_chars = s->options->charlists_as_strings && !is_typed;
-    const uint8_t *limit = limit_of(p, end, o, o_end);
+    const uint8_t *limit = limit_of(p, end, o, o_end, s->depth);
     struct out_frame *f = s->frames;
     enum json_copied done;
     enum err e;
@@ -155,7 +155,7 @@ value:
     MAKE_ROOM();
     NEED(1);
     if (p >= limit && end - p > LIMIT_AHEAD)
-        limit = limit_of(p, end, o, o_end);
+        limit = limit_of(p, end, o, o_end, s->depth);
 far_value: /* before the limit */
     switch (*p) {
     case ETF_SMALL_INTEGER_EXT:
@@ -502,14 +502,13 @@ tail: /* the elements of list f are written; a tail that is a list goes on with 
         goto after_rare;
     }
     if (*p == ETF_LIST_EXT) {
+        if (is_judging)
+            FAIL(ERR_MALFORMED); /* or a level more */
         NEED(5);
         left = be_load32(p + 1);
         p += 5;
-        if (left == 0) {
-            if (is_judging)
-                FAIL(ERR_MALFORMED);
+        if (left == 0)
             goto tail;
-        }
         *o++ = ',';
         goto value;
     }

@@ -24,12 +24,17 @@ static const struct etf_atom in_header[] = {
 };
 static const struct etf_atoms header = {.at = in_header, .count = ARRAY_LEN(in_header)};
 
-/* A list without elements that is no NIL_EXT, and LOCAL_EXT, which can be no part of a message. */
+/* Maybe: a list without elements that is no NIL_EXT, a list as a tail; LOCAL_EXT, which can be no part of a
+ * message. */
 static bool is_left_to_others(struct slice input)
 {
     static const uint8_t none[] = {ETF_LIST_EXT, 0, 0, 0, 0};
+    size_t lists = 0;
 
-    return input.len && (input.ptr[0] == ETF_LOCAL_EXT || memmem(input.ptr, input.len, none, sizeof none));
+    for (size_t i = 0; i < input.len; i++)
+        lists += input.ptr[i] == ETF_LIST_EXT;
+    return lists > 1 ||
+           (input.len && (input.ptr[0] == ETF_LOCAL_EXT || memmem(input.ptr, input.len, none, sizeof none)));
 }
 
 static void judge(struct slice input, const struct transcode_options *o, bool typed)

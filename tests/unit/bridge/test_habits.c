@@ -147,6 +147,88 @@ static void nested_records_come_back(void **state)
     }
 }
 
+/* One record by itself, into both. */
+static void write_alone(struct wr *text, struct wr *want)
+{
+    size_t at = text->len;
+
+    write_record(text, 0);
+    transcode(slice_of(text->buf + at, text->len - at), want);
+}
+
+/* {"$tail": A, "$list": [B, C]}: what was written first stands last. */
+static void write_tail_first(struct wr *text, struct wr *want)
+{
+    struct wr tail;
+
+    wr_init(&tail, SIZE_MAX);
+    wr_str(text, "{\"$tail\":");
+    write_alone(text, &tail);
+    wr_str(text, ",\"$list\":[");
+    etf_write_list(want, 2);
+    write_alone(text, want);
+    wr_u8(text, ',');
+    write_alone(text, want);
+    wr_str(text, "]}");
+    wr_slice(want, wr_written(&tail));
+    wr_fini(&tail);
+}
+
+/* {"$tuple": [A, 0, …]}, whose head becomes longer when more than 255 elements have come. */
+static void write_tuple(struct wr *text, struct wr *want, unsigned arity)
+{
+    etf_write_tuple(want, arity);
+    wr_str(text, "{\"$tuple\":[");
+    write_alone(text, want);
+    for (unsigned i = 1; i < arity; i++) {
+        wr_str(text, ",0");
+        etf_write_int64(want, 0);
+    }
+    wr_str(text, "]}");
+}
+
+static void keys_that_were_moved_are_found_where_they_are(void **state)
+{
+    enum { PARTS = 24 };
+
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        struct wr text, term, want;
+
+        wr_init(&text, SIZE_MAX);
+        wr_init(&term, SIZE_MAX);
+        wr_init(&want, SIZE_MAX);
+        etf_write_list(&want, PARTS);
+        for (unsigned i = 0; i < PARTS; i++) {
+            wr_u8(&text, i ? ',' : '[');
+            switch (random_below(4)) {
+            case 0: write_tail_first(&text, &want); break;
+            case 1: write_tuple(&text, &want, 250 + random_below(12)); break;
+            case 2: /* within another that moves */
+                wr_str(&text, "{\"$tuple\":[");
+                etf_write_tuple(&want, 257);
+                write_tail_first(&text, &want);
+                wr_u8(&text, ',');
+                write_tuple(&text, &want, 256);
+                for (unsigned k = 2; k < 257; k++) {
+                    wr_str(&text, ",0");
+                    etf_write_int64(&want, 0);
+                }
+                wr_str(&text, "]}");
+                break;
+            default: write_alone(&text, &want);
+            }
+        }
+        wr_u8(&text, ']');
+        etf_write_nil(&want);
+        transcode(wr_written(&text), &term);
+        assert_bytes_equal(wr_written(&term), wr_written(&want));
+        wr_fini(&text);
+        wr_fini(&term);
+        wr_fini(&want);
+    }
+}
+
 static void assert_twin(const char *text, size_t offset)
 {
     struct guard json = guard_of(slice_of_str(text));
@@ -244,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_what_they_are_alone),
+        cmocka_unit_test(keys_that_were_moved_are_found_where_they_are),
         cmocka_unit_test(nested_records_come_back),
         cmocka_unit_test(a_key_twice_is_refused_in_each_record),
         cmocka_unit_test(validation_knows_keys_in_any_form),
