@@ -4,6 +4,11 @@
 #include "base/mem.h"
 
 /* Open addressing with linear probing; removal shifts the run back, so there are no tombstones. */
+enum {
+    CAP_MIN = 16,
+    SPARSE = 8, /* one entry of so many: what a crowd has left is given back */
+};
+
 struct map_entry {
     uint8_t *key; /* owned */
     size_t len;
@@ -64,21 +69,21 @@ void *map_get(const struct map *m, struct slice key)
     return m->cap ? find(m, key, map_hash(m->seed, key))->value : NULL;
 }
 
-static enum err grow(struct map *m)
+static enum err resize(struct map *m, size_t cap)
 {
-    struct map bigger = {.cap = m->cap ? m->cap * 2 : 16, .count = m->count, .seed = m->seed};
+    struct map other = {.cap = cap, .count = m->count, .seed = m->seed};
 
-    bigger.entries = mem_zalloc(bigger.cap * sizeof *bigger.entries);
-    if (!bigger.entries)
+    other.entries = mem_zalloc(cap * sizeof *other.entries);
+    if (!other.entries)
         return ERR_NOMEM;
     for (size_t i = 0; i < m->cap; i++) {
         struct map_entry *e = &m->entries[i];
 
         if (e->value)
-            *find(&bigger, slice_of(e->key, e->len), e->hash) = *e;
+            *find(&other, slice_of(e->key, e->len), e->hash) = *e;
     }
     mem_free(m->entries);
-    *m = bigger;
+    *m = other;
     return ERR_NONE;
 }
 
@@ -88,7 +93,7 @@ enum err map_put(struct map *m, struct slice key, void *value)
     struct map_entry *e;
 
     CHECK(value);
-    if (m->count >= m->cap / 4 * 3 && grow(m) != ERR_NONE)
+    if (m->count >= m->cap / 4 * 3 && resize(m, m->cap ? m->cap * 2 : CAP_MIN) != ERR_NONE)
         return ERR_NOMEM;
     e = find(m, key, hash);
     if (!e->value) {
@@ -128,6 +133,8 @@ void *map_remove(struct map *m, struct slice key)
     }
     m->entries[hole] = (struct map_entry){0};
     m->count--;
+    if (m->cap > CAP_MIN && m->count < m->cap / SPARSE)
+        (void)resize(m, m->cap / 2);
     return value;
 }
 

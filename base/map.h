@@ -25,7 +25,7 @@ void map_fini(struct map *m);
 void *map_get(const struct map *m, struct slice key);
 /* Adds or replaces; value must not be NULL. ERR_NOMEM leaves the map as it was. */
 MUST_USE enum err map_put(struct map *m, struct slice key, void *value);
-/* Gives what was there, or NULL. */
+/* Gives what was there, or NULL. A table that has become sparse becomes smaller. */
 void *map_remove(struct map *m, struct slice key);
 /* Iterates in no order: *cursor starts at 0; NULL at the end. ret_key may be NULL. Do not change the map
  * meanwhile. */

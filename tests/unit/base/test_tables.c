@@ -56,6 +56,42 @@ static void a_map_finds_what_is_in_it_and_nothing_else(void **state)
     map_fini(&m);
 }
 
+static void a_map_gives_back_what_a_crowd_has_left(void **state)
+{
+    static int values[MANY];
+    size_t cursor = 0, most;
+    struct map m;
+    char key[32];
+    int left = 0;
+
+    (void)state;
+    map_init(&m, 42);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(key, sizeof key, "key-%d", i);
+        assert_int_equal(map_put(&m, slice_of_str(key), &values[i]), ERR_NONE);
+    }
+    most = m.cap;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(key, sizeof key, "key-%d", i);
+        if (i % 100)
+            assert_ptr_equal(map_remove(&m, slice_of_str(key)), &values[i]);
+    }
+    assert_in_range(m.cap, MANY / 100, most / 8);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(key, sizeof key, "key-%d", i);
+        assert_ptr_equal(map_get(&m, slice_of_str(key)), i % 100 ? NULL : &values[i]);
+    }
+    while (map_next(&m, &cursor, NULL))
+        left++;
+    assert_int_equal(left, MANY / 100);
+    for (int i = 0; i < MANY; i += 100) {
+        snprintf(key, sizeof key, "key-%d", i);
+        assert_ptr_equal(map_remove(&m, slice_of_str(key)), &values[i]);
+    }
+    assert_in_range(m.cap, 0, 16);
+    map_fini(&m);
+}
+
 static void keys_that_differ_in_nul_bytes_are_different(void **state)
 {
     struct map m;
@@ -96,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_id_is_never_valid_twice),
         cmocka_unit_test(a_map_finds_what_is_in_it_and_nothing_else),
+        cmocka_unit_test(a_map_gives_back_what_a_crowd_has_left),
         cmocka_unit_test(keys_that_differ_in_nul_bytes_are_different),
         cmocka_unit_test(without_memory_both_stay_as_they_were),
     };
