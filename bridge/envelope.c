@@ -86,12 +86,23 @@ static bool wrong(struct reading *r, const char *parameter, const uint8_t *at, c
     return wrong_at(r, parameter, r->name ? pointer : r->prefix, at, detail);
 }
 
+/* As much of the name as is shown: whole characters, and none behind a NUL. */
+static struct slice shown(struct slice name)
+{
+    size_t len = name.len < NAME_SHOWN ? name.len : NAME_SHOWN;
+    const uint8_t *nul = len ? memchr(name.ptr, 0, len) : NULL;
+
+    while (len < name.len && len > 0 && (name.ptr[len] & 0xC0) == 0x80)
+        len--;
+    return slice_of(name.ptr, nul ? (size_t)(nul - name.ptr) : len);
+}
+
 /* A JSON Pointer to a member that is none of ours; to what holds it if its name is not shown whole. */
 static void point_at_unknown(const struct reading *r, struct slice name, char ret[POINTER_MAX])
 {
     size_t n = (size_t)snprintf(ret, POINTER_MAX, "%s", r->prefix);
 
-    if (name.len > NAME_SHOWN)
+    if (shown(name).len < name.len)
         return;
     ret[n++] = '/';
     for (size_t i = 0; i < name.len; i++) {
@@ -106,12 +117,12 @@ static void point_at_unknown(const struct reading *r, struct slice name, char re
 
 static bool unknown_member(struct reading *r, const char *list)
 {
-    struct slice text = r->json.text;
+    struct slice text = r->json.text, head = shown(text);
     char name[NAME_SHOWN + 1], pointer[POINTER_MAX], detail[DETAIL_MAX];
 
-    snprintf(name, sizeof name, "%.*s", text.len < NAME_SHOWN ? (int)text.len : NAME_SHOWN,
-             (const char *)text.ptr);
-    snprintf(detail, sizeof detail, "there is no member '%s' here: %s", name, list);
+    snprintf(name, sizeof name, "%.*s", SLICE_FMT(head));
+    snprintf(detail, sizeof detail, "there is no member '%s%s' here: %s", name,
+             head.len < text.len ? "…" : "", list);
     point_at_unknown(r, text, pointer);
     r->name = NULL;
     return wrong_at(r, name, pointer, r->name_at, detail);

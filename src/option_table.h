@@ -120,7 +120,7 @@
     X(OPT_MAX_IN_FLIGHT, OPTION_GROUP_LIMITS, "max-in-flight", "COUNT", "100000", 0, NULL, \
       "how many requests may wait for an answer; others are told 503 at once; each of --workers has its part") \
     X(OPT_MAX_IN_FLIGHT_PER_NODE, OPTION_GROUP_LIMITS, "max-in-flight-per-node", "COUNT", "infinity", 0, NULL, \
-      "and how many for one node, so that one that stands still leaves room for the others; `infinity` for no limit") \
+      "and how many for one other node, so that one that stands still leaves room for the rest; `infinity` for no limit") \
     X(OPT_IDLE_TIMEOUT, OPTION_GROUP_LIMITS, "idle-timeout", "MS", "30000", 0, NULL, \
       "how long a connection may be silent; a head, and a TLS handshake, may take twice that") \
     X(OPT_MAX_REPLY, OPTION_GROUP_LIMITS, "max-reply", "BYTES", "67108864", 0, NULL, \
