@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -35,6 +36,13 @@ def cpu_us(pid):
         except OSError:
             pass
     return total / 1000
+
+
+def has_ended(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def resident_kib(pid):
@@ -273,6 +281,13 @@ class World:
             "bare+suspend": lambda n: self._bare("bare+suspend", "--suspend"),
         }
         return [[make[name](n) for name in names] for n in range(count)]
+
+    @staticmethod
+    def end_sets(sets):
+        """What comes after them is not to have them beside it."""
+        for candidate in (c for candidates in sets for c in candidates):
+            os.kill(candidate.pid, signal.SIGTERM)
+            peers.eventually(lambda pid=candidate.pid: has_ended(pid), f"{candidate.name} has ended", 15)
 
 
 # ---- Results ---------------------------------------------------------------------------------------------------------

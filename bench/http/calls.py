@@ -32,6 +32,7 @@ def measure(world, table, is_short):
             for candidate, result in zip(sets[0], results):
                 found[name, connections, candidate.name] = medians(result)
                 table.add("call", f"{name}, {connections} conns", candidate.name, **medians(result))
+    world.end_sets(sets)
     for name, connections, figure, peer, sense, bound, slack in GOALS:
         ratio = found[name, connections, "erlgate"][figure] / found[name, connections, peer][figure]
         table.goal(f"call, {name}, {connections} connections: {figure} / {peer}'s", ratio, sense, bound, slack)
