@@ -2,6 +2,7 @@
 BEAM that made it sees it."""
 
 import base64
+import json
 
 import codec
 import peers
@@ -75,6 +76,35 @@ def echoes(release):
     check(count - len(refused[ETF]) >= 2000, "only", count - len(refused[ETF]), "terms went there")
     print(f"OTP {release}: {count - len(refused[ETF])} terms there and back in {len(WRAPPED)} representations, "
           f"{len(refused[ETF])} refused")
+    peer.stop()
+
+
+def nest(depth, numbers, before):
+    """What closes all these tuples, and what becomes longest of the fewest bytes right behind it."""
+    inner = "[" + ",".join(["7"] * numbers) + "]"
+    return "[" + "[]," * before + '{"$tuple":[' * depth + inner + "]}" * depth + ',{"$tuple":[]}' * 300 + "]"
+
+
+def moved():
+    """Records within what moves once all of it has been read, and behind them their like."""
+    record, other = '{"name":1,"role":"x"}', '{"name":2,"role":"y"}'
+    tail_first = f'{{"$tail":{record},"$list":[{{"a":1}},{other}]}}'
+    long_tuple = '{"$tuple":[' + record + ",0" * 299 + "]}"
+    both = '{"$tuple":[' + tail_first + "," + long_tuple + ",0" * 298 + "]}"
+    for parts in ([tail_first], [long_tuple], [tail_first, long_tuple], [both]):
+        yield "[" + ",".join([*parts, record, other, record]) + " " * 80 + "]"
+
+
+def test_terms_that_are_deep_or_are_moved():
+    peer = Peer("27", "b27@localhost", GATE.epmd_port, GATE.cookie).ready()
+    peer.eval("testpeer:serve(srv)")
+    path = f"/v1/nodes/{segment(peer.node)}/processes/srv/call"
+    nests = [nest(depth, numbers, before) for depth in (1, 20, 50, 200, 500) for numbers in (20, 100, 300) for before in (0, 74, 370)]
+    for text in [*nests, *moved()]:
+        response = GATE.http.post(path, WRAPPED[TYPED](text.encode()), TYPED, TYPED)
+        equal(response.status, 200, peers.short(text, 100))
+        check(response.text == text + "\n" or json.loads(response.text) == json.loads(text), peers.short(text, 100), "came back as", response)
+    equal(GATE.lines("link-down"), [], "links that were lost")
     peer.stop()
 
 
