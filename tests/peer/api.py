@@ -601,7 +601,7 @@ def test_a_queue_that_is_full(release):
     path = f"/v1/nodes/{segment(peer.node)}/processes/srv"
     answers("POST", path + "/call", "{echo, 1}", "1")
     for pid in [peer.proc.pid] + descendants(peer.proc.pid):
-        os.kill(pid, signal.SIGSTOP)
+        peers.freeze(pid)
     try:
         body = b"\x83m" + (8_000_000).to_bytes(4, "big") + bytes(8_000_000)
         answer = next(a for a in (ask("POST", path + "/send", body, type=ETF) for _ in range(40)) if a.status != 202)

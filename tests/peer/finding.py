@@ -235,7 +235,7 @@ def test_an_EPMD_that_hangs():
     nodes = [serving(r, gate, kernel={"connect_all": "false"}) for r in ("23", "27")]
     for node in nodes:
         reaches(gate, node)
-    epmd.proc.send_signal(signal.SIGSTOP)
+    peers.freeze(epmd.proc.pid)
     for node in nodes:
         reaches(gate, node)
         disconnect(gate, node)

@@ -140,6 +140,15 @@ def descendants(pid):
     return found
 
 
+def freeze(pid):
+    """SIGSTOP, until each of its threads has stopped: what comes before that may still be answered."""
+    def states():
+        return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: states() == {"T"}, f"process {pid} has stopped")
+
+
 def command_line(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()

@@ -505,7 +505,7 @@ def test_a_node_that_does_not_read_costs_no_other():
     for peer in (stalled, well):
         equal(gate.http.put(f"/v1/nodes/{peer.node}").status, 200, "connected")
     before = gate.rss()
-    stalled.proc.send_signal(signal.SIGSTOP)
+    peers.freeze(stalled.proc.pid)
     try:
         body = json.dumps("x" * 100000)
         taken = 0

@@ -250,7 +250,7 @@ def test_a_node_that_falls_silent():
         waiting = in_background(pool, gate, silent, "never")
         wait_for_calls(gate, 1)
         began = time.monotonic()
-        silent.proc.send_signal(signal.SIGSTOP)
+        peers.freeze(silent.proc.pid)
         problem(waiting.result(), 502, "nodedown", sent=True)
         took = time.monotonic() - began
     check(4 < took < 12 * SLOWER, "given up after", took)
@@ -271,7 +271,7 @@ def test_a_gateway_that_is_stopped():
     gate = Gateway(args=["--net-ticktime", "8"])
     peer = serving("29", gate, kernel={"net_ticktime": "8"})
     equal(gate.call(peer.node, "srv", "{echo, 1}").status, 200, "call")
-    gate.proc.send_signal(signal.SIGSTOP)
+    peers.freeze(gate.proc.pid)
     eventually(lambda: peer.eval("nodes(connected)") == "[]", "the node gives it up", 15)
     gate.proc.send_signal(signal.SIGCONT)
     eventually(lambda: gate.call(peer.node, "srv", "{echo, 1}").status == 200, "called again", 10)

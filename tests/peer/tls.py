@@ -107,7 +107,7 @@ def test_a_peer_that_takes_nothing():
     reaches(gate, node)
     path = gate.process_path(node.node, "srv", "cast")
     text = "x" * (1 << 20)
-    node.proc.send_signal(signal.SIGSTOP)
+    peers.freeze(node.proc.pid)
     for _ in range(20):
         equal(gate.http.post(path, [text], JSON).status, 202, "cast")
     check(gate.node_info(node.node)["queued_bytes"] > 10 << 20, "nothing is queued", gate.node_info(node.node))

@@ -16,7 +16,7 @@ import time
 
 import certs
 from lanes import THREADS, Lanes, bearer, post_and_leave, threaded, until, with_boss
-from peers import (ERL, JSON, SLOWER, TYPED, Failed, Gateway, Http, Logged, Peer, check, equal, eventually, free_port, main,
+from peers import (ERL, JSON, SLOWER, TYPED, Failed, Gateway, Http, Logged, Peer, check, equal, eventually, free_port, freeze, main,
                    problem, serving, temporary_dir, token_for)
 
 # ---- What is exact ---------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_requests_for_one_node_have_a_limit_over_all_threads():
     def counted():
         return gate.node_info(stalled.node)["in_flight"]
 
-    stalled.proc.send_signal(signal.SIGSTOP)
+    freeze(stalled.proc.pid)
     try:
         for s in socks:
             post_and_leave(s, path, b"{echo, 1}")
