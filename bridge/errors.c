@@ -144,7 +144,8 @@ static const struct meaning function_failed = {"callee-exit", false, "the functi
 static const struct meaning function_unknown = {"undef", false,
                                                 "node '%s' has no function of that name and arity",
                                                 "is its module in the code path there, and are its "
-                                                "arguments as many?"};
+                                                "arguments as many? The body is the list of them: one list "
+                                                "as the only one is [[1, 2]]"};
 
 /* What came with the failure, as JSON. */
 static void write_term(struct wr *w, const struct exchange *x, struct slice term,

@@ -34,7 +34,7 @@ static void print_help(void)
         "Makes a bearer token for PRINCIPAL: the token on standard output, once; the line by which a token "
         "file\n"
         "(--token-file of `erlgate serve`) knows it on standard error, or in that file.\n\n"
-        "  erlgate token billing --append /etc/erlgate/tokens.yaml > billing.token\n\n"
+        "  (umask 077; erlgate token billing --append /etc/erlgate/tokens.yaml > billing.token)\n\n"
         "  --append FILE    put the line at the end of FILE, which is made, readable by its owner alone, if "
         "it is\n"
         "                   not there. SIGHUP makes a gateway read it again\n"
