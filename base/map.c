@@ -3,12 +3,12 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-/* Open addressing with linear probing; removal shifts the run back, so there are no tombstones. */
 enum {
     CAP_MIN = 16,
     SPARSE = 8, /* one entry of so many: what a crowd has left is given back */
 };
 
+/* Open addressing with linear probing; removal shifts the run back, so there are no tombstones. */
 struct map_entry {
     uint8_t *key; /* owned */
     size_t len;

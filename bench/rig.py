@@ -38,13 +38,6 @@ def cpu_us(pid):
     return total / 1000
 
 
-def has_ended(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def resident_kib(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -157,7 +150,7 @@ class Candidate:
 
     def warm_up(self, document, connections):
         """Caches, connections, the atom cache of the link."""
-        h2load(self.url, document, connections, "-n", max(6400, 10 * connections))
+        h2load(self.url, document, connections, "-n", 6400)
 
     def counted(self, document, connections, count):
         """Exactly so many requests, each of them answered."""
@@ -243,10 +236,6 @@ class World:
         return Candidate(name, proc.pid, f"http://127.0.0.1:{port}/")
 
     @functools.cached_property
-    def bare(self):
-        return self._bare("bare")
-
-    @functools.cached_property
     def suspending(self):
         return self._bare("bare+suspend", "--suspend")
 
@@ -287,7 +276,7 @@ class World:
         """What comes after them is not to have them beside it."""
         for candidate in (c for candidates in sets for c in candidates):
             os.kill(candidate.pid, signal.SIGTERM)
-            peers.eventually(lambda pid=candidate.pid: has_ended(pid), f"{candidate.name} has ended", 15)
+            peers.eventually(lambda pid=candidate.pid: peers.has_ended(pid), f"{candidate.name} has ended", 15)
 
 
 # ---- Results ---------------------------------------------------------------------------------------------------------

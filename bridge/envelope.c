@@ -102,16 +102,8 @@ static void point_at_unknown(const struct reading *r, struct slice name, char re
 {
     size_t n = (size_t)snprintf(ret, POINTER_MAX, "%s", r->prefix);
 
-    if (shown(name).len < name.len)
-        return;
-    ret[n++] = '/';
-    for (size_t i = 0; i < name.len; i++) {
-        bool is_escaped = name.ptr[i] == '~' || name.ptr[i] == '/';
-
-        if (is_escaped)
-            ret[n++] = '~';
-        ret[n++] = (char)(!is_escaped ? name.ptr[i] : name.ptr[i] == '~' ? '0' : '1');
-    }
+    if (shown(name).len == name.len)
+        n = transcode_pointer_add(ret, POINTER_MAX, n, name);
     ret[n] = '\0';
 }
 

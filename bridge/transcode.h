@@ -71,6 +71,10 @@ MUST_USE enum err transcode_etf_to_json(struct etf_rd *term, const struct transc
 MUST_USE bool transcode_unjudged_to_json(struct etf_rd *term, const struct transcode_options *options,
                                          bool typed, struct wr *out);
 
+/* Appends a reference token (RFC 6901), with its '/', to the JSON Pointer of len bytes at `at`, where cap
+ * bytes are, one of them for the caller's NUL. Gives the new length; len: it does not fit whole. */
+size_t transcode_pointer_add(char *at, size_t cap, size_t len, struct slice token);
+
 /* Fills line and column of f from its offset into text. */
 void transcode_fault_place(struct transcode_fault *f, struct slice text);
 

@@ -28,30 +28,36 @@ struct pointer {
     bool is_full;
 };
 
-/* One more reference token, or none of it. */
-static void pointer_add(struct pointer *p, struct slice token)
+size_t transcode_pointer_add(char *at, size_t cap, size_t len, struct slice token)
 {
-    size_t n = p->len;
+    size_t n = len;
 
-    if (p->is_full)
-        return;
-    p->is_full = true;
-    if (n + 1 >= TRANSCODE_POINTER_MAX)
-        return;
-    p->at[n++] = '/';
+    if (n + 1 >= cap)
+        return len;
+    at[n++] = '/';
     for (size_t i = 0; i < token.len; i++) {
         uint8_t c = token.ptr[i];
 
-        if (n + 2 >= TRANSCODE_POINTER_MAX)
-            return;
+        if (n + 2 >= cap)
+            return len;
         if (c == '~' || c == '/') {
-            p->at[n++] = '~';
+            at[n++] = '~';
             c = c == '~' ? '0' : '1';
         }
-        p->at[n++] = (char)c;
+        at[n++] = (char)c;
     }
-    p->len = n;
-    p->is_full = false;
+    return n;
+}
+
+/* One more reference token, or none of it, nor of those behind it. */
+static void pointer_add(struct pointer *p, struct slice token)
+{
+    size_t len = p->len;
+
+    if (p->is_full)
+        return;
+    p->len = transcode_pointer_add(p->at, TRANSCODE_POINTER_MAX, len, token);
+    p->is_full = p->len == len;
 }
 
 static void pointer_add_index(struct pointer *p, uint32_t index)

@@ -140,6 +140,14 @@ def descendants(pid):
     return found
 
 
+def has_ended(pid):
+    """It is gone, or has nothing left but a status that nobody has asked for."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def freeze(pid):
     """SIGSTOP, until each of its threads has stopped: what comes before that may still be answered."""
     def states():

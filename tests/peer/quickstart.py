@@ -56,17 +56,9 @@ def pasted(line):
 
 
 def everything_gone(run, children, directory):
-    left = [peers.command_line(pid) for pid in children if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)]
+    left = [peers.command_line(pid) for pid in children if not peers.has_ended(pid)]
     equal(left, [], "processes left")
     equal(os.listdir(directory), [], "files left")
-
-
-def is_zombie(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as f:
-            return f.read().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def test_the_printed_lines_work():
@@ -105,7 +97,7 @@ def test_the_printed_lines_work():
         os.killpg(run.proc.pid, signal.SIGINT)  # as Ctrl-C does
         run.proc.wait(15 * SLOWER)
         check(time.monotonic() - began < 8 * SLOWER, "took", time.monotonic() - began)
-        eventually(lambda: not [p for p in children if os.path.exists(f"/proc/{p}") and not is_zombie(p)], "all have ended", 5)
+        eventually(lambda: not [p for p in children if not peers.has_ended(p)], "all have ended", 5)
         everything_gone(run, children, directory)
 
 
@@ -146,7 +138,7 @@ def test_two_at_once_and_SIGTERM():
             children = run.children()
             run.proc.send_signal(signal.SIGTERM)
             run.proc.wait(15 * SLOWER)
-            eventually(lambda: not [p for p in children if os.path.exists(f"/proc/{p}") and not is_zombie(p)], "all have ended", 5)
+            eventually(lambda: not [p for p in children if not peers.has_ended(p)], "all have ended", 5)
             everything_gone(run, children, directory)
 
 
@@ -157,7 +149,7 @@ def test_it_ends_when_one_of_its_two_dies():
         gateway = next(pid for pid, line in children.items() if "serve" in line)
         os.kill(gateway, signal.SIGKILL)
         check(run.proc.wait(15 * SLOWER) != 0, "status 0")
-        eventually(lambda: not [p for p in children if os.path.exists(f"/proc/{p}") and not is_zombie(p)], "all have ended", 5)
+        eventually(lambda: not [p for p in children if not peers.has_ended(p)], "all have ended", 5)
         everything_gone(run, children, directory)
 
 
