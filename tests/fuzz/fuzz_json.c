@@ -11,43 +11,11 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "bridge/transcode.h"
+#include "laws.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { JANSSON = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL };
-
-static void check_as_json(struct slice text)
-{
-    json_error_t error;
-    json_t *j = json_loadb((const char *)text.ptr, text.len, JANSSON, &error);
-
-    /* jansson has integers of 64 bits, and no zero in keys. */
-    CHECK(j || strstr(error.text, "too big") || strstr(error.text, "NUL byte") ||
-          strstr(error.text, "depth"));
-    json_decref(j);
-}
-
-static void check_output(struct slice term, const struct transcode_options *o)
-{
-    for (int typed = 0; typed < 2; typed++) {
-        struct etf_rd r = etf_rd_of(term, NULL);
-        struct transcode_options back_options = {.null_atom = o->null_atom, .max_digits = 100000};
-        struct wr json, back;
-
-        wr_init(&json, 16 << 20);
-        wr_init(&back, 16 << 20);
-        CHECK(transcode_etf_to_json(&r, o, typed, &json) == ERR_NONE);
-        CHECK(r.rd.pos == r.rd.end);
-        check_as_json(wr_written(&json));
-        if (typed) {
-            CHECK(transcode_json_to_etf(wr_written(&json), &back_options, &back, NULL, NULL) == ERR_NONE);
-            CHECK(etf_equal(term, NULL, wr_written(&back), NULL));
-        }
-        wr_fini(&back);
-        wr_fini(&json);
-    }
-}
 
 static void compare_with_jansson(struct slice text, enum err e)
 {
@@ -161,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (e == ERR_NONE) {
         CHECK(etf_validate(wr_written(&term), NULL, &(struct etf_rules){.max_depth = o.max_depth}, NULL,
                            NULL) == ERR_NONE);
-        check_output(wr_written(&term), &o);
+        law_there_and_back(wr_written(&term), &o);
     } else {
         CHECK(f.fault.err == e && f.fault.offset <= text.len && f.line > 0 && f.column > 0);
         CHECK(memchr(f.pointer, 0, sizeof f.pointer));

@@ -1,20 +1,16 @@
 /*
- * A reply that is judged while it becomes JSON. Whatever is taken must be what validation takes, up to the
- * same byte, and its JSON that of the way which validates first; and what that way takes must be taken, but
- * for what nobody sends.
+ * A reply that is judged while it becomes JSON, by the law of that, with atoms of a header.
  *
  * The first byte chooses options.
  */
 #include <stdint.h>
-#include <string.h>
 
 #include "base/check.h"
-#include "bridge/transcode.h"
-#include "etf/validate.h"
+#include "laws.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MAX_DEPTH = 40, MAX_BYTES = 16 << 20 };
+enum { MAX_DEPTH = 40 };
 
 static const struct etf_atom in_header[] = {
     {.text = SLICE("true"), .is_checked = true},
@@ -37,42 +33,10 @@ static bool is_left_to_others(struct slice input)
            (input.len && (input.ptr[0] == ETF_LOCAL_EXT || memmem(input.ptr, input.len, none, sizeof none)));
 }
 
-static void judge(struct slice input, const struct transcode_options *o, bool typed)
-{
-    struct etf_rules rules = {.max_depth = MAX_DEPTH, .trusts_keys = true};
-    struct etf_rd r = etf_rd_of(input, &header), unjudged = r;
-    struct transcode_options deeper = *o;
-    struct wr json, judged;
-    size_t len = 0;
-    bool is_taken;
-    enum err e;
-
-    wr_init(&json, MAX_BYTES);
-    wr_init(&judged, MAX_BYTES);
-    is_taken = transcode_unjudged_to_json(&unjudged, o, typed, &judged);
-    e = etf_validate_prefix(input, &header, &rules, &len, NULL, NULL);
-    if (e == ERR_NONE) {
-        r.rd.end = r.rd.pos + len;
-        e = transcode_etf_to_json(&r, o, typed, &json);
-    }
-    if (is_taken) {
-        CHECK(e == ERR_NONE);
-        CHECK(unjudged.rd.pos == r.rd.pos && r.rd.pos == r.rd.end);
-        CHECK(slice_eq(wr_written(&json), wr_written(&judged)));
-    } else if (e == ERR_NONE && !is_left_to_others(input)) {
-        /* What has parts, or could have, at the greatest depth. */
-        deeper.max_depth++;
-        unjudged = etf_rd_of(input, &header);
-        wr_reset(&judged);
-        CHECK(transcode_unjudged_to_json(&unjudged, &deeper, typed, &judged));
-    }
-    wr_fini(&json);
-    wr_fini(&judged);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct transcode_options o = {.max_depth = MAX_DEPTH};
+    struct slice input;
 
     if (size == 0)
         return 0;
@@ -80,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     o.charlists_as_strings = data[0] & 2;
     if (data[0] & 4)
         o.null_atom = SLICE("undefined");
-    judge(slice_of(data + 1, size - 1), &o, false);
-    judge(slice_of(data + 1, size - 1), &o, true);
+    input = slice_of(data + 1, size - 1);
+    for (int typed = 0; typed < 2; typed++)
+        law_judged_as_validated(input, &header, &o, typed, is_left_to_others(input));
     return 0;
 }
