@@ -40,6 +40,7 @@ enum err_category {
     X(ERR_PEER_UNSUPPORTED, "unsupported-by-peer", ERR_CAT_PEER, "the peer cannot take this term") \
     X(ERR_NOMEM, "no-memory", ERR_CAT_SYSTEM, "out of memory")                                     \
     X(ERR_IO, "io", ERR_CAT_SYSTEM, "input or output failed")                                      \
+    X(ERR_ADDRESS_IN_USE, "address-in-use", ERR_CAT_SYSTEM, "somebody else listens there")         \
     X(ERR_CLOSED, "closed", ERR_CAT_PEER, "the other end closed the connection")                   \
     X(ERR_TIMEOUT, "timeout", ERR_CAT_PEER, "no answer in time")                                   \
     X(ERR_CANCELLED, "cancelled", ERR_CAT_NONE, "cancelled")                                       \

@@ -98,7 +98,9 @@ void dist_conn_admit(struct dist_conn *c, enum dist_status status, struct slice 
 void dist_conn_replace(struct dist_conn *c, bool insist);
 
 /* ---- the peer: valid from PEER (accepting) or UP (dialling) ---- */
-struct slice dist_conn_peer_name(const struct dist_conn *c); /* borrowed from c */
+/* Borrowed from c. Dialling, before: the name that was dialled; DOWN because another node answered there:
+ * that one's. */
+struct slice dist_conn_peer_name(const struct dist_conn *c);
 uint64_t dist_conn_peer_flags(const struct dist_conn *c); /* what both have, once UP; else what it offered */
 uint32_t dist_conn_peer_creation(const struct dist_conn *c);
 bool dist_conn_peer_is_hidden(const struct dist_conn *c);

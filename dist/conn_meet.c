@@ -184,8 +184,11 @@ static enum err on_challenge(struct dist_conn *c, struct slice body)
         return broken(c, e, "a challenge that breaks the format");
     if (c->version == 6 && m.version != 6)
         return broken(c, ERR_MALFORMED, "a challenge of version 5 in a handshake of version 6");
-    if (!slice_eq(m.name, dist_conn_peer_name(c)))
+    if (!slice_eq(m.name, dist_conn_peer_name(c))) {
+        if (dist_name_is_plausible(m.name))
+            set_peer_name(c, m.name);
         return broken(c, ERR_NOT_ALLOWED, "the node that answers there has another name: node() says which");
+    }
     c->peer_flags = dist_flags_expand(m.flags);
     c->peer_creation = m.creation;
     if (!flags_will_do(c, UINT64_MAX))

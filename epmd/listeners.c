@@ -117,7 +117,7 @@ enum err epmd_listeners_open(struct epmd_listeners *ls, struct loop *l, const ch
     for (int i = 0; i < PORT_TRIES; i++) {
         ls->port = port;
         e = listen_on_each(&o, addresses, ret_address);
-        if (e != ERR_NAME_TAKEN || port != 0)
+        if (e != ERR_ADDRESS_IN_USE || port != 0)
             break;
         close_all(ls);
     }

@@ -17,7 +17,7 @@ struct epmd_listeners {
 /*
  * addresses: NULL-terminated; NULL: the loopback ones alone, which are always among them; a first "": all
  * there are. port 0: any that is free on each. One of the loopback addresses may be missing, as ::1 is where
- * there is no IPv6. ERR_INVALID, ERR_NAME_TAKEN, ERR_IO (errno): *ret_address is the one that failed.
+ * there is no IPv6. ERR_INVALID, ERR_ADDRESS_IN_USE, ERR_IO (errno): *ret_address is the one that failed.
  * ERR_NOMEM.
  */
 MUST_USE enum err epmd_listeners_open(struct epmd_listeners *ls, struct loop *l, const char *const *addresses,

@@ -59,7 +59,7 @@ static enum err bind_to(int fd, const union address *a, socklen_t len)
     if (a->any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)
         return ERR_IO;
     if (bind(fd, &a->any, len) != 0 || listen(fd, BACKLOG) != 0)
-        return errno == EADDRINUSE      ? ERR_NAME_TAKEN
+        return errno == EADDRINUSE      ? ERR_ADDRESS_IN_USE
                : errno == EADDRNOTAVAIL ? ERR_INVALID
                : errno == EACCES        ? ERR_NOT_ALLOWED
                                         : ERR_IO;
@@ -103,13 +103,13 @@ static enum err bind_tcp(struct http_listener *l, int *ret_fd)
 static enum err clear_path(const struct sockaddr_un *a)
 {
     struct stat st;
-    enum err e = ERR_NAME_TAKEN;
+    enum err e = ERR_ADDRESS_IN_USE;
     int fd;
 
     if (lstat(a->sun_path, &st) != 0)
         return errno == ENOENT ? ERR_NONE : ERR_INVALID;
     if (!S_ISSOCK(st.st_mode))
-        return ERR_NAME_TAKEN;
+        return ERR_ADDRESS_IN_USE;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return ERR_IO;
@@ -127,7 +127,7 @@ static enum err bind_path(struct http_listener *l, int fd, const struct sockaddr
     if (fchmod(fd, l->config.mode) != 0)
         return ERR_IO;
     if (bind(fd, (const struct sockaddr *)a, sizeof *a) != 0)
-        return errno == EADDRINUSE ? ERR_NAME_TAKEN : ERR_INVALID;
+        return errno == EADDRINUSE ? ERR_ADDRESS_IN_USE : ERR_INVALID;
     if (lstat(a->sun_path, &st) != 0)
         return ERR_IO;
     l->socket_dev = st.st_dev;

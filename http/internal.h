@@ -331,7 +331,7 @@ void http_sweep_arm(struct http_server *s);
 
 /* ---- bind.c ---- */
 
-/* ERR_INVALID for an address or path that is none, ERR_NAME_TAKEN when it is in use. */
+/* ERR_INVALID for an address or path that is none, ERR_ADDRESS_IN_USE when it is in use. */
 MUST_USE enum err http_bind(struct http_listener *l, int *ret_fd);
 /* Removes the socket's file, if it is still ours. */
 void http_unbind(struct http_listener *l);

@@ -92,7 +92,7 @@ static enum err make_routers(struct http_server *s)
 
 static const char *why_not(const struct http_listen *c, enum err e)
 {
-    if (e == ERR_NAME_TAKEN)
+    if (e == ERR_ADDRESS_IN_USE)
         return c->path ? "another process listens there, or it is no socket" : "somebody else is there";
     if (c->path)
         return "its folder is not there or may not be written, or the path is too long";
@@ -113,8 +113,7 @@ static enum err add_listener(struct http_server *s, const struct http_listen *co
     e = http_listener_add(s, &c);
     if (e != ERR_NONE)
         LOG(LOG_ERROR, "listen-failed", LOG_STR("at", c.path ? c.path : c.host), LOG_UINT("port", c.port),
-            LOG_STR("error", e == ERR_NAME_TAKEN ? "address-in-use" : err_name(e)),
-            LOG_STR("why", why_not(&c, e)));
+            LOG_STR("error", err_name(e)), LOG_STR("why", why_not(&c, e)));
     return e;
 }
 

@@ -215,7 +215,7 @@ struct http_config {
  * so many listeners, and keeps some links besides. */
 uint64_t http_descriptors_wanted(unsigned threads, size_t listeners, unsigned connections);
 
-/* Listens and starts. ERR_INVALID for a bad address, ERR_NAME_TAKEN when the port is in use, ERR_IO,
+/* Listens and starts. ERR_INVALID for a bad address, ERR_ADDRESS_IN_USE when the port is in use, ERR_IO,
  * ERR_NOMEM. */
 MUST_USE enum err http_server_start(struct loop *l, const struct http_config *config,
                                     struct http_server **ret);

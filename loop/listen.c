@@ -135,7 +135,7 @@ static enum err open_socket(const char *host, uint16_t port, int *ret_fd)
         freeaddrinfo(ai);
     }
     if (fd < 0)
-        return errno == EADDRINUSE ? ERR_NAME_TAKEN : ERR_IO;
+        return errno == EADDRINUSE ? ERR_ADDRESS_IN_USE : ERR_IO;
     *ret_fd = fd;
     return ERR_NONE;
 }

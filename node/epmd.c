@@ -130,7 +130,7 @@ static enum err embed(struct node *n, uint32_t *ret_creation, const char **ret_t
     enum err err = epmd_server_start(n->loop, &config, &e->server, &address);
 
     if (err != ERR_NONE) {
-        *ret_text = err == ERR_NAME_TAKEN ? "the EPMD port is in use by something else"
+        *ret_text = err == ERR_ADDRESS_IN_USE ? "the EPMD port is in use by something else"
                                           : "the embedded EPMD cannot listen on its address";
         return err;
     }
@@ -172,7 +172,7 @@ static void take_over(struct node *n)
         epmd_client_free(e->client);
         e->client = NULL;
         node_registered(n, creation);
-    } else if (n->creation == 0 && (err != ERR_NAME_TAKEN || ++e->races > RACES_MAX)) {
+    } else if (n->creation == 0 && (err != ERR_ADDRESS_IN_USE || ++e->races > RACES_MAX)) {
         node_start_failed(n, err, text);
     }
 }

@@ -59,6 +59,7 @@ struct node {
     struct loop_hook *hook;
     struct idtab links;       /* struct link */
     struct map links_by_name; /* the one for each name; borrowed */
+    char *other_names[16];    /* texts of who answered under another name than was dialled; owned */
     struct link *dirty, *dead;
 
     struct pidtab processes;

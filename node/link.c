@@ -1,7 +1,10 @@
 #include "node/link.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/mem.h"
+#include "dist/handshake.h"
 #include "loop/tls.h"
 #include "node/internal.h"
 #include "node/link_parts.h"
@@ -185,9 +188,31 @@ const struct loop_stream_ops link_stream_ops = {stream_room, stream_received, st
 
 /* ---- events ---- */
 
-/* A node without TLS waits for the rest of what it takes for a long message. */
+/* In words that last as long as the node, as those of all errors do. Who makes up names gets so many. */
+static const char *called_otherwise(struct node *n, struct slice name)
+{
+    char text[sizeof "the node that answers there is called " + DIST_NAME_MAX_BYTES];
+    char **at = n->other_names;
+
+    snprintf(text, sizeof text, "the node that answers there is called %.*s", SLICE_FMT(name));
+    for (; at < n->other_names + ARRAY_LEN(n->other_names); at++) {
+        if (!*at)
+            *at = mem_strndup(text, strlen(text));
+        if (!*at || strcmp(*at, text) == 0)
+            return *at;
+    }
+    return NULL;
+}
+
 static const char *why_down(const struct link *l, const struct dist_event *ev)
 {
+    const char *text = NULL;
+
+    if (l->was_dialled && l->name && !slice_eq_str(dist_conn_peer_name(l->conn), l->name))
+        text = called_otherwise(l->node, dist_conn_peer_name(l->conn));
+    if (text)
+        return text;
+    /* A node without TLS waits for the rest of what it takes for a long message. */
     if (ev->err == ERR_TIMEOUT && l->state == LINK_HANDSHAKE && l->node->tls &&
         !loop_stream_tls_version(l->stream))
         return "the TLS handshake took too long: does it speak TLS (-proto_dist inet_tls)?";

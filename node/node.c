@@ -123,7 +123,7 @@ static enum err listen_in_range(struct node *n)
 
     for (uint32_t port = n->port_low; port <= n->port_high; port++) {
         e = loop_listen(n->loop, n->dist_host, (uint16_t)port, accepted, n, &n->listener);
-        if (e != ERR_NAME_TAKEN)
+        if (e != ERR_ADDRESS_IN_USE)
             break;
     }
     return e;
@@ -258,6 +258,8 @@ void node_free(struct node *n)
     if (n->cookie)
         mem_wipe(n->cookie, n->cookie_len);
     mem_free(n->cookie);
+    for (size_t i = 0; i < ARRAY_LEN(n->other_names); i++)
+        mem_free(n->other_names[i]);
     mem_free(n->dist_host);
     mem_free(n->named_by);
     mem_free(n->bare_host);

@@ -59,15 +59,15 @@ MUST_USE struct node *node_new(struct loop *l, const struct node_config *config)
 
 /*
  * How the start ended, once: ERR_NONE: registered and reachable; ERR_NAME_TAKEN: EPMD has a node of this
- * name, or the port of the embedded one is something else's; ERR_NO_CONNECTION, ERR_TIMEOUT, ERR_MALFORMED:
- * no EPMD where there should be one; ERR_INVALID, ERR_IO: the embedded one cannot listen on its address;
- * ERR_NOMEM; with named_by, what node_connect fails with. All that is left to do then is node_free. Text is
- * static or NULL.
+ * name; ERR_ADDRESS_IN_USE: the port of the embedded one is something else's; ERR_NO_CONNECTION, ERR_TIMEOUT,
+ * ERR_MALFORMED: no EPMD where there should be one; ERR_INVALID, ERR_IO: the embedded one cannot listen on
+ * its address; ERR_NOMEM; with named_by, what node_connect fails with. All that is left to do then is
+ * node_free. Text is NULL, or lasts as long as the node.
  */
 typedef void node_started_fn(void *ctx, enum err e, const char *text);
 /*
- * At once: ERR_NAME_TAKEN (dist port in use), ERR_INVALID (address), ERR_IO (errno says why), ERR_NOMEM; else
- * started is called later, unless node_stop comes first.
+ * At once: ERR_ADDRESS_IN_USE (dist port in use), ERR_INVALID (address), ERR_IO (errno says why), ERR_NOMEM;
+ * else started is called later, unless node_stop comes first.
  *
  * With named_by ("kv@host") this node has no name yet: `name` is the bare host that it is on, and that node
  * is asked for a name and a creation over the first link. It is hidden, does not listen and is not
@@ -143,7 +143,7 @@ struct node_result {
     struct slice
         term; /* a call's reply or the reason, validated, without version byte; borrowed for the callback */
     const struct etf_atoms *atoms; /* for term */
-    const char *text;              /* static or NULL: what went wrong, for people */
+    const char *text;              /* the node's, or NULL: what went wrong, for people */
     /* ERR_CALLEE_EXIT of an rpc: "error", "exit" or "throw", what the function raised; "signal": the process
        it ran in was ended by an exit signal. NULL otherwise. */
     const char *exception;

@@ -150,7 +150,7 @@ static _Noreturn void not_started(enum err e, const char *address)
     const char *shown = *address ? address : "0.0.0.0";
 
     switch (e) {
-    case ERR_NAME_TAKEN: /* no failure: one is running, which is what was wanted */
+    case ERR_ADDRESS_IN_USE: /* no failure: one is running, which is what was wanted */
         say(1, true, "there is already a epmd running at port %d on ipaddr %s", options.port, shown);
         epmd_leave(0);
     case ERR_INVALID:

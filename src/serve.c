@@ -40,20 +40,9 @@ static void failed(struct server *s, const char *what, const char *error, const 
     server_stop(s);
 }
 
-/* Where something is to be listened on, what is taken is no name. */
-static const char *listen_error(enum err e)
+static const char *start_hint(enum err e)
 {
-    return e == ERR_NAME_TAKEN ? "address-in-use" : err_name(e);
-}
-
-static bool is_port_taken(enum err e, const char *text)
-{
-    return e == ERR_NAME_TAKEN && text && strstr(text, "port");
-}
-
-static const char *start_hint(enum err e, const char *text)
-{
-    if (is_port_taken(e, text))
+    if (e == ERR_ADDRESS_IN_USE)
         return "another EPMD runs: use --epmd auto, or another port by ERL_EPMD_PORT";
     if (e == ERR_NAME_TAKEN)
         return "choose another --name, or stop the other node";
@@ -137,8 +126,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     if (s->state != STARTING)
         return;
     if (e != ERR_NONE) {
-        failed(s, "node-failed", is_port_taken(e, text) ? listen_error(e) : err_name(e),
-               text ? text : err_text(e), start_hint(e, text));
+        failed(s, "node-failed", err_name(e), text ? text : err_text(e), start_hint(e));
         return;
     }
     s->start.settings.gateway.node = s->node;
@@ -153,10 +141,10 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     e = start_gateways(s);
     if (e != ERR_NONE) {
         failed(
-            s, "http-failed", listen_error(e),
-            e == ERR_NAME_TAKEN ? "what HTTP is to listen on is in use"
-            : e == ERR_NOMEM    ? "there is too little memory, or there are too few descriptors"
-                                : "HTTP cannot listen there",
+            s, "http-failed", err_name(e),
+            e == ERR_ADDRESS_IN_USE ? "what HTTP is to listen on is in use"
+            : e == ERR_NOMEM        ? "there is too little memory, or there are too few descriptors"
+                                    : "HTTP cannot listen there",
             e == ERR_NOMEM
                 ? "a thread (--workers) takes some 5 descriptors: see LimitNOFILE, ulimit -n"
                 : "the line listen-failed says where: choose another --listen, --socket or --admin-listen");
@@ -189,10 +177,10 @@ static bool bring_up(struct server *s)
         return false;
     e = node_start(s->node, node_is_up, s);
     if (e != ERR_NONE)
-        failed(s, "node-failed", listen_error(e),
-               e == ERR_NAME_TAKEN ? "no port of --dist-port is free" : "cannot listen for nodes",
-               e == ERR_NAME_TAKEN ? "choose another --dist-port, or a range of them, LO-HI"
-                                   : "see --dist-port and --dist-listen");
+        failed(s, "node-failed", err_name(e),
+               e == ERR_ADDRESS_IN_USE ? "no port of --dist-port is free" : "cannot listen for nodes",
+               e == ERR_ADDRESS_IN_USE ? "choose another --dist-port, or a range of them, LO-HI"
+                                       : "see --dist-port and --dist-listen");
     return true;
 }
 

@@ -70,7 +70,10 @@ def test_another_node_at_a_peers_port():
     port = node.eval("{ok, [{_, P}]} = {ok, [E || {\"a27\", _} = E <- element(2, erl_epmd:names(\"localhost\"))]}, P")
     gate.stop()
     gate = Gateway("second@localhost", gate.cookie, epmd_port=gate.epmd_port, args=[f"--peer=missing@localhost=127.0.0.1:{port}"])
-    problem(call(gate, "missing@localhost"), 503, "no-connection", sent=False)
+    answer = problem(call(gate, "missing@localhost"), 503, "no-connection", sent=False)
+    called = f"the node that answers there is called {node.node}"
+    check(called in answer["detail"], answer)
+    check(any(called in line for line in gate.lines("link-failed")), gate.stderr())
     gate.stop()
     node.stop()
 

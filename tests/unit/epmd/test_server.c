@@ -343,7 +343,7 @@ static void a_port_in_use_is_told(void **state)
     struct epmd_server *second;
     const char *address;
 
-    assert_int_equal(epmd_server_start(f->l, &config, &second, &address), ERR_NAME_TAKEN);
+    assert_int_equal(epmd_server_start(f->l, &config, &second, &address), ERR_ADDRESS_IN_USE);
     assert_string_equal(address, "127.0.0.1");
 }
 

@@ -188,7 +188,7 @@ static void what_is_anothers_is_left(void **state)
     (void)state;
     fd = socket_at(path);
     assert_int_equal(listen(fd, 1), 0);
-    assert_int_equal(http_server_start(h.loop, &c, &s), ERR_NAME_TAKEN);
+    assert_int_equal(http_server_start(h.loop, &c, &s), ERR_ADDRESS_IN_USE);
     assert_int_equal(access(path, F_OK), 0);
     close(fd);
     unlink(path);
@@ -196,12 +196,12 @@ static void what_is_anothers_is_left(void **state)
     f = fopen(path, "w");
     assert_non_null(f);
     fclose(f);
-    assert_int_equal(http_server_start(h.loop, &c, &s), ERR_NAME_TAKEN);
+    assert_int_equal(http_server_start(h.loop, &c, &s), ERR_ADDRESS_IN_USE);
     assert_int_equal(access(path, F_OK), 0);
     unlink(path);
 
     assert_int_equal(symlink("/nowhere/at/all", path), 0);
-    assert_int_equal(http_server_start(h.loop, &c, &s), ERR_NAME_TAKEN);
+    assert_int_equal(http_server_start(h.loop, &c, &s), ERR_ADDRESS_IN_USE);
     unlink(path);
 }
 

@@ -13,7 +13,7 @@ static void a_bad_configuration_is_told(void **state)
     assert_int_equal(http_server_start(h.loop, &(struct http_config){.routes = twice, .route_count = 2}, &s),
                      ERR_INVALID);
     assert_int_equal(http_server_start(h.loop, &(struct http_config){.port = http_server_port(h.server)}, &s),
-                     ERR_NAME_TAKEN);
+                     ERR_ADDRESS_IN_USE);
 }
 
 static void want_of_memory_at_the_start_is_told(void **state)

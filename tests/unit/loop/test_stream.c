@@ -210,7 +210,7 @@ static void a_bad_address_is_invalid_and_a_used_port_is_taken(void **state)
     setup(&f);
     assert_int_equal(loop_listen(f.l, "no address", 0, accepted, &f, &other), ERR_INVALID);
     assert_int_equal(loop_listen(f.l, "127.0.0.1", loop_listener_port(f.ls), accepted, &f, &other),
-                     ERR_NAME_TAKEN);
+                     ERR_ADDRESS_IN_USE);
     teardown(&f);
 }
 
