@@ -59,6 +59,26 @@ enum err node_register_function(struct node *n, const char *module, const char *
     return e;
 }
 
+static void ensure_loaded(void *ctx, struct node_self self, struct etf_rd args)
+{
+    struct wr w;
+
+    (void)ctx;
+    (void)args;
+    wr_init(&w, SIZE_MAX);
+    etf_write_tuple(&w, 2);
+    etf_write_atom_str(&w, "error");
+    etf_write_atom_str(&w, "nofile");
+    if (!wr_ok(&w) || node_return(self, wr_written(&w)) != ERR_NONE)
+        LOG(LOG_WARN, "reply-lost", LOG_STR("function", "code:ensure_loaded/1"));
+    wr_fini(&w);
+}
+
+enum err functions_start(struct node *n)
+{
+    return node_register_function(n, "code", "ensure_loaded", 1, ensure_loaded, NULL);
+}
+
 void functions_free(struct node *n)
 {
     size_t cursor = 0;

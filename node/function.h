@@ -23,6 +23,9 @@ MUST_USE enum err invocation_new(struct node *n, enum invocation_kind kind, stru
                                  const struct node_from *from, struct actor **ret);
 /* Module, Function and Args follow in the cursor: it is called, or ends with undef. */
 void invocation_run(struct actor *a, struct etf_rd mfa);
+/* What each node answers, as there is no module here: code:ensure_loaded(_) -> {error, nofile}. By that
+ * `erl -remsh` sees, before it waits for a shell, that there is none. */
+MUST_USE enum err functions_start(struct node *n);
 void functions_free(struct node *n);
 
 #endif

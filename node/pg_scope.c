@@ -166,10 +166,21 @@ bool pg_scope_is_settled(const struct pg_scope *s)
     return true;
 }
 
+/* What cannot be spawned at has no scope: that came with OTP 23, as pg did. erl_call and other users of ei_rpc,
+ * which take the first message that comes for the answer to theirs, are not told of ours. */
+static bool may_have_scopes(const struct pg_scope *s, struct slice name)
+{
+    const struct link *l = link_find(s->self.node, name);
+
+    return l && l->state == LINK_UP && dist_conn_peer_flags(l->conn) & DIST_FLAG_SPAWN;
+}
+
 static void add_node(struct pg_scope *s, struct slice name)
 {
     struct pg_node *at = find_node(s, name);
 
+    if (!at && !may_have_scopes(s, name))
+        return;
     if (!at) {
         at = mem_alloc(sizeof *at + name.len);
         if (!at)

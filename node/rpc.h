@@ -2,7 +2,8 @@
  * rpc: functions of other nodes called from here, and functions of this node called from there.
  *
  * rpc:call, rpc:cast, erpc:call, erpc:cast and ei_rpc find at this node exactly the functions that were
- * registered, under the names they were given; any other is `undef`. Each call runs in a process of its own
+ * registered, under the names they were given, and code:ensure_loaded/1, which says that there is no such
+ * module; any other is `undef`. Each call runs in a process of its own
  * that ends with its result. It has a pid, and can send and link as any other (node/spawn.h), but no
  * callbacks: what a function has to wait for, it asks for with a callback of its own (node_request, node_rpc,
  * a timer of the loop) or has another process ask, keeps `self`, and answers from there.

@@ -35,6 +35,8 @@ enum err runtime_start(struct node *n)
     enum err e = leader_start(n); /* the first: it is the group leader of the others */
 
     if (e == ERR_NONE)
+        e = functions_start(n);
+    if (e == ERR_NONE)
         e = kernel_start(n);
     if (e == ERR_NONE)
         e = rex_start(n);
