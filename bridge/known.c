@@ -81,7 +81,7 @@ static void add_registered(const struct node *n, struct known_list *l)
     while (node_next_epmd_name(n, &cursor, &name)) {
         struct known *k;
 
-        if (name.is_own)
+        if (name.is_own || name.is_of_other_host)
             continue;
         wr_reset(&w);
         wr_slice(&w, name.name);

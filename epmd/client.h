@@ -70,9 +70,10 @@ MUST_USE uint64_t epmd_lookup(struct epmd_queries *q, const char *host, uint16_t
                               struct slice alive_name, uint64_t timeout_ms, epmd_found_fn *fn, void *ctx,
                               uint64_t id);
 
-/* names: count of them, borrowed during the call, in the EPMD's order. Errors as above, and ERR_TOO_LARGE
- * past a MiB. */
-typedef void epmd_listed_fn(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count);
+/* names: count of them, borrowed during the call, in the EPMD's order. is_here: it runs on this machine.
+ * Errors as above, and ERR_TOO_LARGE past a MiB. */
+typedef void epmd_listed_fn(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count,
+                            bool is_here);
 
 MUST_USE uint64_t epmd_names(struct epmd_queries *q, const char *host, uint16_t epmd_port,
                              uint64_t timeout_ms, epmd_listed_fn *fn, void *ctx, uint64_t id);

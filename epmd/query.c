@@ -28,6 +28,7 @@ struct query {
     struct loop_stream *stream; /* owned */
     struct wr request, reply;
     size_t sent;
+    bool is_here; /* the EPMD runs on this machine */
     union {
         epmd_found_fn *found;
         epmd_listed_fn *listed;
@@ -98,7 +99,7 @@ static void tell_listed(struct query *q, enum err e)
         names = mem_realloc_array(NULL, count ? count : 1, sizeof *names);
         e = names ? read_names(wr_written(&q->reply), names, &count) : ERR_NOMEM;
     }
-    q->fn.listed(q->ctx, q->id, e, e == ERR_NONE ? names : NULL, e == ERR_NONE ? count : 0);
+    q->fn.listed(q->ctx, q->id, e, e == ERR_NONE ? names : NULL, e == ERR_NONE ? count : 0, q->is_here);
     mem_free(names);
 }
 
@@ -174,6 +175,7 @@ static void dialled(void *ctx, uint64_t handle, struct loop_stream *s, enum err 
         return;
     }
     q->stream = s;
+    q->is_here = loop_stream_is_local(s);
     loop_stream_start(s, &ops, q);
     writable(q);
 }

@@ -9,10 +9,12 @@
 
 static int status = 1;
 
-static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count)
+static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count,
+                   bool is_here)
 {
     (void)ctx;
     (void)id;
+    (void)is_here;
     if (e != ERR_NONE)
         fprintf(stderr, "no names: %s\n", err_text(e));
     for (size_t i = 0; i < count; i++)

@@ -223,7 +223,8 @@ struct node_epmd_name {
     uint16_t port, highest, lowest;
     uint8_t type; /* 77: visible, 72: hidden */
     uint32_t creation;
-    bool is_own; /* this node's */
+    bool is_own;           /* this node's */
+    bool is_of_other_host; /* it is linked, under another name of this machine than this node's host is */
 };
 /* Iterates: *cursor starts at NULL; false at the end, and when the EPMD is not embedded. */
 bool node_next_epmd_name(const struct node *n, const void **cursor, struct node_epmd_name *ret);

@@ -98,6 +98,14 @@ void places_saw(struct places *p, struct slice name, uint16_t port, unsigned hig
     at->seen_ms = now_ms;
 }
 
+void places_are_here(struct places *p, struct slice name, bool is_here)
+{
+    struct place *at = map_get(&p->by_name, name);
+
+    if (at && !at->is_fixed)
+        at->is_here = is_here;
+}
+
 const struct place *places_find(const struct places *p, struct slice name)
 {
     return map_get(&p->by_name, name);

@@ -16,6 +16,7 @@ struct place {
     const char *host; /* owned; NULL: the host part of the node's name */
     uint16_t port;
     unsigned highest; /* version of the handshake, as EPMD said; 0: not known */
+    bool is_here;     /* its host is this machine, whatever it is called there */
     bool is_fixed;    /* said in the configuration: never replaced, never asked of EPMD */
     uint64_t seen_ms;
 };
@@ -32,6 +33,8 @@ void places_fini(struct places *p);
 MUST_USE enum err places_fix(struct places *p, struct slice name, const char *host, uint16_t port);
 /* highest 0: not known; what was known of the same port stays. No memory: not remembered. */
 void places_saw(struct places *p, struct slice name, uint16_t port, unsigned highest, uint64_t now_ms);
+/* Is it on this machine? Of a name that has been seen. */
+void places_are_here(struct places *p, struct slice name, bool is_here);
 /* NULL: never heard of. Borrowed until the next call that changes anything. */
 const struct place *places_find(const struct places *p, struct slice name);
 /* Not there any more. What is fixed stays. */

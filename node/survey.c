@@ -32,7 +32,8 @@ struct question {
     char host[]; /* of the nodes' names */
 };
 
-static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count)
+static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count,
+                   bool is_here)
 {
     struct node *n = ctx;
     struct question *q = n->survey ? idtab_remove(&n->survey->questions, id) : NULL;
@@ -50,9 +51,11 @@ static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *n
         memcpy(name, names[i].name.ptr, len);
         name[len] = '@';
         memcpy(name + len + 1, q->host, host_len);
-        if (!slice_eq(slice_of(name, len + 1 + host_len), n->name_slice))
-            places_saw(n->survey->places, slice_of(name, len + 1 + host_len), names[i].port, 0,
-                       loop_now_ms(n->loop));
+        if (slice_eq(slice_of(name, len + 1 + host_len), n->name_slice))
+            continue;
+        places_saw(n->survey->places, slice_of(name, len + 1 + host_len), names[i].port, 0,
+                   loop_now_ms(n->loop));
+        places_are_here(n->survey->places, slice_of(name, len + 1 + host_len), is_here);
     }
     mem_free(q);
 }

@@ -280,6 +280,32 @@ def test_nodes_that_were_never_dialled_are_remembered():
     gate.stop()
 
 
+def test_a_machine_of_several_names():
+    """EPMD knows names without hosts: what is linked under its real name, or is the gateway, is not listed again under another."""
+    for is_embedded in (False, True):
+        several_names(is_embedded)
+
+
+def several_names(is_embedded):
+    epmd = None if is_embedded else Epmd()
+    gate = Gateway() if is_embedded else Gateway(epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port)
+    peers_here = [serving("27", gate, "one@localhost"), serving("25", gate, "two@127.0.0.1")]
+    other = Peer("27", "other@localhost", gate.epmd_port, gate.cookie).ready()
+    for peer in peers_here:
+        reaches(gate, peer)
+
+    def listed():
+        return {n["node"] for n in gate.http.get("/v1/nodes").json["nodes"]}
+
+    eventually(lambda: {"other@localhost", "other@127.0.0.1"} <= listed(), "the EPMD was asked under both names", 15)
+    equal(listed(), {"one@localhost", "two@127.0.0.1", "other@localhost", "other@127.0.0.1"}, "nodes")
+    for peer in [*peers_here, other]:
+        peer.stop()
+    gate.stop()
+    if epmd:
+        epmd.stop()
+
+
 def test_two_gateways_of_which_one_takes_the_place_of_EPMD():
     epmd = Epmd()
     one = Gateway(epmd="auto", epmd_port=epmd.port)

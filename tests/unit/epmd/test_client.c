@@ -288,7 +288,8 @@ static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *e
     f->entry.name.ptr = f->bytes;
 }
 
-static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count)
+static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count,
+                   bool is_here)
 {
     struct fixture *f = ctx;
 
@@ -296,6 +297,7 @@ static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *n
     f->answer_id = id;
     f->answer = e;
     f->count = count;
+    assert_true(is_here || e != ERR_NONE);
     if (!count)
         return;
     f->first = names[0];

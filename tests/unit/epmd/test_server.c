@@ -69,12 +69,14 @@ static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *e
     f->found_port = entry ? entry->port : 0;
 }
 
-static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count)
+static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *names, size_t count,
+                   bool is_here)
 {
     struct fixture *f = ctx;
 
     (void)id;
     (void)names;
+    (void)is_here;
     f->answers++;
     f->answer = e;
     f->count = count;
