@@ -247,7 +247,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     }
     g->inbox_timer = loop_timer_new(l, inboxes_sweep, g, 0);
     g->trim_timer = loop_timer_new(l, inboxes_trim, g, 0);
-    e = g->inbox_timer && g->trim_timer ? admission_init(g) : ERR_NOMEM;
+    g->keep_timer = loop_timer_new(l, keep_due, g, 0);
+    e = g->inbox_timer && g->trim_timer && g->keep_timer ? admission_init(g) : ERR_NOMEM;
     if (e == ERR_NONE)
         e = atoms_init(&g->atoms, config->atom_budget, g->seed, config->atoms, config->threads > 1);
     if (e == ERR_NONE)
@@ -256,6 +257,8 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         gateway_stop(g);
         return e;
     }
+    if (g->node)
+        keep_required(g);
     *ret = g;
     return ERR_NONE;
 }
@@ -302,6 +305,7 @@ void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
 void gateway_set_required_nodes(struct gateway *g, const char *const *nodes)
 {
     g->config.required_nodes = nodes;
+    keep_required(g);
 }
 
 void gateway_leave(struct gateway *g)
@@ -340,6 +344,7 @@ void gateway_stop(struct gateway *g)
     inboxes_stop(g);
     loop_timer_free(g->inbox_timer);
     loop_timer_free(g->trim_timer);
+    keep_fini(g);
     if (g->node) {
         node_on_atom(g->node, NULL, NULL);
         node_judge_replies(g->node, NULL, NULL);

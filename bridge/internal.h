@@ -52,9 +52,12 @@ struct gateway {
     struct idtab exchanges;
     struct exchange *free_exchanges; /* owned: a list of such as are over */
     size_t free_exchange_count;
-    struct idtab parts;         /* bridge/fan.c: of exchanges that go to many */
-    uint32_t turn;              /* which member of a group is next */
-    struct map releases;        /* bridge/releases.c: what is known, by node */
+    struct idtab parts;                   /* bridge/fan.c: of exchanges that go to many */
+    uint32_t turn;                        /* which member of a group is next */
+    struct map releases;                  /* bridge/releases.c: what is known, by node */
+    struct kept *kept_nodes;              /* bridge/keep.c; owned */
+    size_t kept_node_count, node_watches; /* how many are told of all nodes */
+    struct loop_timer *keep_timer;
     struct idtab questions;     /* and what is being asked */
     struct idtab inboxes, ties; /* struct inbox, struct tie */
     size_t kept_inboxes;
@@ -254,6 +257,15 @@ void documents_fini(struct gateway *g);
 void answer_list(struct gateway *g, uint64_t http_id, const char *key, void *list, struct slice after);
 /* Some node has said which OTP it runs, or will not: whoever waits for that goes on. */
 void nodes_release_known(struct gateway *g);
+
+/* ---- bridge/keep.c ---- */
+
+/* A node is gone, of which somebody is told: it is looked for. reason: one term, nodedown's. */
+void keep_lost(struct gateway *g, struct slice node, struct slice reason);
+/* config.required_nodes are these from now on. */
+void keep_required(struct gateway *g);
+void keep_due(void *ctx, uint64_t id);
+void keep_fini(struct gateway *g);
 
 /* ---- bridge/releases.c ---- */
 /* True when it is known, or will not be; else it is being asked, and nodes_release_known follows. */

@@ -50,28 +50,16 @@ static void add_check(struct readiness *r, const char *name, enum gateway_health
         json_object_set_new(r->checks, name, json_sprintf("%s%s%s", words[health], *text ? ": " : "", text));
 }
 
-static void connected(void *ctx, uint64_t id, const struct node_result *r)
-{
-    (void)ctx;
-    (void)id;
-    (void)r; /* who asks again sees */
-}
-
-/* One to which there is no link is dialled, for the next time. */
+/* (One to which there is no link is dialled now and then: bridge/keep.c.) */
 static void check_node(const struct gateway *g, struct readiness *r, const char *name)
 {
     struct slice node = slice_of_str(name);
     struct node_peer peer;
     char check[NODE_CHECK_MAX];
-    uint64_t op;
-    bool has_link = node_find_peer(g->node, node, &peer), is_up = has_link && peer.is_up;
+    bool is_up = node_find_peer(g->node, node, &peer) && peer.is_up;
 
     snprintf(check, sizeof check, "node:%s", name);
     add_check(r, check, is_up ? GATEWAY_OK : GATEWAY_FAILED, is_up ? "" : "not connected");
-    if (!has_link && !g->is_quiet &&
-        node_connect(g->node, node, g->config.default_timeout_ms, connected, NULL, 0, &op) != ERR_NONE) {
-        /* It is tried again when somebody asks again. */
-    }
 }
 
 static void check_all(struct gateway *g, struct readiness *r)

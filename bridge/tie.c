@@ -109,6 +109,8 @@ void tie_free(struct tie *t)
 
     call_off(t);
     leave_group(t);
+    if (t->is_on && t->target_kind == TARGET_NODES)
+        in->g->node_watches--;
     if (tie_watches_nodes(t) && --in->node_watches == 0 && node_monitor_nodes(in->self, false) != ERR_NONE)
         LOG(LOG_DEBUG, "process-over"); /* it hears of nothing any more anyway */
     idtab_remove(&in->g->ties, t->id);
@@ -170,6 +172,7 @@ static enum err watch_nodes(struct tie *t)
         return e;
     t->is_on = true;
     t->inbox->node_watches++;
+    t->inbox->g->node_watches += t->target_kind == TARGET_NODES;
     if (t->target_kind == TARGET_NODES)
         tie_emit_nodes(t);
     else

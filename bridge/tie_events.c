@@ -153,6 +153,8 @@ void tie_node_changed(struct inbox *in, const struct node_change *change)
         if (!tie_watches_nodes(t) || (t->target_kind == TARGET_NODE && !is_its_end) ||
             !may_see(t, change->node))
             continue;
+        if (!change->is_up && t->target_kind == TARGET_NODES)
+            keep_lost(in->g, change->node, change->reason);
         tie_emit_node(t, change);
         if (is_its_end)
             tie_free(t);

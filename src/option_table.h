@@ -46,7 +46,7 @@
     X(OPT_PEER, OPTION_GROUP_NODE, "peer", "NAME@HOST=HOST:PORT", NULL, OPTION_MANY, "the node was started with them", \
       "a node that is dialled there, without asking EPMD") \
     X(OPT_REQUIRE_NODE, OPTION_GROUP_NODE, "require-node", "NAME@HOST", NULL, OPTION_MANY, NULL, \
-      "a node without which /readyz says 503; it is dialled when that is asked") \
+      "a node without which /readyz says 503; it is dialled, and dialled again when it is lost") \
     X(OPT_VISIBLE, OPTION_GROUP_NODE, "visible", NULL, "false", 0, "other nodes know us by it", \
       "be a visible node, one of nodes(); --hidden, the default, suits a cluster that uses `global`") \
     X(OPT_NET_TICKTIME, OPTION_GROUP_NODE, "net-ticktime", "SECONDS", "60", 0, "links keep theirs", \

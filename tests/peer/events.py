@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import peers
 from eventstream import EventStream
@@ -127,7 +128,7 @@ def test_names_of_any_kind():
 
 
 def test_a_node_is_killed_and_comes_again():
-    """Each monitor tells of it once; who watches all nodes sees it come and go."""
+    """Each monitor tells of it once; who watches all nodes sees it come and go: the gateway looks for it."""
     for release in RELEASES:
         node = nodes[release]
         equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
@@ -152,8 +153,7 @@ def test_a_node_is_killed_and_comes_again():
             equal((seen["target"], seen["node"], seen["reason"]), ("/nodes", node.node, "connection_closed"), "all nodes")
             node = nodes[release] = peer(release).ready()
             node.eval("testpeer:serve(srv)")
-            equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
-            equal(everything.next("nodeup").data, {"target": "/nodes", "node": node.node, "hidden": True}, "nodeup: as the gateway is hidden")
+            equal(everything.next("nodeup", seconds=25).data, {"target": "/nodes", "node": node.node, "hidden": True}, "nodeup: as the gateway is hidden")
         everything.close()
 
 
@@ -165,6 +165,18 @@ def test_a_node_is_disconnected():
     equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
     equal(s.next("nodedown").data["reason"], "disconnect", "reason")
     s.ends()
+
+
+def test_what_was_disconnected_is_left_alone():
+    node = nodes["25"]
+    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+    everything = stream("/nodes/monitor")
+    everything.next("monitor")
+    equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
+    equal(everything.next("nodedown").data["reason"], "disconnect", "reason")
+    time.sleep(1.5)  # it would have been dialled after half a second
+    check(not gate.is_connected(node.node), "it is connected again")
+    everything.close()
 
 
 def test_many_on_one_stream():

@@ -1,0 +1,164 @@
+/*
+ * keep: links that are made again. Nodes do not look for one that is hidden, so a node that comes back would
+ * be seen by nobody.
+ *
+ * Kept are the nodes of --require-node, for good; and each that is lost while somebody is told of nodes
+ * (/nodes/monitor), for LOST_MS: its nodeup then is as sure as its nodedown. Not what was disconnected on
+ * purpose. Attempts come after FIRST_MS, then twice as late each time, up to LAST_MS.
+ */
+#include "base/mem.h"
+#include "bridge/internal.h"
+
+enum {
+    FIRST_MS = 500,
+    LAST_MS = 20000,
+    LOOK_MS = 2000,           /* whether a required node is there */
+    LOST_MS = 60 * 60 * 1000, /* then a node that was lost is not expected back */
+    LOST_MAX = 256,
+};
+
+struct kept {
+    struct kept *next;
+    bool is_required;
+    uint32_t wait_ms;  /* before the attempt after the next */
+    uint64_t due_ms;   /* the next attempt */
+    uint64_t until_ms; /* !is_required */
+    struct slice name; /* stands in text */
+    uint8_t text[];
+};
+
+static struct kept *find(const struct gateway *g, struct slice name)
+{
+    struct kept *k = g->kept_nodes;
+
+    while (k && !slice_eq(k->name, name))
+        k = k->next;
+    return k;
+}
+
+/* NULL: no memory. */
+static struct kept *add(struct gateway *g, struct slice name)
+{
+    struct kept *k = mem_zalloc(sizeof *k + name.len);
+
+    if (!k)
+        return NULL;
+    memcpy(k->text, name.ptr, name.len);
+    k->name = slice_of(k->text, name.len);
+    k->next = g->kept_nodes;
+    g->kept_nodes = k;
+    g->kept_node_count++;
+    return k;
+}
+
+static void drop(struct gateway *g, struct kept **at)
+{
+    struct kept *k = *at;
+
+    *at = k->next;
+    g->kept_node_count--;
+    mem_free(k);
+}
+
+static void expect(struct kept *k, uint64_t now)
+{
+    k->wait_ms = 2 * FIRST_MS;
+    k->due_ms = now + FIRST_MS;
+    k->until_ms = now + LOST_MS;
+}
+
+static void attempted(void *ctx, uint64_t id, const struct node_result *r)
+{
+    (void)ctx;
+    (void)id;
+    (void)r; /* the log has it, and the next attempt comes anyway */
+}
+
+static void attempt(struct gateway *g, struct kept *k, uint64_t now)
+{
+    uint64_t op;
+
+    if (node_connect(g->node, k->name, g->config.default_timeout_ms, attempted, NULL, 0, &op) != ERR_NONE) {
+        /* As one that came to nothing. */
+    }
+    k->due_ms = now + k->wait_ms;
+    k->wait_ms = 2 * k->wait_ms < LAST_MS ? 2 * k->wait_ms : LAST_MS;
+}
+
+/* Dials what is due; false: it need not be kept any more. Gives when it is to be looked at again. */
+static bool look_at(struct gateway *g, struct kept *k, uint64_t now, uint64_t *ret_ms)
+{
+    struct node_peer peer;
+    bool has_link = node_find_peer(g->node, k->name, &peer), is_up = has_link && peer.is_up;
+
+    if (!k->is_required && (is_up || g->node_watches == 0 || now >= k->until_ms))
+        return false;
+    if (is_up)
+        expect(k, now);
+    else if (!has_link && now >= k->due_ms)
+        attempt(g, k, now);
+    *ret_ms = has_link || (k->is_required && k->due_ms > now + LOOK_MS) ? now + LOOK_MS : k->due_ms;
+    return true;
+}
+
+void keep_due(void *ctx, uint64_t id)
+{
+    struct gateway *g = ctx;
+    uint64_t now = loop_now_ms(g->loop), next_ms = UINT64_MAX, ms = 0;
+
+    (void)id;
+    if (g->is_quiet)
+        return;
+    for (struct kept **at = &g->kept_nodes; *at;) {
+        if (!look_at(g, *at, now, &ms)) {
+            drop(g, at);
+            continue;
+        }
+        next_ms = ms < next_ms ? ms : next_ms;
+        at = &(*at)->next;
+    }
+    if (g->kept_nodes)
+        loop_timer_start(g->keep_timer, next_ms > now ? next_ms - now : 0);
+}
+
+void keep_lost(struct gateway *g, struct slice node, struct slice reason)
+{
+    struct etf_rd r = etf_rd_of(reason, NULL);
+    struct kept *k = find(g, node);
+
+    if (g->is_quiet || etf_read_atom_is(&r, "disconnect"))
+        return;
+    if (!k && g->kept_node_count < LOST_MAX)
+        k = add(g, node);
+    if (!k)
+        return;
+    expect(k, loop_now_ms(g->loop));
+    keep_due(g, 0);
+}
+
+void keep_required(struct gateway *g)
+{
+    const char *const *names = g->config.required_nodes;
+    struct kept *k;
+
+    for (k = g->kept_nodes; k; k = k->next)
+        k->is_required = false;
+    for (; names && *names; names++) {
+        k = find(g, slice_of_str(*names));
+        if (!k)
+            k = add(g, slice_of_str(*names));
+        if (k) {
+            k->is_required = true;
+            k->wait_ms = FIRST_MS;
+            k->due_ms = 0;
+        }
+    }
+    keep_due(g, 0);
+}
+
+void keep_fini(struct gateway *g)
+{
+    while (g->kept_nodes)
+        drop(g, &g->kept_nodes);
+    loop_timer_free(g->keep_timer);
+}
