@@ -63,20 +63,53 @@ static bool is_bare(struct slice text)
     return text.len > 0;
 }
 
+static bool write_bare(struct wr *w, struct slice value)
+{
+    struct wr text;
+    bool ok;
+
+    wr_init(&text, SIZE_MAX);
+    ok = cli_json_string(value, &text) && is_bare(wr_written(&text));
+    if (ok)
+        wr_slice(w, wr_written(&text));
+    wr_fini(&text);
+    return ok;
+}
+
+/* [kv@host,rabbit@host]: names of nodes, texts of pids. False, and nothing is written: there is another among
+ * them. */
+static bool write_names(struct wr *w, struct slice list)
+{
+    size_t from = w->len;
+    struct slice value;
+    struct json_rd r;
+    bool ok;
+
+    json_rd_init(&r, list, JSON_DEPTH_MAX);
+    ok = json_next(&r) == JSON_ARRAY;
+    wr_u8(w, '[');
+    for (bool is_first = true; ok && cli_json_element(&r, &value); is_first = false) {
+        if (!is_first)
+            wr_u8(w, ',');
+        ok = write_bare(w, value);
+    }
+    wr_u8(w, ']');
+    if (!ok && wr_ok(w))
+        w->len = from;
+    return ok;
+}
+
 /* Terms as Erlang writes them; other strings as they are where nothing can be mistaken; all else as JSON. */
 static void write_value(struct wr *w, struct slice key, struct slice value)
 {
     uint8_t kind = cli_json_kind(value);
-    struct wr text;
 
-    wr_init(&text, SIZE_MAX);
+    if (!is_term(key) && kind == '[' && write_names(w, value))
+        return;
     if (is_term(key) || kind == '{' || kind == '[')
         cli_erlang_of_json(value, w);
-    else if (kind == '"' && cli_json_string(value, &text) && is_bare(wr_written(&text)))
-        wr_slice(w, wr_written(&text));
-    else
+    else if (kind != '"' || !write_bare(w, value))
         wr_slice(w, value);
-    wr_fini(&text);
 }
 
 /* ` key=value` for each of an object's members. */

@@ -544,6 +544,13 @@ class Watch(unittest.TestCase):
         self.assertEqual(requests[0].headers["accept"], "application/x-ndjson")
         self.assertEqual(len(requests), 1)
 
+    def test_names_stand_bare_in_lists_unless_one_of_them_cannot(self):
+        body = (event("monitor", "e-1", target="/nodes", nodes=["a@b", "c@d"]) + event("join", "e-2", pids=["a@b:1:0:2"]) +
+                event("monitor", "e-3", target="/nodes", nodes=[]) + event("monitor", "e-4", nodes=["a@b", "two words@b"]))
+        lines, err, _ = self.lines(lambda r, c: STREAM + chunk(body) + chunk(event("down", "e-5", reason=["a"])), "a@b", "kv")
+        self.assertEqual((lines, err), (["monitor target=/nodes nodes=[a@b,c@d]", "join pids=[a@b:1:0:2]", "monitor target=/nodes nodes=[]",
+                                         'monitor nodes=[<<"a@b">>,<<"two words@b">>]', 'down reason=[<<"a">>]'], ""))
+
     def test_events_may_come_a_byte_at_a_time(self):
         body = event("monitor", "e-1", target="é") + event("down", "e-2", target="é", reason={"$atom": "noproc"})
 
