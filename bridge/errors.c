@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "bridge/internal.h"
+#include "etf/syntax.h"
 #include "etf/term.h"
 #include "etf/write.h"
 #include "http/problem.h"
@@ -147,6 +148,18 @@ static const struct meaning function_unknown = {"undef", false,
                                                 "arguments as many? The body is the list of them: one list "
                                                 "as the only one is [[1, 2]]"};
 
+static const struct meaning elixir_unknown = {"undef", false,
+                                              "node '%s' has no function of that name and arity",
+                                              "a module of Elixir is called 'Elixir.…' in Erlang: "
+                                              "Elixir.Enum, and Elixir.String:upcase/1"};
+
+/* A module of Elixir's, as one writes it there? */
+static bool is_as_in_elixir(struct slice module)
+{
+    return module.len && module.ptr[0] >= 'A' && module.ptr[0] <= 'Z' &&
+           !(module.len >= 7 && memcmp(module.ptr, "Elixir.", 7) == 0);
+}
+
 /* What came with the failure, as JSON. */
 static void write_term(struct wr *w, const struct exchange *x, struct slice term,
                        const struct etf_atoms *atoms, struct slice *ret)
@@ -242,7 +255,17 @@ void errors_write(struct wr *w, const struct node_result *r, struct slice node)
 
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
-    answer_failure(g, x, &function_unknown, r);
+    struct etf_atom module = {.text = x->target.name}, function = {.text = x->target.function};
+    struct node_result named = *r;
+    struct wr called;
+
+    wr_init(&called, SIZE_MAX);
+    etf_print_fun_text(&called, module, function, x->arity);
+    wr_u8(&called, '\0');
+    if (wr_ok(&called))
+        named.text = (const char *)called.buf;
+    answer_failure(g, x, is_as_in_elixir(module.text) ? &elixir_unknown : &function_unknown, &named);
+    wr_fini(&called);
 }
 
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f,

@@ -259,7 +259,9 @@ enum err etf_parse_variable(struct etf_parser *p)
     enum err e;
 
     if (!p->rules->on_variable)
-        return etf_parse_fail(p, ERR_MALFORMED, at, "a variable has no value here");
+        return etf_parse_fail(
+            p, ERR_MALFORMED, at,
+            "a variable has no value here; an atom that begins with a capital letter is quoted");
     if (etf_lex_take(&p->l, "${")) {
         end = memchr(p->l.r.pos, '}', rd_left(&p->l.r));
         if (!end)

@@ -194,7 +194,8 @@ static bool read_function(struct question *q, const struct cli_args *a, const ch
         return false;
     colon = find_unquoted(function, ':');
     if (colon == function.len)
-        return cli_args_refuse(a, "'%s' is no function: it is written module:function", word);
+        return cli_args_refuse(
+            a, "'%s' is no function: it is written module:function (of Elixir, Elixir.String:upcase)", word);
     wr_str(&q->path, "/rpc");
     return add_atom(q, a, without_blanks(slice_of(function.ptr, colon))) &&
            add_atom(q, a, without_blanks(slice_of(function.ptr + colon + 1, function.len - colon - 1)));
