@@ -1,4 +1,4 @@
-"""docs/recipes.md: RabbitMQ and ejabberd, as Debian has them, beside a gateway, which is their EPMD; each command of the page, and
+"""docs/recipes.md: RabbitMQ, ejabberd and Elixir, as Debian has them, beside a gateway, which is their EPMD; each command of the page, and
 what it prints. Also that the functions exist which the policy for RabbitMQ allows."""
 
 import os
@@ -17,6 +17,7 @@ SYSTEMS = {  # what it says when it is up, its user, and how it is started
     "rabbitmq-server": ("Server startup complete", "rabbitmq", "RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 "
                         "RABBITMQ_LOGS=- exec /usr/lib/rabbitmq/bin/rabbitmq-server"),
     "ejabberd": ("is started in the node", "ejabberd", "exec ejabberdctl --node ejabberd@localhost foreground"),
+    "elixir": ("the shop is open", "games", "exec elixir --sname shop@localhost $HOME/shop.exs"),
 }
 
 
@@ -46,11 +47,12 @@ class System:
         up, user, command = SYSTEMS[name]
         self.log = peers.temporary_dir() / "log"
         file = TREE / "var/lib" / user / ".erlang.cookie"
+        file.parent.mkdir(exist_ok=True)
         file.unlink(missing_ok=True)
         file.write_text(cookie)
         file.chmod(0o400)
         (TREE / "run" / user).mkdir(parents=True, exist_ok=True)
-        run("chroot", TREE, "chown", "-R", f"{user}:", f"/var/lib/{user}/.erlang.cookie", f"/run/{user}")
+        run("chroot", TREE, "chown", "-R", f"{user}:", f"/var/lib/{user}", f"/var/lib/{user}/.erlang.cookie", f"/run/{user}")
         with open(self.log, "wb") as log:
             self.proc = peers.spawn(["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", self.START, TREE, user, command],
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -89,9 +91,13 @@ def test_the_page_is_as_they_answer():
                            stdout=log, stderr=log)
     eventually(lambda: peers.accepts(4370) or gate.poll() is not None, "the gateway listens")
     check(gate.poll() is None, "the gateway ended:", (home / "log").read_text())
+    page = (SOURCE / "docs/recipes.md").read_text()
+    shop = TREE / "var/lib/games/shop.exs"
+    shop.parent.mkdir(exist_ok=True)
+    shop.write_text(re.search(r"^```elixir\n(.*?)^```$", page, re.M | re.S)[1])
     systems = [System(name, cookie) for name in SYSTEMS]
     env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    shown = list(commands((SOURCE / "docs/recipes.md").read_text()))
+    shown = list(commands(page))
     check(len(shown) > 15, "commands of the page:", len(shown))
     wrong = []
     for command, wanted in shown:
