@@ -91,8 +91,12 @@ static bool look_at(struct gateway *g, struct kept *k, uint64_t now, uint64_t *r
     struct node_peer peer;
     bool has_link = node_find_peer(g->node, k->name, &peer), is_up = has_link && peer.is_up;
 
-    if (!k->is_required && (is_up || g->node_watches == 0 || now >= k->until_ms))
+    if (!k->is_required && (is_up || now >= k->until_ms))
         return false;
+    if (!k->is_required && g->node_watches == 0) { /* perhaps the watcher comes back, too */
+        *ret_ms = now + LAST_MS;
+        return true;
+    }
     if (is_up)
         expect(k, now);
     else if (!has_link && now >= k->due_ms)
