@@ -107,9 +107,11 @@ int dump_config_command(int argc, char **argv)
     read_options(&o, argc, argv);
     options_warn_environment(&o);
     settings_read(s, &o);
-    print_origin_of_cookie(&o);
-    options_dump(&o);
     is_good = options_is_good(&o);
+    if (is_good) {
+        print_origin_of_cookie(&o);
+        options_dump(&o);
+    }
     settings_fini(s);
     options_fini(&o);
     mem_free(s);

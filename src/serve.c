@@ -46,6 +46,9 @@ static const char *start_hint(enum err e)
         return "another EPMD runs: use --epmd auto, or another port by ERL_EPMD_PORT";
     if (e == ERR_NAME_TAKEN)
         return "choose another --name, or stop the other node";
+    if (e == ERR_MALFORMED)
+        return "the port of EPMD is 4369, or what ERL_EPMD_PORT says, the same for all nodes: end what is there, "
+               "or say where EPMD is (--epmd HOST:PORT)";
     return "see --epmd, and ERL_EPMD_PORT";
 }
 

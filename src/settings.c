@@ -18,7 +18,7 @@ static void warn_if_exposed(struct options *o, FILE *f, const char *path)
 {
     struct stat st;
 
-    if (fstat(fileno(f), &st) == 0 && (st.st_mode & 077))
+    if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077))
         options_warn_at(o, path, "the cookie can be read by others: chmod 600 it");
 }
 
@@ -38,7 +38,9 @@ static char *read_cookie_file(struct options *o, const char *path)
     warn_if_exposed(o, f, path);
     n = fread(buf, 1, COOKIE_MAX, f);
     if (ferror(f)) {
-        options_fault_at(o, path, strerror(errno));
+        options_fault_at(o, path,
+                         errno == EISDIR ? "a folder, and is to be the file with the cookie in it"
+                                         : strerror(errno));
         fclose(f);
         return NULL;
     }
