@@ -42,6 +42,8 @@ struct gateway_permission_stats {
     uint64_t allowed[POLICY_OP_COUNT], denied[POLICY_OP_COUNT]; /* questions with all that is asked known */
 };
 
+struct node_change;
+
 struct gateway {
     struct loop *loop;                                /* borrowed */
     struct node *node;                                /* borrowed; NULL: a worker's */
@@ -260,8 +262,8 @@ void nodes_release_known(struct gateway *g);
 
 /* ---- bridge/keep.c ---- */
 
-/* A node is gone, of which somebody is told: it is looked for. reason: one term, nodedown's. */
-void keep_lost(struct gateway *g, struct slice node, struct slice reason);
+/* A node is gone, of which somebody is told: it is looked for. */
+void keep_lost(struct gateway *g, const struct node_change *change);
 /* config.required_nodes are these from now on. */
 void keep_required(struct gateway *g);
 void keep_due(void *ctx, uint64_t id);

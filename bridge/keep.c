@@ -4,10 +4,12 @@
  *
  * Kept are the nodes of --require-node, for good; and each that is lost while somebody is told of nodes
  * (/nodes/monitor), for LOST_MS: its nodeup then is as sure as its nodedown. Not what was disconnected on
- * purpose. Attempts come after FIRST_MS, then twice as late each time, up to LAST_MS.
+ * purpose, nor what had connected to us: it knows the way, or was a tool's node for a moment. Attempts come
+ * after FIRST_MS, then twice as late each time, up to LAST_MS.
  */
 #include "base/mem.h"
 #include "bridge/internal.h"
+#include "node/spawn.h"
 
 enum {
     FIRST_MS = 500,
@@ -125,15 +127,15 @@ void keep_due(void *ctx, uint64_t id)
         loop_timer_start(g->keep_timer, next_ms > now ? next_ms - now : 0);
 }
 
-void keep_lost(struct gateway *g, struct slice node, struct slice reason)
+void keep_lost(struct gateway *g, const struct node_change *change)
 {
-    struct etf_rd r = etf_rd_of(reason, NULL);
-    struct kept *k = find(g, node);
+    struct etf_rd reason = etf_rd_of(change->reason, NULL);
+    struct kept *k = find(g, change->node);
 
-    if (g->is_quiet || etf_read_atom_is(&r, "disconnect"))
+    if (g->is_quiet || !change->was_dialled || etf_read_atom_is(&reason, "disconnect"))
         return;
     if (!k && g->kept_node_count < LOST_MAX)
-        k = add(g, node);
+        k = add(g, change->node);
     if (!k)
         return;
     expect(k, loop_now_ms(g->loop));

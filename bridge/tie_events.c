@@ -154,7 +154,7 @@ void tie_node_changed(struct inbox *in, const struct node_change *change)
             !may_see(t, change->node))
             continue;
         if (!change->is_up && t->target_kind == TARGET_NODES)
-            keep_lost(in->g, change->node, change->reason);
+            keep_lost(in->g, change);
         tie_emit_node(t, change);
         if (is_its_end)
             tie_free(t);

@@ -151,8 +151,11 @@ static void exit_came(struct process *p, const struct etf_pid *from, bool is_lin
 static void node_changed(struct actor *a, const struct dist_ctl *ctl)
 {
     bool is_up = (int)ctl->op == SIGNAL_NODE_UP;
-    struct node_change change = {
-        .node = ctl->from.name.text, .is_up = is_up, .is_hidden = ctl->id != 0, .reason = ctl->reason};
+    struct node_change change = {.node = ctl->from.name.text,
+                                 .is_up = is_up,
+                                 .is_hidden = ctl->id & SIGNAL_NODE_HIDDEN,
+                                 .was_dialled = ctl->id & SIGNAL_NODE_DIALLED,
+                                 .reason = ctl->reason};
     void (*plain)(struct node_self, void *, struct slice) = is_up ? a->ops->nodeup : a->ops->nodedown;
 
     if (a->ops->node_changed)

@@ -113,6 +113,7 @@ void link_close(struct link *l, enum err why, const char *text)
 {
     bool was_up = l->state == LINK_UP, was_the_one = l->is_named;
     struct node_change change = {.is_hidden = was_up && dist_conn_peer_is_hidden(l->conn),
+                                 .was_dialled = was_up && l->was_dialled,
                                  .reason = nodedown_reason(why, was_up)};
 
     if (l->state == LINK_CLOSED)

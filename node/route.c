@@ -369,8 +369,10 @@ void route_link_up(struct link *l)
     struct signal *s;
     size_t cursor = 0;
     struct process *p;
-    struct node_change change = {
-        .node = slice_of_str(l->name), .is_up = true, .is_hidden = dist_conn_peer_is_hidden(l->conn)};
+    struct node_change change = {.node = slice_of_str(l->name),
+                                 .is_up = true,
+                                 .is_hidden = dist_conn_peer_is_hidden(l->conn),
+                                 .was_dialled = l->was_dialled};
 
     l->node->has_news = true;
     while (l->state == LINK_UP && (s = signals_take(&l->waiting))) {

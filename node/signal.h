@@ -11,7 +11,7 @@
 #include "dist/ctl.h"
 
 /* A node that a process watches has come or gone. No control message of the protocol, but delivered among
- * them, in their order: `to` is the process, from.name the node, id whether it is hidden, reason why. */
+ * them, in their order: `to` is the process, from.name the node, id what it was (below), reason why. */
 /* SIGNAL_FAILED: a request could not even be made; id has error and tag. SIGNAL_EXIT: a trapped exit signal
  * that waited in a suspended process's mailbox. SIGNAL_UNMONITORED: from has taken back its monitor ref. */
 enum {
@@ -21,6 +21,7 @@ enum {
     SIGNAL_FAILED = 1003,
     SIGNAL_UNMONITORED = 1004
 };
+enum { SIGNAL_NODE_HIDDEN = 1, SIGNAL_NODE_DIALLED = 2 };
 
 struct signal {
     struct signal *next;

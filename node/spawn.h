@@ -60,7 +60,8 @@ static inline struct node_dest node_to_alias(struct etf_ref alias)
 struct node_change {
     struct slice node;
     bool is_up;
-    bool is_hidden;      /* false for one that could not even be connected */
+    bool is_hidden;      /* false for one that could not even be connected, as the next */
+    bool was_dialled;    /* by us: it was not the node that connected */
     struct slice reason; /* of a node that has gone: an atom, what net_kernel calls nodedown_reason */
 };
 

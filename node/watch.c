@@ -191,7 +191,7 @@ static void tell_node(struct actor *a, const struct node_change *change)
         .op = (enum dist_op)(change->is_up ? SIGNAL_NODE_UP : SIGNAL_NODE_DOWN),
         .from = {.kind = DIST_END_NAME, .name = {.text = change->node}},
         .to = {.kind = DIST_END_PID, .pid = process_pid(&a->process)},
-        .id = change->is_hidden,
+        .id = (change->is_hidden ? SIGNAL_NODE_HIDDEN : 0) | (change->was_dialled ? SIGNAL_NODE_DIALLED : 0),
         .reason = change->reason,
     };
 

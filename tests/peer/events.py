@@ -179,6 +179,20 @@ def test_what_was_disconnected_is_left_alone():
     everything.close()
 
 
+def test_who_connects_by_itself_is_not_looked_for():
+    """It knows the way, or was a tool's node."""
+    guest = Peer("27", "guest@localhost", gate.epmd_port, gate.cookie).ready()
+    everything = stream("/nodes/monitor")
+    everything.next("monitor")
+    equal(guest.eval(f"net_adm:ping('{gate.node}')"), "pong", "ping")
+    equal(everything.next("nodeup").data["node"], guest.node, "nodeup")
+    guest.kill()
+    equal(everything.next("nodedown").data["node"], guest.node, "nodedown")
+    time.sleep(1.5)  # it would have been dialled after half a second
+    equal([line for line in gate.lines("link-failed") if guest.node in line], [], "attempts")
+    everything.close()
+
+
 def test_many_on_one_stream():
     paths = [shown(n, "many") for n in nodes.values()] + ["/nodes/nope@localhost/processes/x"]
     for node in nodes.values():
