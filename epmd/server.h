@@ -39,9 +39,10 @@ struct epmd_server_config {
 };
 
 /*
- * ERR_INVALID: an address is none; ERR_ADDRESS_IN_USE: the port is in use; ERR_IO (errno): another address cannot
- * be listened on; ERR_NOMEM. A loopback address that the machine does not have (no IPv6) is passed over,
- * unless none is left. *ret_address (may be NULL) then is the address that failed, borrowed from config.
+ * ERR_INVALID: an address is none; ERR_ADDRESS_IN_USE: the port is in use; ERR_IO (errno): another address
+ * cannot be listened on; ERR_NOMEM. A loopback address that the machine does not have (no IPv6) is passed
+ * over, unless none is left. *ret_address (may be NULL) then is the address that failed, borrowed from
+ * config.
  */
 MUST_USE enum err epmd_server_start(struct loop *l, const struct epmd_server_config *config,
                                     struct epmd_server **ret, const char **ret_address);
