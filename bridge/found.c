@@ -93,7 +93,9 @@ static void global_done(void *ctx, uint64_t id, const struct node_result *r)
     if (r->err == ERR_NONE && etf_read_pid(&rd, &pid)) {
         go_on(g, x, &pid);
     } else if (r->err == ERR_NOT_FOUND) {
-        fail(g, x, "noproc", "no node of the cluster knows that global name; the request had no effect",
+        fail(g, x, "noproc",
+             "no node of the cluster knows that global name; the request had no effect; "
+             "global:registered_names() at a node lists them",
              r->was_sent);
     } else if (r->err == ERR_NO_CONNECTION && !r->was_sent) {
         fail(g, x, "no-connection", NO_NODE, false);
@@ -198,7 +200,9 @@ static void no_members(struct gateway *g, struct exchange *x)
     node_pg_drop_unused(g->node, x->target.name);
     if (is_connected(g))
         fail(g, x, "noproc",
-             "no process of the cluster is in that group of that scope; the request had no effect", false);
+             "no process of the cluster is in that group of that scope; the request had no effect; "
+             "pg:which_groups(Scope) at a node lists what there is",
+             false);
     else
         fail(g, x, "no-connection", NO_NODE, false);
 }
