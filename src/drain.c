@@ -39,6 +39,7 @@ void server_stop(struct server *s)
     loop_hook_free(s->hook);
     loop_timer_free(s->limit);
     loop_timer_free(s->watch);
+    loop_timer_free(s->reload_timer);
     hold_signals();
     for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
         loop_signal_free(s->signals[i]);

@@ -12,16 +12,24 @@
 #include "src/server.h"
 #include "src/words.h"
 
+static void reload_due(void *ctx, uint64_t id)
+{
+    struct server *s = ctx;
+
+    (void)id;
+    notify_reloading(&s->notify);
+    reload(s);
+    notify_ready(&s->notify, s->status_text);
+}
+
+/* Signals are told one after another until there are no more, and nothing else happens meanwhile: what takes
+ * time is put off, and done once for all that have come by then. */
 static void signalled(void *ctx, int signo)
 {
     struct server *s = ctx;
 
     switch (signo) {
-    case SIGHUP:
-        notify_reloading(&s->notify);
-        reload(s);
-        notify_ready(&s->notify, s->status_text);
-        break;
+    case SIGHUP: loop_timer_start(s->reload_timer, 0); break;
     case SIGUSR1: log_setup(LOG_DEBUG, s->current->settings.log_format); break;
     case SIGUSR2: log_setup(s->current->settings.log_level, s->current->settings.log_format); break;
     default:
@@ -47,7 +55,8 @@ static const char *start_hint(enum err e)
     if (e == ERR_NAME_TAKEN)
         return "choose another --name, or stop the other node";
     if (e == ERR_MALFORMED)
-        return "the port of EPMD is 4369, or what ERL_EPMD_PORT says, the same for all nodes: end what is there, "
+        return "the port of EPMD is 4369, or what ERL_EPMD_PORT says, the same for all nodes: end what is "
+               "there, "
                "or say where EPMD is (--epmd HOST:PORT)";
     return "see --epmd, and ERL_EPMD_PORT";
 }
@@ -172,6 +181,9 @@ static bool bring_up(struct server *s)
     static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     enum err e;
 
+    s->reload_timer = loop_timer_new(s->loop, reload_due, s, 0);
+    if (!s->reload_timer)
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (!(s->signals[i] = loop_signal_new(s->loop, wanted[i], signalled, s)))
             return false;
@@ -209,9 +221,9 @@ static int run(struct server *s)
         s->status = 1;
         if (s->node)
             server_stop(s);
-    }
-    if (s->state != STOPPED)
+    } else if (s->state != STOPPED) {
         loop_run(s->loop);
+    }
     node_free(s->node);
     notify_fini(&s->notify);
     loop_free(s->loop);

@@ -38,6 +38,7 @@ struct server {
     struct loop_timer *limit; /* of LEAVING, then of DRAINING */
     struct loop_timer *watch; /* while DRAINING with workers: looks at them */
     struct loop_signal *signals[5];
+    struct loop_timer *reload_timer; /* of a SIGHUP, in the next turn */
     struct notify notify;
     uint64_t left_ms;      /* when LEAVING began */
     char status_text[640]; /* for the service manager */
