@@ -89,10 +89,11 @@ def test_reload_under_load():
         fresh, _ = token_for(f"user{n}", file=tokens)
         put_all(n)
         before = gate.log.read_text().count(" reloaded ")
-        gate.proc.send_signal(signal.SIGUSR1)
         audit.rename(dir_ / f"audit.{n}")
         gate.proc.send_signal(signal.SIGHUP)
         eventually(lambda b=before: gate.log.read_text().count(" reloaded ") > b, f"reload {n}")
+        # (Not together with the other: libuv's handler takes a lock, and ThreadSanitizer may deliver one signal within another's.)
+        gate.proc.send_signal(signal.SIGUSR1)
         if n % 4 == 0:
             for lane in http_of.values():
                 for name, status in ((f"other{n}", 404), (f"other{n - 1}", 403)):
