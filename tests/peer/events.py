@@ -167,32 +167,6 @@ def test_a_node_is_disconnected():
     s.ends()
 
 
-def test_what_was_disconnected_is_left_alone():
-    node = nodes["25"]
-    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
-    everything = stream("/nodes/monitor")
-    everything.next("monitor")
-    equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
-    equal(everything.next("nodedown").data["reason"], "disconnect", "reason")
-    time.sleep(1.5)  # it would have been dialled after half a second
-    check(not gate.is_connected(node.node), "it is connected again")
-    everything.close()
-
-
-def test_who_connects_by_itself_is_not_looked_for():
-    """It knows the way, or was a tool's node."""
-    guest = Peer("27", "guest@localhost", gate.epmd_port, gate.cookie).ready()
-    everything = stream("/nodes/monitor")
-    everything.next("monitor")
-    equal(guest.eval(f"net_adm:ping('{gate.node}')"), "pong", "ping")
-    equal(everything.next("nodeup").data["node"], guest.node, "nodeup")
-    guest.kill()
-    equal(everything.next("nodedown").data["node"], guest.node, "nodedown")
-    time.sleep(1.5)  # it would have been dialled after half a second
-    equal([line for line in gate.lines("link-failed") if guest.node in line], [], "attempts")
-    everything.close()
-
-
 def test_many_on_one_stream():
     paths = [shown(n, "many") for n in nodes.values()] + ["/nodes/nope@localhost/processes/x"]
     for node in nodes.values():
@@ -237,6 +211,32 @@ def test_a_client_that_leaves_while_it_waits():
                 eventually(lambda: other.self()["calls"] > before["calls"], "it waits", 5)
             eventually(lambda: other.self()["processes"] == before["processes"], "nothing is left", 10)
         other.stop()
+
+
+def test_what_was_disconnected_is_left_alone():
+    node = nodes["25"]
+    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+    everything = stream("/nodes/monitor")
+    everything.next("monitor")
+    equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
+    equal(everything.next("nodedown").data["reason"], "disconnect", "reason")
+    time.sleep(1.5)  # it would have been dialled after half a second
+    check(not gate.is_connected(node.node), "it is connected again")
+    everything.close()
+
+
+def test_who_connects_by_itself_is_not_looked_for():
+    """It knows the way, or was a tool's node."""
+    guest = Peer("27", "guest@localhost", gate.epmd_port, gate.cookie).ready()
+    everything = stream("/nodes/monitor")
+    everything.next("monitor")
+    equal(guest.eval(f"net_adm:ping('{gate.node}')"), "pong", "ping")
+    equal(everything.next("nodeup").data["node"], guest.node, "nodeup")
+    guest.kill()
+    equal(everything.next("nodedown").data["node"], guest.node, "nodedown")
+    time.sleep(1.5)  # it would have been dialled after half a second
+    equal([line for line in gate.lines("link-failed") if guest.node in line], [], "attempts")
+    everything.close()
 
 
 def test_resuming():
