@@ -148,11 +148,6 @@ static const struct meaning function_unknown = {"undef", false,
                                                 "arguments as many? The body is the list of them: one list "
                                                 "as the only one is [[1, 2]]"};
 
-static const struct meaning elixir_unknown = {"undef", false,
-                                              "node '%s' has no function of that name and arity",
-                                              "a module of Elixir is called 'Elixir.…' in Erlang: "
-                                              "Elixir.Enum, and Elixir.String:upcase/1"};
-
 /* A module of Elixir's, as one writes it there? */
 static bool is_as_in_elixir(struct slice module)
 {
@@ -256,15 +251,18 @@ void errors_write(struct wr *w, const struct node_result *r, struct slice node)
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
     struct etf_atom module = {.text = x->target.name}, function = {.text = x->target.function};
+    struct meaning m = function_unknown;
     struct node_result named = *r;
     struct wr called;
 
+    if (is_as_in_elixir(module.text))
+        m.hint = "a module of Elixir is called 'Elixir.…' in Erlang: Elixir.Enum, and Elixir.String:upcase/1";
     wr_init(&called, SIZE_MAX);
     etf_print_fun_text(&called, module, function, x->arity);
     wr_u8(&called, '\0');
     if (wr_ok(&called))
         named.text = (const char *)called.buf;
-    answer_failure(g, x, is_as_in_elixir(module.text) ? &elixir_unknown : &function_unknown, &named);
+    answer_failure(g, x, &m, &named);
     wr_fini(&called);
 }
 

@@ -54,14 +54,15 @@ struct gateway {
     struct idtab exchanges;
     struct exchange *free_exchanges; /* owned: a list of such as are over */
     size_t free_exchange_count;
-    struct idtab parts;                   /* bridge/fan.c: of exchanges that go to many */
-    uint32_t turn;                        /* which member of a group is next */
-    struct map releases;                  /* bridge/releases.c: what is known, by node */
-    struct kept *kept_nodes;              /* bridge/keep.c; owned */
-    size_t kept_node_count, node_watches; /* how many are told of all nodes */
-    struct loop_timer *keep_timer;
-    struct idtab questions;     /* and what is being asked */
-    struct idtab inboxes, ties; /* struct inbox, struct tie */
+    struct idtab parts;      /* bridge/fan.c: of exchanges that go to many */
+    uint32_t turn;           /* which member of a group is next */
+    struct map releases;     /* bridge/releases.c: what is known, by node */
+    struct idtab questions;  /* and what is being asked */
+    struct kept *kept_nodes; /* bridge/keep.c: links that are made again; owned */
+    size_t kept_node_count;
+    size_t node_watches;           /* ties that are told of all nodes */
+    struct loop_timer *keep_timer; /* owned */
+    struct idtab inboxes, ties;    /* struct inbox, struct tie */
     size_t kept_inboxes;
     uint32_t most_inboxes;          /* since memory was last given back */
     struct loop_timer *trim_timer;  /* gives back what a crowd has left */

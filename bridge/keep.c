@@ -69,18 +69,12 @@ static void expect(struct kept *k, uint64_t now)
     k->until_ms = now + LOST_MS;
 }
 
-static void attempted(void *ctx, uint64_t id, const struct node_result *r)
-{
-    (void)ctx;
-    (void)id;
-    (void)r; /* the log has it, and the next attempt comes anyway */
-}
-
 static void attempt(struct gateway *g, struct kept *k, uint64_t now)
 {
     uint64_t op;
 
-    if (node_connect(g->node, k->name, g->config.default_timeout_ms, attempted, NULL, 0, &op) != ERR_NONE) {
+    /* What it comes to is in the log, and the next attempt comes anyway. */
+    if (node_connect(g->node, k->name, g->config.default_timeout_ms, NULL, NULL, 0, &op) != ERR_NONE) {
         /* As one that came to nothing. */
     }
     k->due_ms = now + k->wait_ms;

@@ -60,8 +60,10 @@ static void add_heard_of(const struct node *n, struct known_list *l)
     size_t cursor = 0;
 
     while (node_next_known(n, &cursor, &heard)) {
-        /* What the embedded EPMD holds is known better. */
-        bool is_in_epmd = heard.is_in_epmd && !(node_has_embedded_epmd(n) && is_here(n, heard.name));
+        /* What the embedded EPMD holds is known better, and so are we, and whom we have a link to. */
+        bool is_in_epmd = heard.is_in_epmd && !(node_has_embedded_epmd(n) && is_here(n, heard.name)) &&
+                          !(heard.is_here && (heard.port == node_dist_port(n) ||
+                                              node_is_linked_otherwise(n, heard.name, heard.port)));
         struct known *k = heard.is_configured || is_in_epmd ? add(l, heard.name) : NULL;
 
         if (!k)
@@ -81,12 +83,14 @@ static void add_registered(const struct node *n, struct known_list *l)
     while (node_next_epmd_name(n, &cursor, &name)) {
         struct known *k;
 
-        if (name.is_own || name.is_of_other_host)
+        if (name.is_own)
             continue;
         wr_reset(&w);
         wr_slice(&w, name.name);
         wr_u8(&w, '@');
         wr_slice(&w, node_host(n));
+        if (wr_ok(&w) && node_is_linked_otherwise(n, wr_written(&w), name.port))
+            continue;
         k = wr_ok(&w) ? add(l, wr_written(&w)) : NULL;
         if (!k)
             break;

@@ -218,8 +218,7 @@ static enum err write_fun(struct in *s, struct slice text, const uint8_t *value)
     if (!etf_parse_fun_text(text, &s->scratch, &module, &function, &arity))
         return in_fail(s, ERR_MALFORMED, value,
                        "the text of a $fun is module:function/arity, as in \"lists:map/2\" or "
-                       "\"'Elixir.String':upcase/1\", "
-                       "the arity at most 255");
+                       "\"'Elixir.String':upcase/1\", the arity at most 255");
     etf_write_export(s->w, module, function, arity);
     return vet(s, at, value);
 }

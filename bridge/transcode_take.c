@@ -33,8 +33,7 @@ enum err in_bad_tag_key(struct in *s, const uint8_t *at, struct slice name)
     return in_fail(s, ERR_MALFORMED, at,
                    "no such tag: there are $atom, $tuple, $list with $tail, $map, $binary, $bitstring, "
                    "$charlist, $integer, $float, $pid, $ref, $port, $fun, $erl and $etf; a plain key that "
-                   "starts with '$' is written as {\"$map\": [[key, value], ...]}, or "
-                   "with ?tags=off");
+                   "starts with '$' is written as {\"$map\": [[key, value], ...]}, or with ?tags=off");
 }
 
 enum err in_write_atom(struct in *s, struct slice text, bool is_told, const uint8_t *at)

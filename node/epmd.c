@@ -355,14 +355,17 @@ bool node_is_configured(const struct node *n, struct slice name)
     return p && p->is_fixed;
 }
 
-/* A port of this machine, which has several names. EPMD knows none of them, and a port is one node's: have we
- * a link to that one, under a name of another host? */
-static bool is_linked_otherwise(const struct node *n, struct slice host, uint16_t port)
+bool node_is_linked_otherwise(const struct node *n, struct slice name, uint16_t port)
 {
+    const uint8_t *at = name.len ? memchr(name.ptr, '@', name.len) : NULL;
     const struct place *place;
+    struct slice host;
     size_t cursor = 0;
     struct link *l;
 
+    if (!at)
+        return false;
+    host = slice_of(at + 1, (size_t)(slice_end(name) - at - 1));
     while ((l = map_next(&n->links_by_name, &cursor, NULL))) {
         place = l->state == LINK_UP ? places_find(&n->epmd->places, slice_of_str(l->name)) : NULL;
         if (place && place->port == port && (place->is_here || slice_eq_str(n->host, host_of(l))) &&
@@ -370,18 +373,6 @@ static bool is_linked_otherwise(const struct node *n, struct slice host, uint16_
             return true;
     }
     return false;
-}
-
-/* Is what the EPMD of this machine seems to have a node that is known under another name, or ourselves? */
-static bool is_known_otherwise(const struct node *n, struct slice name, const struct place *p)
-{
-    const uint8_t *at = name.len ? memchr(name.ptr, '@', name.len) : NULL;
-
-    if (!p->is_here || !at)
-        return false;
-    if (n->listener && p->port == loop_listener_port(n->listener))
-        return true;
-    return is_linked_otherwise(n, slice_of(at + 1, name.len - (size_t)(at + 1 - name.ptr)), p->port);
 }
 
 bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret)
@@ -394,8 +385,9 @@ bool node_next_known(const struct node *n, size_t *cursor, struct node_known *re
     *ret = (struct node_known){
         .name = name,
         .is_configured = p->is_fixed,
-        .is_in_epmd =
-            !p->is_fixed && loop_now_ms(n->loop) - p->seen_ms < KNOWN_MS && !is_known_otherwise(n, name, p),
+        .is_in_epmd = !p->is_fixed && loop_now_ms(n->loop) - p->seen_ms < KNOWN_MS,
+        .is_here = p->is_here,
+        .port = p->port,
     };
     return true;
 }
@@ -416,7 +408,6 @@ bool node_next_epmd_name(const struct node *n, const void **cursor, struct node_
         .type = listing.entry.type,
         .creation = listing.creation,
         .is_own = listing.conn == 0,
-        .is_of_other_host = listing.conn != 0 && is_linked_otherwise(n, n->host, listing.entry.port),
     };
     return true;
 }

@@ -74,7 +74,7 @@ static void ensure_loaded(void *ctx, struct node_self self, struct etf_rd args)
     wr_fini(&w);
 }
 
-enum err functions_start(struct node *n)
+enum err functions_init(struct node *n)
 {
     return node_register_function(n, "code", "ensure_loaded", 1, ensure_loaded, NULL);
 }

@@ -25,7 +25,7 @@ MUST_USE enum err invocation_new(struct node *n, enum invocation_kind kind, stru
 void invocation_run(struct actor *a, struct etf_rd mfa);
 /* What each node answers, as there is no module here: code:ensure_loaded(_) -> {error, nofile}. By that
  * `erl -remsh` sees, before it waits for a shell, that there is none. */
-MUST_USE enum err functions_start(struct node *n);
+MUST_USE enum err functions_init(struct node *n);
 void functions_free(struct node *n);
 
 #endif

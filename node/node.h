@@ -211,9 +211,15 @@ struct node_known {
     bool is_configured; /* one of node_config.places */
     bool is_in_epmd; /* the EPMD of its host had it when it was last asked, not long ago; it is asked now and
                         then */
+    bool is_here;    /* its host is this machine, whatever it is called there */
+    uint16_t port;
 };
 /* Iterates over the nodes that were heard of: *cursor starts at 0; false at the end. */
 bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret);
+
+/* Is what an EPMD of this machine seems to have by that name, at that port, linked under a name of another
+ * host? For the machine has several names, of which EPMD knows none, and a port is one node's. */
+bool node_is_linked_otherwise(const struct node *n, struct slice name, uint16_t port);
 
 bool node_is_configured(const struct node *n, struct slice name);
 
@@ -223,8 +229,7 @@ struct node_epmd_name {
     uint16_t port, highest, lowest;
     uint8_t type; /* 77: visible, 72: hidden */
     uint32_t creation;
-    bool is_own;           /* this node's */
-    bool is_of_other_host; /* it is linked, under another name of this machine than this node's host is */
+    bool is_own; /* this node's */
 };
 /* Iterates: *cursor starts at NULL; false at the end, and when the EPMD is not embedded. */
 bool node_next_epmd_name(const struct node *n, const void **cursor, struct node_epmd_name *ret);

@@ -27,15 +27,13 @@ enum err runtime_init(struct node *n)
     map_init(&n->functions, seeds[1]);
     n->again = loop_timer_new(n->loop, again, n, 0);
     n->alarm_timer = loop_timer_new(n->loop, alarm_due, n, 0);
-    return n->again && n->alarm_timer ? ERR_NONE : ERR_NOMEM;
+    return n->again && n->alarm_timer ? functions_init(n) : ERR_NOMEM;
 }
 
 enum err runtime_start(struct node *n)
 {
     enum err e = leader_start(n); /* the first: it is the group leader of the others */
 
-    if (e == ERR_NONE)
-        e = functions_start(n);
     if (e == ERR_NONE)
         e = kernel_start(n);
     if (e == ERR_NONE)

@@ -45,17 +45,18 @@ static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *n
     for (size_t i = 0; e == ERR_NONE && i < count && i < NAMES_A_HOST; i++) {
         char name[EPMD_NAME_BYTES + 1 + 256];
         size_t len = names[i].name.len;
+        struct slice full;
 
         if (len > EPMD_NAME_BYTES || names[i].port == 0)
             continue;
         memcpy(name, names[i].name.ptr, len);
         name[len] = '@';
         memcpy(name + len + 1, q->host, host_len);
-        if (slice_eq(slice_of(name, len + 1 + host_len), n->name_slice))
+        full = slice_of(name, len + 1 + host_len);
+        if (slice_eq(full, n->name_slice))
             continue;
-        places_saw(n->survey->places, slice_of(name, len + 1 + host_len), names[i].port, 0,
-                   loop_now_ms(n->loop));
-        places_are_here(n->survey->places, slice_of(name, len + 1 + host_len), is_here);
+        places_saw(n->survey->places, full, names[i].port, 0, loop_now_ms(n->loop));
+        places_are_here(n->survey->places, full, is_here);
     }
     mem_free(q);
 }

@@ -41,9 +41,9 @@ static void signalled(void *ctx, int signo)
 
 /* ---- up ---- */
 
-static void failed(struct server *s, const char *what, const char *error, const char *text, const char *hint)
+static void failed(struct server *s, const char *what, enum err e, const char *text, const char *hint)
 {
-    LOG(LOG_ERROR, what, LOG_STR("error", error), LOG_STR("why", text), LOG_STR("hint", hint));
+    LOG(LOG_ERROR, what, LOG_STR("error", err_name(e)), LOG_STR("why", text), LOG_STR("hint", hint));
     s->status = 1;
     server_stop(s);
 }
@@ -55,9 +55,8 @@ static const char *start_hint(enum err e)
     if (e == ERR_NAME_TAKEN)
         return "choose another --name, or stop the other node";
     if (e == ERR_MALFORMED)
-        return "the port of EPMD is 4369, or what ERL_EPMD_PORT says, the same for all nodes: end what is "
-               "there, "
-               "or say where EPMD is (--epmd HOST:PORT)";
+        return "the port of EPMD is 4369, or what ERL_EPMD_PORT says, the same for all nodes: end "
+               "what is there, or say where EPMD is (--epmd HOST:PORT)";
     return "see --epmd, and ERL_EPMD_PORT";
 }
 
@@ -138,7 +137,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     if (s->state != STARTING)
         return;
     if (e != ERR_NONE) {
-        failed(s, "node-failed", err_name(e), text ? text : err_text(e), start_hint(e));
+        failed(s, "node-failed", e, text ? text : err_text(e), start_hint(e));
         return;
     }
     s->start.settings.gateway.node = s->node;
@@ -153,7 +152,7 @@ static void node_is_up(void *ctx, enum err e, const char *text)
     e = start_gateways(s);
     if (e != ERR_NONE) {
         failed(
-            s, "http-failed", err_name(e),
+            s, "http-failed", e,
             e == ERR_ADDRESS_IN_USE ? "what HTTP is to listen on is in use"
             : e == ERR_NOMEM        ? "there is too little memory, or there are too few descriptors"
                                     : "HTTP cannot listen there",
@@ -192,7 +191,7 @@ static bool bring_up(struct server *s)
         return false;
     e = node_start(s->node, node_is_up, s);
     if (e != ERR_NONE)
-        failed(s, "node-failed", err_name(e),
+        failed(s, "node-failed", e,
                e == ERR_ADDRESS_IN_USE ? "no port of --dist-port is free" : "cannot listen for nodes",
                e == ERR_ADDRESS_IN_USE ? "choose another --dist-port, or a range of them, LO-HI"
                                        : "see --dist-port and --dist-listen");

@@ -111,18 +111,36 @@ static uint32_t elements(struct grow *g, struct plan p)
     return p.different ? p.different - 1 + p.times : 0;
 }
 
+/* The same behind a head that counts them in four bytes. */
+static void counted_elements(struct grow *g, enum etf_tag tag, struct plan p)
+{
+    size_t count_at;
+
+    wr_u8(&g->term, tag);
+    count_at = wr_reserve(&g->term, 4);
+    wr_patch_be32(&g->term, count_at, elements(g, p));
+}
+
+/* A map's: most often one that holds nothing. */
+static void value(struct grow *g, uint32_t nest)
+{
+    g->nest = nest;
+    if (nest || grow_pick(g, 4) == 3)
+        grow_term(g);
+    else
+        grow_leaf(g);
+    g->nest = 0;
+}
+
 /* ---- Containers ---- */
 
 static void list(struct grow *g)
 {
     struct plan p = pick_plan(g, g->nest ? 1 : 0);
-    size_t count_at;
 
     token(g, '[');
     if (p.different) {
-        wr_u8(&g->term, ETF_LIST_EXT);
-        count_at = wr_reserve(&g->term, 4);
-        wr_patch_be32(&g->term, count_at, elements(g, p));
+        counted_elements(g, ETF_LIST_EXT, p);
         if (grow_pick(g, 16) == 15) { /* its tail is a list */
             g->has_rare = true;
             token(g, ',');
@@ -137,14 +155,11 @@ static void list(struct grow *g)
 static void tuple(struct grow *g)
 {
     struct plan p = pick_plan(g, g->nest ? 1 : 0);
-    size_t count_at;
 
     grow_tag(g, "tuple");
     token(g, '[');
     if (p.times > 1 || grow_pick(g, 16) == 15) {
-        wr_u8(&g->term, ETF_LARGE_TUPLE_EXT);
-        count_at = wr_reserve(&g->term, 4);
-        wr_patch_be32(&g->term, count_at, elements(g, p));
+        counted_elements(g, ETF_LARGE_TUPLE_EXT, p);
     } else {
         etf_write_tuple(&g->term, p.different);
         elements(g, p);
@@ -165,17 +180,15 @@ static void improper_tail(struct grow *g)
 static void improper_list(struct grow *g)
 {
     struct plan p = pick_plan(g, 1);
-    size_t count_at, from;
     struct wr listed;
+    size_t from;
 
     wr_init(&listed, SIZE_MAX);
-    wr_u8(&g->term, ETF_LIST_EXT);
-    count_at = wr_reserve(&g->term, 4);
     wr_u8(&g->json, '{');
     from = g->json.len;
     wr_str(&g->json, "\"$list\":");
     token(g, '[');
-    wr_patch_be32(&g->term, count_at, elements(g, p));
+    counted_elements(g, ETF_LIST_EXT, p);
     token(g, ']');
     if (grow_pick(g, 2)) { /* behind its tail, in JSON */
         wr_bytes(&listed, g->json.buf + from, g->json.len - from);
@@ -245,12 +258,7 @@ static void object(struct grow *g, const struct grow_keys *k)
         if (i)
             token(g, ',');
         key(g, key_at(k, odd == 5 ? count - 1 - i : i));
-        g->nest = i == nested % count ? nest : 0;
-        if (g->nest || grow_pick(g, 4) == 3)
-            grow_term(g);
-        else
-            grow_leaf(g);
-        g->nest = 0;
+        value(g, i == nested % count ? nest : 0);
     }
     if (more) {
         token(g, ',');
@@ -324,17 +332,11 @@ static void map(struct grow *g)
         if (i)
             token(g, ',');
         token(g, '[');
-        g->nest = 0;
         map_key(g);
         token(g, ',');
-        g->nest = i == 0 ? nest : 0;
-        if (g->nest || grow_pick(g, 4) == 3)
-            grow_term(g);
-        else
-            grow_leaf(g);
+        value(g, i == 0 ? nest : 0);
         token(g, ']');
     }
-    g->nest = 0;
     token(g, ']');
     wr_u8(&g->json, '}');
 }

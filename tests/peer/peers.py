@@ -220,6 +220,12 @@ def erl_path(release):
     return erl
 
 
+def erlang_env(home):
+    """For a program of Erlang's: nothing of ours, or of whoever runs the tests."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("ERL_", "ERLGATE_"))}
+    return {**env, "HOME": str(home), "ERL_CRASH_DUMP": "/dev/null", "ERL_CRASH_DUMP_SECONDS": "0", "LC_ALL": "C.UTF-8"}
+
+
 class Peer:
     """An Erlang node of one release. name None: not distributed. Give it expressions by eval."""
 
@@ -230,8 +236,7 @@ class Peer:
         self.node = name
         self.dir = temporary_dir()
         self.log = self.dir / "stderr"
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("ERL_", "ERLGATE_"))}
-        env.update(HOME=str(self.dir), ERL_CRASH_DUMP="/dev/null", ERL_CRASH_DUMP_SECONDS="0", LC_ALL="C.UTF-8")
+        env = erlang_env(self.dir)
         argv = [erl_path(release), "-noshell", "-pa", self._compiled(release), "+S", "2:2", "+A", "1"]
         if name:
             env["ERL_EPMD_PORT"] = str(epmd_port)

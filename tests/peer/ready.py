@@ -22,6 +22,7 @@ def test_a_required_node():
     for _ in range(2):
         peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
         eventually(lambda: peer.eval("nodes(connected)") == "[erlgate@localhost]", "it is dialled, whether anybody asks or not", 25)
+        eventually(lambda: readiness(gate, "") == (200, {}), "ready with it", 15)
         equal(readiness(gate)[1]["node:kv@localhost"], "ok", "its check")
         peer.kill()
         eventually(lambda: readiness(gate, "")[0] == 503, "not ready without it", 15)

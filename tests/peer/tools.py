@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Tools that come with Erlang, at the gateway: erl_call, which asks by ei_rpc, and a shell that looks for one here."""
-import os
 import subprocess
 
 import peers
@@ -12,9 +11,7 @@ ERL_CALLS = {release: peers.OTP / release / "usr/lib/erlang/bin/erl_call" for re
 
 def run(gate, argv, seconds=30):
     """An Erlang program that finds nodes by the gateway's EPMD."""
-    home = peers.temporary_dir()
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("ERL_", "ERLGATE_"))}
-    env.update(HOME=str(home), ERL_EPMD_PORT=str(gate.epmd_port), LC_ALL="C.UTF-8", TERM="dumb")
+    env = {**peers.erlang_env(peers.temporary_dir()), "ERL_EPMD_PORT": str(gate.epmd_port), "TERM": "dumb"}
     return subprocess.run([str(a) for a in argv], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=seconds * peers.SLOWER, check=False)
 
