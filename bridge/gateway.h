@@ -67,7 +67,7 @@ struct gateway_config {
      * Workers (across.h). each_worker has fn called with the gateway of each, in its own thread, and comes
      * back when all have been.
      */
-    unsigned threads; /* with the owner's; each has its share of max_in_flight and max_bodies; 0: 1 */
+    unsigned threads; /* with the owner's; each has its share of max_in_flight, max_bodies and max_answers; 0: 1 */
     void (*each_worker)(void *ctx, void (*fn)(struct gateway *worker, void *arg), void *arg);
     void *each_worker_ctx;
     /* A worker's gateway: the channel to the owner, and what all share. Borrowed. */

@@ -228,6 +228,7 @@ static void write_limits(const struct gateway *g, const struct metrics_sum *sum,
     metrics_begin(x, METRIC_LIMITS);
     put_labelled(x, "limit", "max_body", s->over_max_body);
     put_labelled(x, "limit", "max_bodies", s->over_max_bodies);
+    put_labelled(x, "limit", "max_answers", s->over_max_answers);
     put_labelled(x, "limit", "max_headers", s->over_max_headers);
     put_labelled(x, "limit", "max_connections", s->over_max_connections);
     put_labelled(x, "limit", "max_connections_per_address", s->over_max_connections_per_address);
@@ -254,12 +255,15 @@ static void write_server(const struct gateway *g, const struct metrics_sum *sum,
     put(x, METRIC_HTTP_CONNECTIONS_OPENED, s->connections);
     put(x, METRIC_HTTP_BODY_BYTES, sum->body_bytes);
     put(x, METRIC_HTTP_BODY_BYTES_LIMIT, sum->max_bodies);
+    put(x, METRIC_HTTP_ANSWER_BYTES, sum->answer_bytes);
+    put(x, METRIC_HTTP_ANSWER_BYTES_LIMIT, sum->max_answers);
     metrics_begin(x, METRIC_HTTP_TLS);
     put_labelled(x, "result", "done", s->tls_handshakes);
     put_labelled(x, "result", "failed", s->tls_failures);
     metrics_begin(x, METRIC_HTTP_CUT_OFF);
     put_labelled(x, "reason", "slow", s->slow_requests);
     put_labelled(x, "reason", "idle", s->idle_requests);
+    put_labelled(x, "reason", "crowded", s->slow_answers);
     put(x, METRIC_HTTP_MALFORMED, s->malformed_requests);
     write_threads(sum, x);
     write_limits(g, sum, x);

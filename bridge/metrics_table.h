@@ -30,10 +30,15 @@
     X(HTTP_BODY_BYTES, "erlgate_http_body_bytes", GAUGE, "Bytes of bodies that are being read.")          \
     X(HTTP_BODY_BYTES_LIMIT, "erlgate_http_body_bytes_limit", GAUGE,                                      \
       "As many bytes of bodies may be read at once: beyond, large ones are refused.")                     \
+    X(HTTP_ANSWER_BYTES, "erlgate_http_answer_bytes", GAUGE,                                              \
+      "Bytes of large answers that are being sent.")                                                      \
+    X(HTTP_ANSWER_BYTES_LIMIT, "erlgate_http_answer_bytes_limit", GAUGE,                                  \
+      "As many may be sent at once: beyond, slow ones are cut off.")                                      \
     X(HTTP_TLS, "erlgate_http_tls_handshakes_total", COUNTER,                                             \
       "TLS handshakes of HTTPS, by result: done or failed.")                                              \
     X(HTTP_CUT_OFF, "erlgate_http_cut_off_total", COUNTER,                                                \
-      "Clients that were cut off: slow with a request, or idle in taking an answer.")                     \
+      "Clients that were cut off: slow with a request, idle in taking an answer, or slow in it when "     \
+      "others want the room.")                                                                            \
     X(HTTP_MALFORMED, "erlgate_http_malformed_total", COUNTER,                                            \
       "Requests whose framing could not be trusted; their connections were closed.")                      \
     X(HTTP_THREAD_REQUESTS, "erlgate_http_thread_requests_total", COUNTER,                                \

@@ -78,34 +78,24 @@ static bool pack(struct http_request *r, struct http_response *in)
     return true;
 }
 
-static struct MHD_Response *make_packed(struct http_request *r, struct http_response *in)
-{
-    bool is_packed = pack(r, in);
-    struct MHD_Response *out;
-
-    time_last(r);
-    out = make(r, in);
-    if (out && is_packed)
-        http_response_add(out, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-    if (out)
-        http_response_add(out, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    return out;
-}
-
 void http_request_respond(struct http_request *r, const struct http_response *response)
 {
     struct http_response in = *response;
+    bool is_worth = is_worth_packing(&in), is_packed = is_worth && pack(r, &in);
 
     time_last(r);
-    if (is_worth_packing(&in)) {
-        r->response = make_packed(r, &in);
-        r->status = in.status;
-        r->bytes_out = r->is_head ? 0 : in.body_len;
+    if (!http_sending_begin(r, in.body_len)) {
+        mem_free(in.body);
+        http_sending_refuse(r);
         return;
     }
-    r->status = response->status;
-    r->bytes_out = response->content_type && !r->is_head ? response->body_len : 0;
-    r->response = make(r, response);
+    r->status = in.status;
+    r->bytes_out = in.content_type && !r->is_head ? in.body_len : 0;
+    r->response = make(r, &in);
+    if (r->response && is_packed)
+        http_response_add(r->response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    if (r->response && is_worth)
+        http_response_add(r->response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 }
 
 /* The response that p is, as far as it fits: a reason of any size must not cost us the rest. */

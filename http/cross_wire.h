@@ -74,6 +74,7 @@ struct cross_answer {
     void *note;                    /* given away */
     const char *code;
     uint64_t bytes_out;
+    size_t held; /* bytes of response */
     struct http_timing timing;
     unsigned status;
 };

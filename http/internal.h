@@ -156,6 +156,9 @@ struct http_request {
     uint64_t waits_since_ms;
     struct http_reader reader;     /* if it reads a stream */
     struct MHD_Response *response; /* ours until it is queued */
+    size_t held;                   /* bytes of it that count while it is sent: sending.c */
+    uint64_t sent_since_ms;
+    struct http_link answers; /* in http_server.answers, if they do */
     unsigned status;
     const char *code; /* static: the problem it was answered with; NULL: none */
     uint64_t started_us, bytes_in, bytes_out;
@@ -201,7 +204,9 @@ struct http_server {
     struct http_rest rest;
     size_t free_count;
     size_t sending;      /* answered, not yet sent */
-    uint64_t body_bytes; /* of all requests' bodies */
+    uint64_t body_bytes;      /* of all requests' bodies */
+    uint64_t answer_bytes;    /* of all large answers that are being sent, */
+    struct http_link answers; /* by when that began */
     unsigned connections;
     bool is_running; /* inside MHD_run */
     uint64_t now_us; /* meanwhile: when the clock was looked at last; 0: not yet */
@@ -289,6 +294,15 @@ void http_request_cut_off(struct http_request *r);
 void http_request_finish(struct http_request *r);
 /* Removes a suspended request whose client has left, tells its owner, and has the connection closed. */
 void http_request_depart(struct http_server *s, uint64_t id);
+
+/* ---- sending.c ---- */
+
+/* An answer of so many bytes is about to be sent. False: too many are. Of a twin's its worker is asked. */
+bool http_sending_begin(struct http_request *r, size_t len);
+/* It has been, or will not be; also of one that never began. */
+void http_sending_end(struct http_request *r);
+/* Makes the response that takes its place. */
+void http_sending_refuse(struct http_request *r);
 
 /* ---- dress.c ---- */
 

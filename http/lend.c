@@ -141,6 +141,10 @@ static void answered(struct http_server *s, const struct cross_answer *m, struct
     r->code = m->code;
     r->bytes_out = m->bytes_out;
     r->timing = m->timing;
+    if (!http_sending_begin(r, m->held)) {
+        MHD_destroy_response(r->response);
+        http_sending_refuse(r);
+    }
     http_request_finish(r);
 }
 

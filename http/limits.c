@@ -10,6 +10,7 @@
 
 enum {
     MAX_BODIES = 256 << 20,
+    MAX_ANSWERS = 256 << 20,
     PROCESS_DESCRIPTORS = 24, /* files, what libraries hold, the sockets that are listened on */
     LOOP_DESCRIPTORS = 4,     /* of each thread; and one for each of its listeners */
     LINK_DESCRIPTORS = 100,   /* links, EPMD, what comes and goes; where there are few, half of them */
@@ -121,6 +122,7 @@ struct http_limits http_limits_fill(const struct http_limits *in, const struct h
     c.max_bodies = share(c.max_bodies, config);
     if (config->threads > 1 && c.max_bodies < c.max_body)
         c.max_bodies = c.max_body; /* however many share: the largest body that may come is taken */
+    c.max_answers = share(c.max_answers ? c.max_answers : MAX_ANSWERS, config);
     c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
     c.streams = fill_streams(&c.streams);
     return c;

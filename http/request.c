@@ -206,6 +206,7 @@ void http_request_completed(void *cls, struct MHD_Connection *mhd, void **contex
     if (!r)
         return;
     *context = NULL;
+    http_sending_end(r);
     /* Only when libmicrohttpd is stopped with requests suspended, which http_server_stop does not let happen.
      */
     CHECK(r->phase != PHASE_HANDLING && r->phase != PHASE_RESTING);

@@ -90,6 +90,8 @@ struct http_request *http_request_new(struct http_server *s)
     r->is_body_too_large = r->is_head = r->is_1_0 = r->is_late = false;
     r->reader = (struct http_reader){0};
     r->response = NULL;
+    r->held = 0;
+    r->answers = (struct http_link){0};
     r->status = 0;
     r->code = NULL;
     r->bytes_in = r->bytes_out = 0;

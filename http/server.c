@@ -58,7 +58,8 @@ static void server_free(struct http_server *s)
     idtab_fini(&s->twins);
     idtab_fini(&s->remotes);
     CHECK(s->peers.count == 0);
-    CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0);
+    CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0 &&
+          s->answer_bytes == 0);
     http_requests_free(s);
     mem_free(s->counts);
     http_tls_unref(s->tls);
@@ -171,6 +172,7 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
     ring_init(&s->fresh);
     ring_init(&s->arriving);
     ring_init(&s->waiting);
+    ring_init(&s->answers);
     ring_init(&s->free_requests);
     e = start(s);
     if (e != ERR_NONE) {
@@ -248,6 +250,11 @@ size_t http_server_in_flight(const struct http_server *s)
 uint64_t http_server_body_bytes(const struct http_server *s)
 {
     return s->body_bytes;
+}
+
+uint64_t http_server_answer_bytes(const struct http_server *s)
+{
+    return s->answer_bytes;
 }
 
 void http_server_leave(struct http_server *s)

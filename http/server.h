@@ -156,6 +156,9 @@ struct http_limits {
     size_t max_body;     /* bytes; 8 MiB */
     uint64_t max_bodies; /* bytes of all bodies that are being read at once; 256 MiB, or 4 * max_body if that
                             is more. Beyond, those over 16 KiB: 503 overloaded */
+    uint64_t max_answers; /* bytes of all answers over 16 KiB that are being sent at once; 256 MiB. Beyond,
+                             the oldest that go at less than about 4 MiB/s are cut off, and if none does, the
+                             one that wants room is lost: 503 overloaded. One alone may be larger */
     size_t max_headers;  /* bytes of request line and headers; 16 KiB */
     /* Connections at once; 20,000, or what the descriptors of the process leave room for. An eighth more is
      * accepted to be told 503 overloaded; what is beyond that is closed at once. */
@@ -204,7 +207,7 @@ struct http_config {
     /* A stream's reader left, and no other came within its linger: the id is gone. May be NULL. */
     void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
     unsigned
-        threads; /* that serve what this one does: of max_in_flight and max_bodies each has its share; 0: 1 */
+        threads; /* that serve what this one does: of max_in_flight, max_bodies and max_answers each has its share; 0: 1 */
     struct channel *owner; /* a worker's server, which listens nowhere: to the owner of all that there is one
                               of. Borrowed; NULL: it is the owner, or there are no workers */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */
@@ -242,10 +245,11 @@ struct http_server_stats {
     uint64_t connections;                  /* opened */
     uint64_t tls_handshakes, tls_failures; /* that came to an end, and that did not */
     /* What the limits have refused, each by its name. */
-    uint64_t over_max_body, over_max_bodies, over_max_headers, over_max_connections,
+    uint64_t over_max_body, over_max_bodies, over_max_answers, over_max_headers, over_max_connections,
         over_max_connections_per_address, over_max_in_flight, over_max_streams;
     uint64_t malformed_requests; /* whose framing cannot be trusted */
     uint64_t slow_requests;      /* heads, bodies and handshakes that did not come in time */
+    uint64_t slow_answers;       /* cut off to make room for others (max_answers) */
     uint64_t idle_requests;      /* that were being sent to a client which took nothing (idle_ms) */
     uint64_t requests, lent;     /* that are over; that a worker's server has lent to the owner's (cross.h) */
 };
@@ -268,6 +272,7 @@ void http_server_quiesce(struct http_server *s);
 bool http_server_is_busy(struct http_server *s);
 size_t http_server_in_flight(const struct http_server *s);    /* requests not yet answered */
 uint64_t http_server_body_bytes(const struct http_server *s); /* of bodies that are being read */
+uint64_t http_server_answer_bytes(const struct http_server *s); /* of large answers that are being sent */
 /* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a
  * second to leave (and a fifth of a millisecond more for each reader), stops libmicrohttpd, frees. Takes
  * NULL. Never from within a handler, gone or done. */

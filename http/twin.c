@@ -194,6 +194,7 @@ void http_twin_finish(struct http_request *r)
         .note = r->note,
         .code = r->code,
         .bytes_out = r->bytes_out,
+        .held = r->held,
         .timing = r->timing,
         .status = r->status,
     };

@@ -1,0 +1,161 @@
+/* What large answers may hold together while they are being sent: http/sending.c. */
+#include "harness.h"
+
+#include "http/internal.h"
+
+enum { LARGE = 2 << 20, ROOM = 3 << 20, SMALL = 16 * 1024, SLOW_MS = 1000 + LARGE / 4096 };
+
+/* Of a unix-domain socket, whose buffers take a tenth of a large answer, and not all of it. */
+static char folder[] = "/tmp/erlgate-unit-XXXXXX", path[sizeof folder + 8];
+
+static int set_up_crowd(void **state)
+{
+    const struct http_listen listens[] = {{.port = 0}, {.path = path}};
+
+    (void)state;
+    memcpy(folder + sizeof folder - sizeof "XXXXXX", "XXXXXX", sizeof "XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/socket", folder);
+    fds_before = open_fds();
+    start(&(struct http_config){.listens = listens, .listen_count = 2, .limits.max_answers = ROOM});
+    return 0;
+}
+
+static int tear_down_crowd(void **state)
+{
+    tear_down(state);
+    assert_int_equal(rmdir(folder), 0);
+    return 0;
+}
+
+/* Who has the connections, and so counts what is sent on them. */
+static struct http_server *sender(void)
+{
+    return h.worker ? h.worker : h.server;
+}
+
+/* Asks, and is answered with so many bytes. */
+static struct client asked(size_t len)
+{
+    struct client c = dial_path(path);
+    char *text = mem_zalloc(len);
+    size_t before = h.held_count;
+
+    assert_non_null(text);
+    say(&c, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+    TURN_UNTIL(h.held_count == before + 1);
+    answer_text(h.held[before], 200, text, len);
+    mem_free(text);
+    return c;
+}
+
+/* Its whole answer: that must have so many bytes. */
+static void assert_takes(struct client *c, size_t len)
+{
+    const char *end;
+    size_t got = 0;
+
+    TURN_UNTIL((poll_client(c), (end = find_bytes(c, "\r\n\r\n")) &&
+                                    (got = c->in.len - (size_t)(end + 4 - (const char *)c->in.buf)) >= len));
+    assert_memory_equal(c->in.buf, "HTTP/1.1 200 ", 13);
+    assert_int_equal(got, len);
+}
+
+static void what_is_taken_gives_its_room_back(void **state)
+{
+    struct client c = asked(LARGE);
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == LARGE);
+    assert_takes(&c, LARGE);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == 0);
+    hang_up(&c);
+    c = asked(LARGE);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == LARGE);
+    hang_up(&c);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == 0);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 0);
+}
+
+static void one_alone_may_be_larger(void **state)
+{
+    struct client c = asked(2 * ROOM);
+
+    (void)state;
+    assert_takes(&c, 2 * ROOM);
+    hang_up(&c);
+}
+
+static void who_comes_at_once_is_refused_and_small_ones_pass(void **state)
+{
+    struct client first = asked(LARGE), second, third;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == LARGE);
+    second = asked(LARGE);
+    third = asked(SMALL);
+    assert_problem(hear(&second), 503, "overloaded");
+    assert_takes(&third, SMALL);
+    assert_int_equal(http_server_stats(sender())->over_max_answers, 1);
+    assert_takes(&first, LARGE);
+    hang_up(&first);
+    hang_up(&second);
+    hang_up(&third);
+}
+
+static void who_is_slow_makes_room(void **state)
+{
+    struct client slow = asked(LARGE), next;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == LARGE);
+    turn_for(SLOW_MS + 100);
+    next = asked(LARGE);
+    assert_takes(&next, LARGE);
+    TURN_UNTIL((poll_client(&slow), slow.is_eof));
+    assert_true(slow.in.len < LARGE);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 1);
+    assert_int_equal(http_server_stats(sender())->over_max_answers, 0);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == 0);
+    hang_up(&slow);
+    hang_up(&next);
+}
+
+static void who_is_slow_may_be_so_while_there_is_room(void **state)
+{
+    struct client slow = asked(LARGE), next;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == LARGE);
+    turn_for(SLOW_MS + 100);
+    next = asked(LARGE / 4);
+    assert_takes(&next, LARGE / 4);
+    assert_takes(&slow, LARGE);
+    hang_up(&slow);
+    hang_up(&next);
+}
+
+static void a_server_stops_with_what_is_being_sent(void **state)
+{
+    struct client c = asked(LARGE);
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == LARGE);
+    stop();
+    hang_up(&c);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_crowd, tear_down_crowd)
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_taken_gives_its_room_back),
+        TEST(one_alone_may_be_larger),
+        TEST(who_comes_at_once_is_refused_and_small_ones_pass),
+        TEST(who_is_slow_makes_room),
+        TEST(who_is_slow_may_be_so_while_there_is_room),
+        TEST(a_server_stops_with_what_is_being_sent),
+    };
+
+    return cmocka_run_group_tests(tests, warm_up, NULL);
+}
