@@ -6,9 +6,6 @@
 #include "etf/integer.h"
 #include "etf/validate.h"
 
-/* Of squared words, which is what digits cost: about a second. */
-#define BIG_BUDGET ((uint64_t)1 << 28)
-
 /* ---- JSON to a term ---- */
 
 static void init_in(struct in *s, struct slice json, const struct transcode_options *o, struct wr *out,
@@ -94,7 +91,7 @@ static void init_out(struct out *s, const struct etf_rd *term, const struct tran
     wr_init(&s->shapes, SIZE_MAX);
     s->next_shape = 0;
     s->has_shapes = s->wants_shapes = false;
-    s->big_budget = BIG_BUDGET;
+    s->digits_budget = ETF_DIGITS_BUDGET;
     wr_init(&s->scratch, w->ceiling); /* all of it goes there, and more */
 }
 
@@ -117,8 +114,7 @@ static enum err run_again(struct out *s, struct etf_rd start, size_t len)
     s->w->len = len;
     s->depth = 0;
     s->has_shapes = true;
-    s->big_budget = BIG_BUDGET;
-    return out_run(s);
+    return out_run(s); /* with what is left of digits_budget */
 }
 
 /* The term at s->rd must be sound now: shapes are found in sound terms alone. */

@@ -55,8 +55,8 @@ MUST_USE enum err transcode_json_to_etf(struct slice json, const struct transcod
 /*
  * Appends one validated term as JSON: plain, or typed (which reads back as the same term). Integers of any
  * size come as all their digits up to 32 KiB of magnitude (79,000 digits), longer ones as {"$etf": …}; so do
- * further ones when a term holds so many long ones that their digits would take more than about a second, and
- * a map with an integer of more than 512 bytes as a key is no object. ERR_DEPTH, ERR_NOMEM, ERR_TOO_LARGE
+ * further ones when a term holds more long ones than ETF_DIGITS_BUDGET is for, and a map with an integer of
+ * more than 64 bytes as a key is no object. ERR_DEPTH, ERR_NOMEM, ERR_TOO_LARGE
  * (out's ceiling), ERR_MALFORMED for what validation would have refused.
  */
 MUST_USE enum err transcode_etf_to_json(struct etf_rd *term, const struct transcode_options *options,

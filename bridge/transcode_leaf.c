@@ -114,16 +114,6 @@ enum err out_write_verbatim(struct out *s)
     return e != ERR_NONE ? e : s->w->err;
 }
 
-static bool may_print(struct out *s, struct slice magnitude)
-{
-    uint64_t words = magnitude.len / 8 + 1;
-
-    if (magnitude.len > ETF_INTEGER_MAX_BYTES || words * words > s->big_budget)
-        return false;
-    s->big_budget -= words * words;
-    return true;
-}
-
 enum err out_write_big(struct out *s)
 {
     struct etf_rd start = s->rd;
@@ -134,7 +124,7 @@ enum err out_write_big(struct out *s)
 
     if (!etf_read_big(&s->rd, &negative, &magnitude))
         return ERR_MALFORMED;
-    if (!may_print(s, magnitude)) {
+    if (!etf_integer_affords(&s->digits_budget, magnitude)) {
         s->rd = start;
         return out_write_verbatim(s);
     }
@@ -281,7 +271,7 @@ enum err out_write_key(struct out *s, struct out_frame *f)
     enum out_key kind = out_key_kind(s, &s->rd);
     uint8_t buf[OUT_ATOM_BUF];
     struct etf_atom atom;
-    struct slice magnitude;
+    struct slice text, magnitude;
     bool negative;
     enum err e = ERR_NONE;
     int64_t i;
@@ -293,6 +283,10 @@ enum err out_write_key(struct out *s, struct out_frame *f)
     }
     if (etf_read_atom(&start, &atom)) {
         json_write_string(s->w, out_atom_text(atom, buf));
+        return s->w->err;
+    }
+    if (etf_read_binary(&start, &text)) { /* as a bitstring of whole bytes: others are out_run's */
+        json_write_string(s->w, text);
         return s->w->err;
     }
     wr_u8(s->w, '"');

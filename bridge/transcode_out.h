@@ -37,7 +37,7 @@ enum out_key {
 
 enum {
     OUT_FIRST_FRAMES = 64,
-    OUT_KEY_MAX_BYTES = 512, /* of an integer that is a key of an object */
+    OUT_KEY_MAX_BYTES = 64, /* of an integer that is a key of an object: longer ones cost more than others */
 };
 
 struct out {
@@ -55,9 +55,9 @@ struct out {
     struct wr shapes; /* owned; a byte each */
     size_t next_shape;
     bool has_shapes, wants_shapes;
-    uint64_t big_budget; /* work that may still go into the digits of long integers */
-    struct wr scratch;   /* owned */
-    struct habit habit;  /* source: the key as a term, from the start of the run's; written: with its colon */
+    uint64_t digits_budget; /* of etf/integer.h */
+    struct wr scratch;      /* owned */
+    struct habit habit; /* source: the key as a term, from the start of the run's; written: with its colon */
     struct out_frame first_frames[OUT_FIRST_FRAMES];
 };
 

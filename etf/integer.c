@@ -48,6 +48,16 @@ static uint8_t *digits_before(uint8_t *end, uint64_t v, int pad)
     return end;
 }
 
+bool etf_integer_affords(uint64_t *budget, struct slice magnitude)
+{
+    uint64_t words = magnitude.len / 8 + 1;
+
+    if (magnitude.len > ETF_INTEGER_MAX_BYTES || words * words > *budget)
+        return false;
+    *budget -= words * words;
+    return true;
+}
+
 enum err etf_integer_print(struct wr *w, bool negative, struct slice magnitude)
 {
     struct slice m = slice_of(magnitude.ptr, magnitude.len);

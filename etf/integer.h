@@ -18,6 +18,17 @@ enum {
     ETF_INTEGER_MAX_BYTES = 32768,
 };
 
+/*
+ * What the digits of all long integers of one term may cost, in squared words: two of the longest, or 150 of
+ * 10,000 digits, or 9,000 of 4,096 bits; some tenth of a second. Terms have room for thousands of the
+ * longest, and meanwhile nothing else is served.
+ */
+#define ETF_DIGITS_BUDGET ((uint64_t)5 << 23)
+
+/* May this one be printed? Takes what it costs. False: it is past ETF_INTEGER_MAX_BYTES, or past what is
+ * left. */
+MUST_USE bool etf_integer_affords(uint64_t *budget, struct slice magnitude);
+
 /* Appends the decimal digits, with a '-' when negative. magnitude: little-endian, as etf_read_big gives it.
  * ERR_TOO_LARGE (nothing written, and w has not failed) past ETF_INTEGER_MAX_BYTES; ERR_NOMEM; or w's
  * failure. */

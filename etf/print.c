@@ -32,6 +32,7 @@ struct print {
     struct etf_rd *r;
     struct frame *frames; /* first or owned */
     size_t depth, cap;
+    uint64_t digits_budget; /* of integer.h */
     struct frame first[INLINE_FRAMES];
 };
 
@@ -128,7 +129,7 @@ static void integer(struct print *p)
         etf_print_decimal(p->w, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
     } else if (!etf_read_big(&t, &negative, &magnitude)) {
         malformed(p);
-    } else if (magnitude.len > MAX_DIGIT_BYTES) {
+    } else if (magnitude.len > MAX_DIGIT_BYTES || !etf_integer_affords(&p->digits_budget, magnitude)) {
         opaque(p);
         return;
     } else {
@@ -421,7 +422,7 @@ static void step(struct print *p)
 
 enum err etf_print(struct wr *w, struct etf_rd *r)
 {
-    struct print p = {.w = w, .r = r, .cap = INLINE_FRAMES};
+    struct print p = {.w = w, .r = r, .cap = INLINE_FRAMES, .digits_budget = ETF_DIGITS_BUDGET};
 
     p.frames = p.first;
     term(&p);

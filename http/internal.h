@@ -203,7 +203,7 @@ struct http_server {
     struct http_link waiting, free_requests;
     struct http_rest rest;
     size_t free_count;
-    size_t sending;      /* answered, not yet sent */
+    size_t sending;           /* answered, not yet sent */
     uint64_t body_bytes;      /* of all requests' bodies */
     uint64_t answer_bytes;    /* of all large answers that are being sent, */
     struct http_link answers; /* by when that began */

@@ -84,10 +84,10 @@ void http_sending_end(struct http_request *r)
 
 void http_sending_refuse(struct http_request *r)
 {
-    http_request_refuse(
-        r, &(struct http_problem){.code = "overloaded",
-                                  .detail = "Too many large answers are being sent at once (max_answers). What "
-                                            "was asked for has been done; its answer is lost.",
-                                  .was_sent = true,
-                                  .retry_after_s = HTTP_OVERLOAD_RETRY_S});
+    http_request_refuse(r, &(struct http_problem){
+                               .code = "overloaded",
+                               .detail = "Too many large answers are being sent at once (max_answers). What "
+                                         "was asked for has been done; its answer is lost.",
+                               .was_sent = true,
+                               .retry_after_s = HTTP_OVERLOAD_RETRY_S});
 }

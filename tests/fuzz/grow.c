@@ -12,13 +12,17 @@ enum { MANY_TERM_BYTES = 1 << 13, MANY_JSON_BYTES = 1 << 15, REPEATED_BYTES = 1 
 
 void grow_init(struct grow *g, struct slice seed)
 {
+    uint32_t forms;
+
     *g = (struct grow){.seed = rd_of(seed)};
     wr_init(&g->json, SIZE_MAX);
     wr_init(&g->term, SIZE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(g->keys); i++)
         wr_init(&g->keys[i].texts, SIZE_MAX);
     g->atom_keys = grow_pick(g, 4) == 3;
-    g->nil_is_null = grow_pick(g, 4) == 3;
+    forms = grow_pick(g, 8);
+    g->nil_is_null = forms % 4 == 3;
+    g->has_bits = forms >= 4;
 }
 
 void grow_fini(struct grow *g)
@@ -240,7 +244,7 @@ static void key(struct grow *g, struct slice text)
     if (g->atom_keys)
         etf_write_atom(&g->term, text);
     else
-        etf_write_binary(&g->term, text);
+        grow_binary(g, text);
     grow_string(g, text);
     token(g, ':');
 }
@@ -301,7 +305,7 @@ static void map_key(struct grow *g)
         break;
     case 1:
         snprintf(text, sizeof text, "$%u", number);
-        etf_write_binary(&g->term, slice_of_str(text));
+        grow_binary(g, slice_of_str(text));
         wr_printf(&g->json, "\"%s\"", text);
         break;
     case 2:

@@ -30,6 +30,7 @@ struct grow {
     struct wr term;   /* owned: without version byte, not always in canonical form */
     bool atom_keys;   /* an object's keys are atoms */
     bool nil_is_null; /* null is the atom nil */
+    bool has_bits;    /* some binaries are written as bitstrings of whole bytes */
     bool has_rare;    /* the term has a list as the tail of a list */
     uint8_t blanks;   /* which ones stand between tokens */
     uint32_t depth;   /* of containers that are open */
@@ -56,6 +57,8 @@ void grow_leaf(struct grow *g);
 void grow_atom(struct grow *g);
 /* A text of up to max characters, UTF-8, appended to text. is_key: one that is no tag. */
 void grow_text(struct grow *g, struct wr *text, uint32_t max, bool is_key);
+/* Appends bytes to the term alone. */
+void grow_binary(struct grow *g, struct slice bytes);
 /* Appends text as a string of JSON, in one of its spellings. */
 void grow_string(struct grow *g, struct slice text);
 /* Appends the head of a tag's object, {"$name": */

@@ -192,13 +192,26 @@ static void leaf_float(struct grow *g)
     }
 }
 
+/* Erlang writes no BIT_BINARY_EXT of whole bytes, and reads it. */
+void grow_binary(struct grow *g, struct slice bytes)
+{
+    if (!g->has_bits || bytes.len % 2 == 0) {
+        etf_write_binary(&g->term, bytes);
+        return;
+    }
+    wr_u8(&g->term, ETF_BIT_BINARY_EXT);
+    wr_be32(&g->term, (uint32_t)bytes.len);
+    wr_u8(&g->term, 8);
+    wr_slice(&g->term, bytes);
+}
+
 static void leaf_text(struct grow *g)
 {
     struct wr text;
 
     wr_init(&text, SIZE_MAX);
     grow_text(g, &text, UINT32_MAX, false);
-    etf_write_binary(&g->term, wr_written(&text));
+    grow_binary(g, wr_written(&text));
     grow_string(g, wr_written(&text));
     wr_fini(&text);
 }
@@ -231,7 +244,7 @@ static void leaf_bytes(struct grow *g)
         put_base64(g, slice_of(bytes, len));
         wr_printf(&g->json, ",\"bits\":%u}}", bits);
     } else {
-        etf_write_binary(&g->term, slice_of(bytes, len));
+        grow_binary(g, slice_of(bytes, len));
         grow_tag(g, "binary");
         put_base64(g, slice_of(bytes, len));
         wr_u8(&g->json, '}');

@@ -12,7 +12,8 @@ bool law_is_too_much_moving(enum err e, const struct transcode_fault *f);
 void law_there_and_back(struct slice term, const struct transcode_options *o);
 
 /* Bytes that are judged while they become JSON: what is taken is what validation takes, up to the same byte,
- * and becomes what a validated term does; and what validation takes is taken, but where might_be_left. */
+ * and becomes what a validated term does, which typed comes back as what it was; and what validation takes is
+ * taken, but where might_be_left. */
 void law_judged_as_validated(struct slice input, const struct etf_atoms *atoms,
                              const struct transcode_options *o, bool typed, bool might_be_left);
 

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "etf/integer.h"
 #include "etf/validate.h"
 #include "etf/write.h"
 
@@ -371,6 +372,91 @@ static void longer_integers_come_encoded(void **state)
     wr_fini(&term);
 }
 
+static size_t count_of(struct slice text, const char *what)
+{
+    size_t n = 0;
+
+    for (const char *p; (p = memmem(text.ptr, text.len, what, strlen(what))); n++)
+        text = slice_of(p + strlen(what), (size_t)(slice_end(text) - (const uint8_t *)p) - strlen(what));
+    return n;
+}
+
+/* Nobody else is served meanwhile. An improper list is found at its end, and written again. */
+static void digits_of_many_long_integers_come_encoded(void **state)
+{
+    static const struct transcode_options none = {.max_depth = 0};
+    static uint8_t magnitude[ETF_INTEGER_MAX_BYTES];
+
+    (void)state;
+    memset(magnitude, 0xAB, sizeof magnitude);
+    for (int is_improper = 0; is_improper < 2; is_improper++) {
+        size_t numbers;
+        struct wr term, json;
+        struct etf_rd r;
+
+        wr_init(&term, SIZE_MAX);
+        wr_init(&json, SIZE_MAX);
+        etf_write_list(&term, 16);
+        for (int i = 0; i < 16; i++)
+            etf_write_big(&term, false, slice_of(magnitude, sizeof magnitude));
+        if (is_improper)
+            etf_write_int64(&term, 1);
+        else
+            etf_write_nil(&term);
+        r = etf_rd_of(wr_written(&term), NULL);
+        assert_int_equal(transcode_etf_to_json(&r, &none, false, &json), ERR_NONE);
+        numbers = 16 - count_of(wr_written(&json), "{\"$etf\":\"");
+        assert_int_equal(numbers, is_improper ? 0 : ETF_DIGITS_BUDGET / (4097 * 4097));
+        wr_fini(&json);
+        wr_fini(&term);
+    }
+}
+
+static void a_key_may_be_a_binary_in_a_bitstrings_form(void **state)
+{
+    static const struct transcode_options none = {.max_depth = 0};
+
+    (void)state;
+    assert_written(SLICE("\x74\0\0\0\1\x4d\0\0\0\4\x08"
+                         "kept\x61\1"),
+                   &none, false, "{\"kept\":1}");
+    assert_written(SLICE("\x74\0\0\0\2\x4d\0\0\0\2\x08"
+                         "12\x61\1\x6d\0\0\0\1"
+                         "a\x61\2"),
+                   &none, true, "{\"12\":1,\"a\":2}");
+    /* Beside others of the same text, or one that looks like a tag. */
+    assert_written(SLICE("\x74\0\0\0\2\x4d\0\0\0\2\x08"
+                         "12\x61\1\x61\x0c\x61\2"),
+                   &none, false, "{\"$map\":[[\"12\",1],[12,2]]}");
+    assert_written(SLICE("\x74\0\0\0\1\x4d\0\0\0\2\x08"
+                         "$a\x61\1"),
+                   &none, false, "{\"$map\":[[\"$a\",1]]}");
+}
+
+static void a_long_integer_is_no_key_of_an_object(void **state)
+{
+    static const struct transcode_options none = {.max_depth = 0};
+    static uint8_t magnitude[65];
+
+    (void)state;
+    memset(magnitude, 1, sizeof magnitude);
+    for (size_t len = 64; len <= 65; len++) {
+        struct wr term, json;
+        struct etf_rd r;
+
+        wr_init(&term, SIZE_MAX);
+        wr_init(&json, SIZE_MAX);
+        etf_write_map(&term, 1);
+        etf_write_big(&term, false, slice_of(magnitude, len));
+        etf_write_int64(&term, 1);
+        r = etf_rd_of(wr_written(&term), NULL);
+        assert_int_equal(transcode_etf_to_json(&r, &none, false, &json), ERR_NONE);
+        assert_int_equal(memcmp(json.buf, "{\"$map\":[[", 10) == 0, len == 65);
+        wr_fini(&json);
+        wr_fini(&term);
+    }
+}
+
 static const char everything[] =
     "\x6c\0\0\0\x0a\x61\x01\x62\xff\xff\xff\xff\x46\x3f\xf0\0\0\0\0\0\0\x77\x02ok\x6d\0\0\0\x01"
     "a\x4d\0\0\0\x01\x03\xa0\x6b\0\x02"
@@ -560,6 +646,9 @@ int main(void)
         cmocka_unit_test(what_json_has_no_form_for_is_tagged),
         cmocka_unit_test(odd_maps_may_be_nested),
         cmocka_unit_test(longer_integers_come_encoded),
+        cmocka_unit_test(digits_of_many_long_integers_come_encoded),
+        cmocka_unit_test(a_key_may_be_a_binary_in_a_bitstrings_form),
+        cmocka_unit_test(a_long_integer_is_no_key_of_an_object),
         cmocka_unit_test(a_term_that_was_not_validated_does_no_harm),
         cmocka_unit_test(each_failing_allocation_is_survived),
         cmocka_unit_test(the_ceiling_is_exact),

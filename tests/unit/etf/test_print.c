@@ -88,6 +88,30 @@ static void an_integer_of_more_than_10000_digits_is_printed_as_bytes(void **stat
     wr_fini(&text);
 }
 
+static void so_are_further_ones_of_many(void **state)
+{
+    static uint8_t magnitude[4000];
+    struct wr w, text;
+    struct etf_rd r;
+    size_t encoded = 0;
+
+    (void)state;
+    wr_init(&w, SIZE_MAX);
+    wr_init(&text, SIZE_MAX);
+    memset(magnitude, 0xFF, sizeof magnitude);
+    etf_write_list(&w, 400);
+    for (int i = 0; i < 400; i++)
+        etf_write_big(&w, true, slice_of(magnitude, sizeof magnitude));
+    etf_write_nil(&w);
+    r = etf_rd_of(wr_written(&w), NULL);
+    assert_int_equal(etf_print(&text, &r), ERR_NONE);
+    for (size_t i = 0; i < text.len; i++)
+        encoded += text.buf[i] == '#';
+    assert_int_equal(400 - encoded, ETF_DIGITS_BUDGET / (501 * 501));
+    wr_fini(&w);
+    wr_fini(&text);
+}
+
 static void lists_of_printable_characters_are_strings(void **state)
 {
     (void)state;
@@ -234,6 +258,7 @@ int main(void)
         cmocka_unit_test(atoms_are_quoted_when_they_must_be),
         cmocka_unit_test(numbers_are_printed_in_full),
         cmocka_unit_test(an_integer_of_more_than_10000_digits_is_printed_as_bytes),
+        cmocka_unit_test(so_are_further_ones_of_many),
         cmocka_unit_test(lists_of_printable_characters_are_strings),
         cmocka_unit_test(binaries_are_text_when_they_are_utf8),
         cmocka_unit_test(containers_are_printed_as_the_shell_does),
