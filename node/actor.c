@@ -33,8 +33,10 @@ static bool is_system(struct slice term, const struct etf_atoms *atoms)
 static bool hold(struct actor *a, const struct dist_ctl *ctl, struct slice term,
                  const struct etf_atoms *atoms)
 {
+    struct node *n = a->process.node;
     struct etf_rd r = etf_rd_of(term, atoms);
     struct dist_ctl kept = *ctl;
+    size_t before = a->mailbox.bytes;
     struct slice copy;
     struct wr w;
     enum err e = ERR_NONE;
@@ -42,21 +44,27 @@ static bool hold(struct actor *a, const struct dist_ctl *ctl, struct slice term,
     if (!a->is_suspended)
         return false;
     kept.to = (struct dist_end){.kind = DIST_END_PID, .pid = process_pid(&a->process)};
-    node_wr_init(a->process.node, &w);
+    node_wr_init(n, &w);
     if (term.len)
         e = etf_copy(&w, &r);
     copy = wr_written(&w);
-    if (a->mailbox.bytes > a->process.node->max_queue)
+    /* However many are suspended: what waits for them all is bounded. */
+    if (n->mailbox_bytes > n->max_queue || copy.len > n->max_queue - n->mailbox_bytes) {
+        n->totals.over_max_queue++;
         e = ERR_OVERLOADED;
+    }
     if (e == ERR_NONE && ctl->op != DIST_CTL_SEND) {
         kept.reason = copy;
         copy = (struct slice){0};
     }
     if (e == ERR_NONE)
         e = signals_add(&a->mailbox, &kept, &copy, 1);
-    if (e != ERR_NONE)
-        LOG(LOG_WARN, "signal-lost", LOG_STR("why", "a suspended process's mailbox"),
+    n->mailbox_bytes += a->mailbox.bytes - before;
+    if (e != ERR_NONE && !a->has_lost)
+        LOG(LOG_WARN, "signal-lost",
+            LOG_STR("why", "a suspended process's mailbox; further ones are not logged"),
             LOG_STR("error", err_name(e)));
+    a->has_lost |= e != ERR_NONE;
     wr_fini(&w);
     return true;
 }
@@ -66,6 +74,7 @@ void actor_suspend(struct actor *a, bool is_suspended)
     struct node *n = a->process.node;
 
     a->is_suspended = is_suspended;
+    a->has_lost = false;
     /* Soon, behind what waits: a server that sets its timeout anew whenever it runs out would have none any
      * more. */
     if (!is_suspended && a->is_overdue && actor_set_alarm(a, 1) != ERR_NONE)
@@ -73,6 +82,7 @@ void actor_suspend(struct actor *a, bool is_suspended)
     if (is_suspended || !a->mailbox.first)
         return;
     /* Before whatever else is on its way to it. */
+    n->mailbox_bytes -= a->mailbox.bytes;
     signals_append(&a->mailbox, &n->local);
     n->local = a->mailbox;
     a->mailbox = (struct signals){0};
@@ -276,6 +286,7 @@ void actors_bury(struct node *n)
             a->ops->ended(
                 actor_self(a), a->state,
                 etf_rd_of(a->reason ? slice_of(a->reason, a->reason_len) : process_reason_killed, NULL));
+        n->mailbox_bytes -= a->mailbox.bytes;
         signals_clear(&a->mailbox);
         mem_free(a->reason);
         mem_free(a->leader_text);

@@ -48,6 +48,7 @@ struct actor {
     bool is_suspended;                   /* by sys: what comes waits in the mailbox, but for what sys sends */
     bool is_overdue;                     /* the alarm has run out meanwhile */
     struct signals mailbox;              /* owned */
+    bool has_lost;                       /* something that did not fit there, since it was suspended */
     uint8_t *reason;                     /* owned; why it ended */
     size_t reason_len;
     struct actor *next_dead;

@@ -43,7 +43,8 @@ struct node {
     void *gate_ctx; /* borrowed */
     uint64_t links_refused;
     size_t max_message, max_queue;
-    size_t kept_bytes; /* of the terms of all requests that wait for a link */
+    size_t kept_bytes;    /* of the terms of all requests that wait for a link */
+    size_t mailbox_bytes; /* of the mailboxes of all processes that are suspended */
     uint32_t creation;
 
     const struct loop_tls *tls; /* borrowed; NULL: plain TCP */

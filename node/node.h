@@ -49,8 +49,8 @@ struct node_config {
     uint32_t tick_ms;           /* net_ticktime; 0: 60,000 */
     uint32_t connect_ms;        /* EPMD, TCP and handshake together, each at most; 0: 7,000 */
     size_t max_message;         /* bytes of one incoming message; 0: 128 MiB */
-    size_t max_queue; /* bytes waiting for one link, or for all that are not up yet; 0: 64 MiB. Beyond:
-                         ERR_OVERLOADED */
+    size_t max_queue; /* bytes waiting for one link, for all that are not up yet, or for all processes that
+                         are suspended; 0: 64 MiB. Beyond: ERR_OVERLOADED, and to the last it is lost */
 };
 
 /* NULL: no memory, a name that is none, or no cookie. Nothing is listened on or registered before node_start.

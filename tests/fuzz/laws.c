@@ -23,9 +23,9 @@ bool law_is_too_much_moving(enum err e, const struct transcode_fault *f)
     return e == ERR_TOO_LARGE && strstr(f->fault.text, "unforeseen form");
 }
 
-/* What typed JSON says is the term. (Keys of maps have not been compared where they are trusted.) */
+/* What typed JSON says is the term. trusts_keys: which have not been compared. */
 static void check_back(struct slice json, struct slice term, const struct etf_atoms *atoms,
-                       struct slice null_atom)
+                       struct slice null_atom, bool trusts_keys)
 {
     struct transcode_options o = {.null_atom = null_atom, .max_digits = MAX_DIGITS};
     struct transcode_fault f;
@@ -34,7 +34,7 @@ static void check_back(struct slice json, struct slice term, const struct etf_at
 
     wr_init(&back, MAX_BYTES);
     e = transcode_json_to_etf(json, &o, &back, NULL, &f);
-    CHECK(law_is_too_much_moving(e, &f) || (atoms && e == ERR_DUPLICATE_KEY) ||
+    CHECK(law_is_too_much_moving(e, &f) || (trusts_keys && e == ERR_DUPLICATE_KEY) ||
           (e == ERR_NONE && etf_equal(term, atoms, wr_written(&back), NULL)));
     wr_fini(&back);
 }
@@ -50,7 +50,7 @@ void law_there_and_back(struct slice term, const struct transcode_options *o)
         CHECK(r.rd.pos == r.rd.end);
         check_as_json(wr_written(&json));
         if (typed)
-            check_back(wr_written(&json), term, NULL, o->null_atom);
+            check_back(wr_written(&json), term, NULL, o->null_atom, false);
         wr_fini(&json);
     }
 }
@@ -63,13 +63,14 @@ void law_judged_as_validated(struct slice input, const struct etf_atoms *atoms,
     struct transcode_options deeper = *o;
     struct wr json, judged;
     size_t len = 0;
+    uint32_t uses = 0;
     bool is_taken;
     enum err e;
 
     wr_init(&json, MAX_BYTES);
     wr_init(&judged, MAX_BYTES);
     is_taken = transcode_unjudged_to_json(&unjudged, o, typed, &judged);
-    e = etf_validate_prefix(input, atoms, &rules, &len, NULL, NULL);
+    e = etf_validate_prefix(input, atoms, &rules, &len, &uses, NULL);
     if (e == ERR_NONE) {
         r.rd.end = r.rd.pos + len;
         e = transcode_etf_to_json(&r, o, typed, &json);
@@ -78,8 +79,8 @@ void law_judged_as_validated(struct slice input, const struct etf_atoms *atoms,
         CHECK(e == ERR_NONE);
         CHECK(unjudged.rd.pos == r.rd.pos && r.rd.pos == r.rd.end);
         CHECK(slice_eq(wr_written(&json), wr_written(&judged)));
-        if (typed)
-            check_back(wr_written(&json), slice_of(input.ptr, len), atoms, o->null_atom);
+        if (typed && !(uses & ETF_USES_WIDE_EXPORT)) /* which never comes from HTTP */
+            check_back(wr_written(&json), slice_of(input.ptr, len), atoms, o->null_atom, true);
     } else if (e == ERR_NONE && !might_be_left) {
         /* What has parts, or could have, at the greatest depth. */
         deeper.max_depth = (o->max_depth ? o->max_depth : TRANSCODE_DEFAULT_MAX_DEPTH) + 1;

@@ -185,6 +185,42 @@ static void messages_keep_their_order_and_come_later(void **state)
     node_exit_self(a, process_reason_normal);
 }
 
+static void mailboxes_of_suspended_ones_have_a_bound_together(void **state)
+{
+    static struct account one, two, three;
+    struct node_self self = spawned(&one), a = spawned(&two), b = spawned(&three);
+    struct node_dest dests[] = {to(a), to(b)};
+    struct wr big;
+
+    (void)state;
+    wr_init(&big, SIZE_MAX);
+    etf_write_binary(&big, slice_of(memset(wr_room(&big, 20000), 'x', 10000), 10000));
+    node_set_max_queue(node, 45000);
+    actor_suspend(actor_get(a), true);
+    actor_suspend(actor_get(b), true);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(node_send(self, &dests[i % 2], wr_written(&big)), ERR_NONE);
+        turns(1);
+    }
+    assert_in_range(node->mailbox_bytes, 40000, 45000);
+    assert_int_equal(node->totals.over_max_queue, 2);
+    actor_suspend(actor_get(a), false);
+    turns(1);
+    assert_int_equal(two.messages, 2);
+    assert_in_range(node->mailbox_bytes, 20000, 25000);
+    /* There is room again. */
+    assert_int_equal(node_send(self, &dests[1], wr_written(&big)), ERR_NONE);
+    turns(1);
+    node_exit_self(b, process_reason_normal);
+    turns(2);
+    assert_int_equal(node->mailbox_bytes, 0);
+    node_exit_self(a, process_reason_normal);
+    node_exit_self(self, process_reason_normal);
+    turns(2);
+    node_set_max_queue(node, 0);
+    wr_fini(&big);
+}
+
 static void what_is_no_term_is_not_sent(void **state)
 {
     static struct account one;
@@ -683,6 +719,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_keep_their_order_and_come_later),
+        cmocka_unit_test(mailboxes_of_suspended_ones_have_a_bound_together),
         cmocka_unit_test(what_is_no_term_is_not_sent),
         cmocka_unit_test(links_and_exits_are_erlangs),
         cmocka_unit_test(a_reason_that_is_no_term_is_killed),
