@@ -190,10 +190,7 @@ static bool is_plain_atom(struct etf_rd r)
 
 enum err out_judge(const struct out *s)
 {
-    /* (0 would be no bound at all: of what stands at the very end of it, what can have parts is not taken.)
-     */
-    uint32_t depth_left = s->max_depth - s->depth;
-    struct etf_rules rules = {.max_depth = depth_left ? depth_left : 1, .trusts_keys = true};
+    struct etf_rules rules = {.max_depth = s->max_depth, .depth = s->depth, .trusts_keys = true};
     struct slice rest = rd_rest(&s->rd.rd);
     uint8_t tag = rest.len ? rest.ptr[0] : 0;
     size_t len;
@@ -203,8 +200,6 @@ enum err out_judge(const struct out *s)
     /* It is nothing but a whole term. */
     if (tag == ETF_LOCAL_EXT)
         return ERR_MALFORMED;
-    if (depth_left == 0 && (tag == ETF_NEW_FUN_EXT || tag == ETF_FUN_EXT || tag == ETF_RECORD_EXT))
-        return ERR_DEPTH;
     return etf_validate_prefix(rest, s->rd.atoms, &rules, &len, NULL, NULL);
 }
 

@@ -295,6 +295,8 @@ far_value: /* before the limit */
         LEAVE();
         is_odd = s->has_shapes && s->shapes.buf[s->next_shape++];
         if (joins_chars && !is_odd && out_is_charlist(s->rd)) {
+            if (s->depth == s->max_depth)
+                FAIL(ERR_DEPTH); /* a list still, as whoever does not ask for strings has it */
             CALL(out_write_charlist(s));
             goto after_rare;
         }

@@ -58,7 +58,8 @@ static void rules_here(const struct in *s, struct etf_rules *ret)
     *ret = (struct etf_rules){
         /* A local term is opaque to the end of its input: it can only stand alone. */
         .refuse = o->refuse | (s->depth ? ETF_USES_LOCAL : 0),
-        .max_depth = s->max_depth > s->depth ? s->max_depth - s->depth : 1,
+        .max_depth = s->max_depth,
+        .depth = s->depth,
         .max_bytes = left < most ? left : most,
         .on_atom = o->on_atom,
         .ctx = o->ctx,
@@ -139,6 +140,8 @@ static enum err write_charlist(struct in *s, struct slice text, const uint8_t *v
             return in_fail(s, s->scratch.err, value, err_text(s->scratch.err));
         etf_write_string(s->w, wr_written(&s->scratch));
     } else {
+        if (s->depth == s->max_depth)
+            return in_fail(s, ERR_DEPTH, value, "the term is nested deeper than allowed");
         etf_write_list(s->w, (uint32_t)count);
         while (p < end)
             etf_write_int64(s->w, utf8_next(&p, end));

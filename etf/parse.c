@@ -164,8 +164,7 @@ static enum err term(struct parser *p, enum next *ret)
     case '#':
         if (next == '{' || next == '%' || (next >= 0 && next <= ' '))
             return open_map(p, ret);
-        return etf_parse_opaque(&p->of.l, p->of.w, &p->of.rules->term, (uint32_t)(p->max_depth - p->depth),
-                                p->depth == 0);
+        return etf_parse_opaque(&p->of.l, p->of.w, &p->of.rules->term, (uint32_t)p->depth);
     case '<':
         if (next == '<')
             return etf_parse_binary(&p->of.l, p->of.w, p->of.max_digits);
@@ -472,7 +471,7 @@ enum err etf_parse(struct wr *w, struct slice text, const struct etf_parse_rules
         return fault_set(f, ERR_TOO_LARGE, ETF_CANON_MAX_BYTES, "the text is larger than allowed");
     p.of.l = (struct etf_lex){.r = rd_of(text), .scratch = &p.scratch, .fault = &fault};
     p.of.max_digits = p.of.rules->max_digits ? p.of.rules->max_digits : ETF_DEFAULT_MAX_DIGITS;
-    p.max_depth = p.of.rules->term.max_depth ? p.of.rules->term.max_depth : ETF_DEFAULT_MAX_DEPTH;
+    p.max_depth = etf_rules_depth_left(&p.of.rules->term);
     p.frames = p.first;
     etf_keys_init(&p.keys);
     wr_init(&p.scratch, SIZE_MAX);

@@ -56,9 +56,9 @@ MUST_USE enum err etf_parse_string_tail(struct etf_parser *p, uint64_t *count, b
 /* At `<<`: writes the binary or bitstring. */
 MUST_USE enum err etf_parse_binary(struct etf_lex *l, struct wr *w, uint32_t max_digits);
 
-/* At the `#` of #Pid<…>, #Ref<…>, #Port<…>, #Etf<…>: writes the term. depth_left: how many containers may be
- * open in it; is_whole: no term is around it. */
+/* At the `#` of #Pid<…>, #Ref<…>, #Port<…>, #Etf<…>: writes the term. depth: how many containers are open
+ * around it. */
 MUST_USE enum err etf_parse_opaque(struct etf_lex *l, struct wr *w, const struct etf_rules *rules,
-                                   uint32_t depth_left, bool is_whole);
+                                   uint32_t depth);
 
 #endif

@@ -66,7 +66,7 @@ static enum err identifier(struct etf_lex *l, struct wr *w, const struct etf_rul
 }
 
 static enum err embedded(struct etf_lex *l, struct wr *w, const struct etf_rules *rules, size_t at,
-                         uint32_t depth_left, bool is_whole)
+                         uint32_t depth)
 {
     struct etf_rules inner = *rules;
     size_t inside = rd_offset(&l->r), wrong = 0, ceiling = w->ceiling - w->len;
@@ -79,9 +79,7 @@ static enum err embedded(struct etf_lex *l, struct wr *w, const struct etf_rules
 
     if (e != ERR_NONE)
         return e;
-    if (depth_left == 0)
-        return fault_set(l->fault, ERR_DEPTH, at, "nested deeper than allowed");
-    inner.max_depth = depth_left;
+    inner.depth += depth;
     wr_init(&bytes, SIZE_MAX);
     wr_init(&inflated, rules->max_bytes && rules->max_bytes < ceiling ? rules->max_bytes : ceiling);
     e = base64_read(&bytes, text, &wrong);
@@ -90,7 +88,7 @@ static enum err embedded(struct etf_lex *l, struct wr *w, const struct etf_rules
         goto out;
     }
     e = etf_open(wr_written(&bytes), &inner, &inflated, &term, &uses, &fault);
-    if (e == ERR_NONE && uses & ETF_USES_LOCAL && !is_whole) {
+    if (e == ERR_NONE && uses & ETF_USES_LOCAL && depth) {
         e = ERR_MALFORMED;
         fault.text = "a local term inside another";
     }
@@ -109,8 +107,7 @@ out:
     return e == ERR_NONE ? e : l->fault->err;
 }
 
-enum err etf_parse_opaque(struct etf_lex *l, struct wr *w, const struct etf_rules *rules, uint32_t depth_left,
-                          bool is_whole)
+enum err etf_parse_opaque(struct etf_lex *l, struct wr *w, const struct etf_rules *rules, uint32_t depth)
 {
     size_t at = rd_offset(&l->r);
 
@@ -121,7 +118,7 @@ enum err etf_parse_opaque(struct etf_lex *l, struct wr *w, const struct etf_rule
     if (etf_lex_take(l, "#Port<"))
         return identifier(l, w, rules, at, 'p');
     if (etf_lex_take(l, "#Etf<"))
-        return embedded(l, w, rules, at, depth_left, is_whole);
+        return embedded(l, w, rules, at, depth);
     return etf_lex_fail(
         l, at, "expected '#{', '#Pid<', '#Ref<', '#Port<' or '#Etf<'; a record is written as its tuple");
 }

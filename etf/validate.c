@@ -378,7 +378,7 @@ static enum err validate(struct slice input, bool is_cut, const struct etf_atoms
     v.is_cut = is_cut;
     v.depth = 0;
     v.cap = ETF_INLINE_FRAMES;
-    v.max_depth = v.rules->max_depth ? v.rules->max_depth : ETF_DEFAULT_MAX_DEPTH;
+    v.max_depth = etf_rules_depth_left(v.rules);
     v.frames = v.first;
     habit_init(&v.habit);
     etf_keys_init(&v.keys);

@@ -42,6 +42,7 @@ enum etf_use {
 struct etf_rules {
     uint32_t refuse;    /* enum etf_use bits that are refused, with ERR_PEER_UNSUPPORTED */
     uint32_t max_depth; /* 0: ETF_DEFAULT_MAX_DEPTH */
+    uint32_t depth;     /* of what the term stands in: it counts against max_depth */
     size_t max_bytes;   /* of the term once inflated; 0: no limit but the input's own size */
     bool trusts_keys;   /* skip the search for duplicate keys: the sender is a BEAM, which cannot make them */
     /* Told of each atom in the term, cache references too (resolved). A failure ends validation with that
@@ -59,6 +60,14 @@ struct etf_rules {
  * end or with a comma.
  */
 enum { ETF_DEFAULT_MAX_DEPTH = 512 };
+
+/* How many containers may be open in the term itself. */
+static inline uint32_t etf_rules_depth_left(const struct etf_rules *rules)
+{
+    uint32_t max = rules->max_depth ? rules->max_depth : ETF_DEFAULT_MAX_DEPTH;
+
+    return rules->depth < max ? max - rules->depth : 0;
+}
 
 /*
  * term: without the version byte, to be used up exactly. ret_uses may be NULL. On failure f (may be NULL)

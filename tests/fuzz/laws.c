@@ -60,7 +60,6 @@ void law_judged_as_validated(struct slice input, const struct etf_atoms *atoms,
 {
     struct etf_rules rules = {.max_depth = o->max_depth, .trusts_keys = true};
     struct etf_rd r = etf_rd_of(input, atoms), unjudged = r;
-    struct transcode_options deeper = *o;
     struct wr json, judged;
     size_t len = 0;
     uint32_t uses = 0;
@@ -81,12 +80,8 @@ void law_judged_as_validated(struct slice input, const struct etf_atoms *atoms,
         CHECK(slice_eq(wr_written(&json), wr_written(&judged)));
         if (typed && !(uses & ETF_USES_WIDE_EXPORT)) /* which never comes from HTTP */
             check_back(wr_written(&json), slice_of(input.ptr, len), atoms, o->null_atom, true);
-    } else if (e == ERR_NONE && !might_be_left) {
-        /* What has parts, or could have, at the greatest depth. */
-        deeper.max_depth = (o->max_depth ? o->max_depth : TRANSCODE_DEFAULT_MAX_DEPTH) + 1;
-        unjudged = etf_rd_of(input, atoms);
-        wr_reset(&judged);
-        CHECK(transcode_unjudged_to_json(&unjudged, &deeper, typed, &judged));
+    } else {
+        CHECK(e != ERR_NONE || might_be_left);
     }
     wr_fini(&json);
     wr_fini(&judged);
