@@ -69,18 +69,25 @@ static unsigned read_wrapping(struct etf_rd *rd)
     return is_ok ? 200 : 422;
 }
 
-bool answer_judge(struct gateway *g, const struct exchange *x, struct etf_rd *reply)
+static void drop_judged(struct gateway *g)
 {
     wr_fini(&g->judged);
     wr_init(&g->judged, g->config.max_reply);
     g->judged_for = 0;
+}
+
+bool answer_judge(struct gateway *g, const struct exchange *x, struct etf_rd *reply)
+{
+    drop_judged(g);
     if (x->out != HTTP_MEDIA_JSON && x->out != HTTP_MEDIA_TYPED_JSON)
         return false;
     http_request_spent(g->http, x->http_id, HTTP_STAGE_NODE);
     if (x->is_unwrapped)
         (void)read_wrapping(reply);
-    if (!transcode_unjudged_to_json(reply, &x->options, x->out == HTTP_MEDIA_TYPED_JSON, &g->judged))
+    if (!transcode_unjudged_to_json(reply, &x->options, x->out == HTTP_MEDIA_TYPED_JSON, &g->judged)) {
+        drop_judged(g); /* it may be as large as a reply may be */
         return false;
+    }
     g->judged_for = x->id;
     return true;
 }

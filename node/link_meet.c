@@ -6,7 +6,10 @@
 #include "node/link_parts.h"
 #include "node/request.h"
 
-enum { GIVEN_NAME_LEN = 13 }; /* of 36 letters each: 67 bits */
+enum {
+    GIVEN_NAME_LEN = 13, /* of 36 letters each: 67 bits */
+    UNPROVEN_MAX = 128,  /* connections at once that have not shown the cookie yet */
+};
 
 /* ---- connecting ---- */
 
@@ -229,11 +232,31 @@ struct link *link_dial(struct node *n, struct slice name)
     return l->state == LINK_CLOSED ? NULL : l;
 }
 
+/* Who has the cookie shows it within some milliseconds; so the oldest that has not makes room, and whoever
+ * opens many and says nothing takes neither descriptors nor the place of those who mean it. */
+static void make_room(struct node *n)
+{
+    struct link *l, *oldest = NULL;
+    unsigned count = 0;
+
+    for (uint32_t cursor = 0; (l = idtab_next(&n->links, &cursor));) {
+        if (l->was_dialled || l->state != LINK_HANDSHAKE)
+            continue;
+        count++;
+        if (!oldest || dist_conn_deadline(l->conn) < dist_conn_deadline(oldest->conn))
+            oldest = l;
+    }
+    if (count >= UNPROVEN_MAX)
+        link_close(oldest, ERR_NO_CONNECTION, "it made room for others: too many have not shown the cookie");
+}
+
 void link_accept(struct node *n, struct loop_stream *s)
 {
-    struct link *l = n->creation && !n->is_quiet ? link_new(n, LINK_HANDSHAKE) : NULL;
     struct dist_conn_config config;
+    struct link *l;
 
+    make_room(n);
+    l = n->creation && !n->is_quiet ? link_new(n, LINK_HANDSHAKE) : NULL;
     if (!l) {
         loop_stream_close(s);
         return;

@@ -475,6 +475,19 @@ def test_nothing_waits_longer_than_seven_seconds():
         s.close()
 
 
+def test_many_that_say_nothing_shut_nobody_out():
+    """The oldest of those that have not shown the cookie make room: neither descriptors nor places run out."""
+    before, silent = GATE.fds(), []
+    for i in range(400):
+        silent.append(played.connect(PORT))
+        if i % 100 == 99:
+            talks(dial(PORT, f"meant{i}@localhost", COOKIE))
+    eventually(lambda: GATE.fds() <= before + 130, "descriptors are given back")
+    check(len(GATE.lines("link-failed", "made room for others")) >= 400 - 128, "a line about each")
+    for s in silent:
+        s.close()
+
+
 def test_a_range_of_ports():
     """The first that is free; none is said, and is the end."""
     low = peers.free_port()
