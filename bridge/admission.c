@@ -61,7 +61,7 @@ size_t gateway_sessions(const struct gateway *g)
 
 /* ---- one request ---- */
 
-static bool is_on(const struct gateway *g)
+bool admission_is_on(const struct gateway *g)
 {
     return g->config.admission.auth && auth_is_on(g->config.admission.auth);
 }
@@ -138,7 +138,7 @@ static bool identify(struct gateway *g, const struct http_request *req, const st
     enum auth_why why = AUTH_FINE;
     struct timespec now = {0};
 
-    if (is_on(g)) {
+    if (admission_is_on(g)) {
         clock_gettime(CLOCK_REALTIME, &now);
         why = auth_judge(g->config.admission.auth, g->sessions, g->verified, &q, now.tv_sec, &v);
     }
@@ -196,6 +196,6 @@ bool admission_is_good(void *ctx, const struct http_admission *admission)
     const struct gateway *g = ctx;
 
     if (admission->kind == AUTH_BY_NOTHING)
-        return !is_on(g);
-    return is_on(g) && auth_has(g->config.admission.auth, admission->credential);
+        return !admission_is_on(g);
+    return admission_is_on(g) && auth_has(g->config.admission.auth, admission->credential);
 }

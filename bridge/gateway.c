@@ -233,6 +233,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
     idtab_init(&g->questions);
     map_init(&g->releases, g->seed);
     idtab_init(&g->inboxes);
+    shares_init(&g->shares, g->seed);
     idtab_init(&g->ties);
     /* A term can be larger than the JSON that it came from, by a small factor; never without bound. */
     wr_init(&g->term, TERM_GROWTH * g->config.max_body);
@@ -355,6 +356,7 @@ void gateway_stop(struct gateway *g)
     CHECK(g->exchanges.count == 0 && g->parts.count == 0);
     CHECK(g->inboxes.count == 0 && g->ties.count == 0 && g->kept_inboxes == 0);
     idtab_fini(&g->inboxes);
+    shares_fini(&g->shares);
     idtab_fini(&g->ties);
     exchanges_fini(g);
     idtab_fini(&g->parts);

@@ -10,12 +10,25 @@
 
 /* ---- life ---- */
 
+/* Where it is known who asks, nobody takes all of it from the others. */
+static bool has_share(struct gateway *g, const struct inbox_config *c)
+{
+    size_t max_streams = http_server_limits(g->http)->streams.max_streams;
+
+    if (!admission_is_on(g) || (shares_allow_stream(&g->shares, c->owner, g->inboxes.count, max_streams) &&
+                                (!c->is_kept || shares_allow_process(&g->shares, c->owner, g->kept_inboxes,
+                                                                     g->config.max_processes))))
+        return true;
+    g->metrics.over_share++;
+    return false;
+}
+
 static bool has_room(struct gateway *g, const struct inbox_config *c)
 {
-    bool is_there = !c->is_kept || g->kept_inboxes < g->config.max_processes;
-
-    g->metrics.over_max_processes += !is_there;
-    return is_there;
+    if (!c->is_kept || g->kept_inboxes < g->config.max_processes)
+        return has_share(g, c);
+    g->metrics.over_max_processes++;
+    return false;
 }
 
 void inbox_free(struct inbox *in)
@@ -32,6 +45,8 @@ static void detach(struct inbox *in)
     struct gateway *g = in->g;
 
     idtab_remove(&g->inboxes, in->id);
+    shares_leave(&g->shares, in->share, in->is_kept);
+    in->share = NULL;
     if (in->is_kept)
         g->kept_inboxes--;
     while (in->ties)
@@ -90,6 +105,7 @@ enum err inbox_new(struct gateway *g, const struct inbox_config *config, struct 
         inbox_free(in);
         return e;
     }
+    in->share = shares_enter(&g->shares, config->owner, in->is_kept);
     if (in->is_kept)
         g->kept_inboxes++;
     in->id = idtab_add(&g->inboxes, in);

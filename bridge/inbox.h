@@ -45,6 +45,7 @@ struct inbox {
     struct gateway *g; /* NULL: it is over, or the gateway is */
     uint64_t id;
     struct auth_principal owner; /* in whose name it hears, and is used */
+    struct share *share;         /* borrowed: that principal's; NULL: it is not counted */
     struct node_self self;
     uint64_t stream; /* 0: gone */
     struct inbox_style style;
@@ -73,9 +74,14 @@ struct inbox_config {
     struct slice owner;              /* a principal; copied */
 };
 
+#define INBOX_OVERLOADED                                                                                 \
+    "there are as many processes or streams as there may be (--max-processes, --max-streams); the last " \
+    "eighth of them is kept for principals that have less than an eighth"
+
 /* ---- inbox.c ---- */
 
-/* ERR_OVERLOADED: there are as many as there may be; ERR_CLOSED, ERR_NOMEM. */
+/* ERR_OVERLOADED: there are as many as there may be, of all or of this principal (INBOX_OVERLOADED says so);
+ * ERR_CLOSED, ERR_NOMEM. */
 MUST_USE enum err inbox_new(struct gateway *g, const struct inbox_config *config, struct inbox **ret);
 /* exit(Reason) of the process; its stream ends. */
 void inbox_end(struct inbox *in, struct slice reason);

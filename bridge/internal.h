@@ -11,6 +11,7 @@
 #include "bridge/gateway.h"
 #include "bridge/metrics.h"
 #include "bridge/permission.h"
+#include "bridge/shares.h"
 #include "bridge/target.h"
 #include "bridge/transcode.h"
 #include "http/document.h"
@@ -63,6 +64,7 @@ struct gateway {
     size_t node_watches;           /* ties that are told of all nodes */
     struct loop_timer *keep_timer; /* owned */
     struct idtab inboxes, ties;    /* struct inbox, struct tie */
+    struct shares shares;          /* of inboxes, by principal */
     size_t kept_inboxes;
     uint32_t most_inboxes;          /* since memory was last given back */
     struct loop_timer *trim_timer;  /* gives back what a crowd has left */
@@ -208,6 +210,8 @@ void answer_object_with(struct gateway *g, uint64_t http_id, unsigned status, vo
 
 /* ---- bridge/admission.c: who asks ---- */
 MUST_USE enum err admission_init(struct gateway *g);
+/* Does anybody have to say who they are? */
+bool admission_is_on(const struct gateway *g);
 void admission_fini(struct gateway *g); /* takes what was never made */
 /* For http_config. */
 bool admission_admit(void *ctx, struct http_request *req, const struct http_caller *caller,

@@ -238,6 +238,7 @@ static void write_limits(const struct gateway *g, const struct metrics_sum *sum,
     put_labelled(x, "limit", "max_depth", problems(sum, "too-deep"));
     put_labelled(x, "limit", "max_queue", n.totals.over_max_queue);
     put_labelled(x, "limit", "max_processes", sum->metrics.over_max_processes);
+    put_labelled(x, "limit", "principal_share", sum->metrics.over_share);
     put_labelled(x, "limit", "max_ties", sum->metrics.over_max_ties);
     put_labelled(x, "limit", "atom_budget", sum->atoms_refused);
     put_labelled(x, "limit", "rate_limit", sum->admission.rate_limited);

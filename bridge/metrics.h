@@ -56,7 +56,7 @@ struct metrics {
     uint64_t outcomes[METRICS_OPERATIONS][METRICS_OUTCOMES];
     struct histogram durations[METRICS_OPERATIONS];
     uint64_t text_in, term_in, text_out, term_out; /* bytes that the transcoder read and made */
-    uint64_t over_max_processes, over_max_ties;
+    uint64_t over_max_processes, over_max_ties, over_share;
     uint64_t reloads_ok, reloads_failed;
     int64_t reloaded_s; /* since 1970 */
     bool is_reload_bad; /* the last one */

@@ -69,6 +69,7 @@ bool metrics_sum_init(struct metrics_sum *sum, struct gateway *g)
     add(g, sum);
     sum->metrics.over_max_processes = g->metrics.over_max_processes;
     sum->metrics.over_max_ties = g->metrics.over_max_ties;
+    sum->metrics.over_share = g->metrics.over_share;
     if (g->config.each_worker)
         g->config.each_worker(g->config.each_worker_ctx, add, sum);
     return true;

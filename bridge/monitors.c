@@ -96,7 +96,7 @@ static bool open_inbox(struct opening *o)
     e = inbox_new(o->g, &config, &o->inbox);
     if (e != ERR_NONE) {
         if (e == ERR_OVERLOADED)
-            http_answer_overloaded(o->g->http, o->x->http_id, NULL);
+            http_answer_overloaded(o->g->http, o->x->http_id, INBOX_OVERLOADED);
         else
             errors_answer(o->g, o->x->http_id, e, (struct slice){0});
         exchange_end(o->g, o->x->id);

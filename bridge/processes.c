@@ -306,8 +306,7 @@ void processes_make(void *ctx, struct http_request *req)
         else if (e == ERR_NAME_TAKEN)
             http_answer_problem(g->http, http_id, &taken);
         else if (e == ERR_OVERLOADED)
-            http_answer_overloaded(g->http, http_id,
-                                   "there are as many processes or streams as there may be");
+            http_answer_overloaded(g->http, http_id, INBOX_OVERLOADED);
         else
             errors_answer(g, http_id, e, (struct slice){0});
     }

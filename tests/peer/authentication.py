@@ -446,6 +446,33 @@ def test_a_principal_that_asks_too_often():
     gate.stop()
 
 
+def test_one_principal_leaves_the_last_eighth():
+    """Of processes and of streams: who takes all that they get shuts nobody else out."""
+    mallory, file = token_for("mallory")
+    alice, _ = token_for("alice", file=file)
+    gate = Gateway(epmd="auto", args=["--token-file", file, "--max-processes", "16", "--max-streams", "32"])
+
+    def make(token):
+        return gate.http.request("POST", "/v1/processes", "{}", bearer(token))
+
+    made = [make(mallory) for _ in range(16)]
+    equal([r.status for r in made], [201] * 14 + [503] * 2, "what mallory gets")
+    check("kept for principals" in peers.problem(made[-1], 503, "overloaded", sent=False)["detail"], made[-1])
+    own = make(alice)
+    equal(own.status, 201, "what alice gets")
+    for process in made[:2]:
+        equal(gate.http.request("DELETE", f"/v1/processes/{process.json['id']}", headers=bearer(mallory)).status, 204, "one ends")
+    equal(make(mallory).status, 201, "there is room again")
+    streams = [EventStream(gate.port, "/v1/events?monitor=/nodes", headers=bearer(mallory)) for _ in range(28 - 14)]
+    refused = gate.http.request("GET", "/v1/events?monitor=/nodes", headers=bearer(mallory))
+    peers.problem(refused, 503, "overloaded", sent=False)
+    EventStream(gate.port, "/v1/events?monitor=/nodes", headers=bearer(alice)).next("monitor")
+    for stream in streams:
+        stream.close()
+    check('erlgate_limit_refusals_total{limit="principal_share"} 3' in gate.http.request("GET", "/metrics", headers=bearer(alice)).text, "counted")
+    gate.stop()
+
+
 def test_rates_and_authentication_come_by_a_reload():
     alice, file = token_for("alice")
     config = temporary_dir() / "erlgate.yaml"

@@ -295,6 +295,38 @@ def test_handshakes_that_are_never_finished_leave_others_served():
     gate.stop()
 
 
+def test_slow_takers_of_large_answers_make_room():
+    """What is being sent has a bound, however many ask for much and take nothing of it; others are served meanwhile."""
+    gate = Gateway("crowded@localhost")
+    peer = peers.serving(peers.RELEASES[-1], gate, "large@localhost")
+    path = "/v1/nodes/large@localhost/processes/srv/call?timeout=20000"
+    body = b"{bytes, 8000000}"  # more than the kernel takes
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {peers.ERL}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    before, statuses, takers = gate.rss(), set(), []
+    for _ in range(60):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        s.settimeout(20 * peers.SLOWER)
+        s.connect(("127.0.0.1", gate.port))
+        s.sendall(head + body)
+        statuses.add(s.recv(12)[9:])
+        takers.append(s)
+    check(statuses <= {b"200", b"503"} and b"200" in statuses, "statuses", statuses)
+    check(gate.rss() - before < 400 << 10, "it holds", gate.rss() - before, "KiB more")
+    time.sleep(3.5)  # from then on they are slow
+    got = Http(gate.port).post(path, "{bytes, 30000000}", **{"Content-Type": peers.ERL})
+    equal((got.status, len(got.body)), (200, 30000003), "a large answer meanwhile")
+    text = gate.http.get("/metrics").text
+    check(int(re.search(r'erlgate_http_cut_off_total\{reason="crowded"\} (\d+)', text)[1]) > 0, "some were cut off")
+    check(int(re.search(r"erlgate_http_answer_bytes (\d+)", text)[1]) <= 256 << 20, "more than there may be")
+    check(gate.lines("answer-cut-off"), "no line about them")
+    for s in takers:
+        s.close()
+    eventually(lambda: "\nerlgate_http_answer_bytes 0\n" in gate.http.get("/metrics").text, "all is given back")
+    peer.stop()
+    gate.stop()
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     peers.main(globals(), limit=150)
