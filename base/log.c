@@ -94,7 +94,7 @@ static void put_quoted(struct wr *w, struct slice s)
         } else if (cp == '"' || cp == '\\') {
             wr_u8(w, '\\');
             wr_u8(w, (uint8_t)cp);
-        } else if (cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x2028 || cp == 0x2029) {
+        } else if (utf8_is_obeyed((uint32_t)cp)) {
             wr_printf(w, "\\u%04x", (unsigned)cp);
         } else {
             utf8_write(w, (uint32_t)cp);

@@ -119,6 +119,12 @@ void utf8_write_latin1(struct wr *w, struct slice latin1)
     w->len = (size_t)(p - w->buf);
 }
 
+bool utf8_is_obeyed(uint32_t cp)
+{
+    return cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x061C || cp == 0x200E || cp == 0x200F ||
+           (cp >= 0x2028 && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069);
+}
+
 bool utf8_is_printable(uint32_t cp)
 {
     if (cp < 0x20)

@@ -63,6 +63,9 @@ void utf8_write(struct wr *w, uint32_t cp);
 /* Latin-1 text as UTF-8. */
 void utf8_write_latin1(struct wr *w, struct slice latin1);
 
+/* What a terminal or a viewer obeys instead of showing it: control characters, line separators, and marks
+ * that change the direction in which text is read. */
+bool utf8_is_obeyed(uint32_t cp);
 /* Is it a character that the Erlang shell prints as such inside a string (io_lib:printable_unicode_list/1)?
  */
 bool utf8_is_printable(uint32_t cp);

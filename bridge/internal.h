@@ -269,6 +269,8 @@ void nodes_release_known(struct gateway *g);
 
 /* A node is gone, of which somebody is told: it is looked for. */
 void keep_lost(struct gateway *g, const struct node_change *change);
+/* It is not to be dialled again; true: it would have been. Not one of --require-node. */
+bool keep_forget(struct gateway *g, struct slice name);
 /* config.required_nodes are these from now on. */
 void keep_required(struct gateway *g);
 void keep_due(void *ctx, uint64_t id);

@@ -5,7 +5,7 @@
  * Kept are the nodes of --require-node, for good; and each that is lost while somebody is told of nodes
  * (/nodes/monitor), for LOST_MS: its nodeup then is as sure as its nodedown. Not what was disconnected on
  * purpose, nor what had connected to us: it knows the way, or was a tool's node for a moment. Attempts come
- * after FIRST_MS, then twice as late each time, up to LAST_MS.
+ * after FIRST_MS, then twice as late each time, up to LAST_MS, until a link has lasted for LASTED_MS.
  */
 #include "base/mem.h"
 #include "bridge/internal.h"
@@ -17,6 +17,7 @@ enum {
     LOOK_MS = 2000,           /* whether a required node is there */
     LOST_MS = 60 * 60 * 1000, /* then a node that was lost is not expected back */
     LOST_MAX = 256,
+    LASTED_MS = 10000,
 };
 
 struct kept {
@@ -24,6 +25,7 @@ struct kept {
     bool is_required;
     uint32_t wait_ms;  /* before the attempt after the next */
     uint64_t due_ms;   /* the next attempt */
+    uint64_t tried_ms; /* the last one; 0: none since a link has lasted */
     uint64_t until_ms; /* !is_required */
     struct slice name; /* stands in text */
     uint8_t text[];
@@ -62,11 +64,21 @@ static void drop(struct gateway *g, struct kept **at)
     mem_free(k);
 }
 
+/* It has gone: is it one that comes and goes? */
 static void expect(struct kept *k, uint64_t now)
 {
-    k->wait_ms = 2 * FIRST_MS;
-    k->due_ms = now + FIRST_MS;
+    if (!k->tried_ms) {
+        k->wait_ms = 2 * FIRST_MS;
+        k->due_ms = now + FIRST_MS;
+    }
     k->until_ms = now + LOST_MS;
+}
+
+static bool has_lasted(struct kept *k, uint64_t now)
+{
+    if (k->tried_ms && now - k->tried_ms > LASTED_MS)
+        k->tried_ms = 0;
+    return !k->tried_ms;
 }
 
 static void attempt(struct gateway *g, struct kept *k, uint64_t now)
@@ -77,6 +89,7 @@ static void attempt(struct gateway *g, struct kept *k, uint64_t now)
     if (node_connect(g->node, k->name, g->config.default_timeout_ms, NULL, NULL, 0, &op) != ERR_NONE) {
         /* As one that came to nothing. */
     }
+    k->tried_ms = now ? now : 1;
     k->due_ms = now + k->wait_ms;
     k->wait_ms = 2 * k->wait_ms < LAST_MS ? 2 * k->wait_ms : LAST_MS;
 }
@@ -87,13 +100,13 @@ static bool look_at(struct gateway *g, struct kept *k, uint64_t now, uint64_t *r
     struct node_peer peer;
     bool has_link = node_find_peer(g->node, k->name, &peer), is_up = has_link && peer.is_up;
 
-    if (!k->is_required && (is_up || now >= k->until_ms))
+    if (!k->is_required && (is_up ? has_lasted(k, now) : now >= k->until_ms))
         return false;
     if (!k->is_required && g->node_watches == 0) { /* perhaps the watcher comes back, too */
         *ret_ms = now + LAST_MS;
         return true;
     }
-    if (is_up)
+    if (is_up && has_lasted(k, now))
         expect(k, now);
     else if (!has_link && now >= k->due_ms)
         attempt(g, k, now);
@@ -134,6 +147,18 @@ void keep_lost(struct gateway *g, const struct node_change *change)
         return;
     expect(k, loop_now_ms(g->loop));
     keep_due(g, 0);
+}
+
+bool keep_forget(struct gateway *g, struct slice name)
+{
+    struct kept **at = &g->kept_nodes;
+
+    while (*at && !slice_eq((*at)->name, name))
+        at = &(*at)->next;
+    if (!*at || (*at)->is_required)
+        return false;
+    drop(g, at);
+    return true;
 }
 
 void keep_required(struct gateway *g)

@@ -189,10 +189,12 @@ void nodes_delete(void *ctx, struct http_request *req)
     struct http_response gone = {.status = 204};
     struct gateway *g = ctx;
     struct slice name;
+    bool was_kept;
 
     if (!nodes_segment(g, req, &name))
         return;
-    if (node_disconnect(g->node, name))
+    was_kept = keep_forget(g, name); /* one that was lost, and would be dialled again */
+    if (node_disconnect(g->node, name) || was_kept)
         http_answer(g->http, http_request_id(req), &gone);
     else
         http_answer_problem(g->http, http_request_id(req), &unknown);

@@ -294,7 +294,10 @@ void dist_conn_admit(struct dist_conn *c, enum dist_status status, struct slice 
         return;
     switch (m.verdict) {
     case DIST_HS_NOK: dist_conn_fail(c, ERR_NAME_TAKEN, "refused by nok: our own connection goes on"); break;
-    case DIST_HS_NOT_ALLOWED: dist_conn_fail(c, ERR_NOT_ALLOWED, "refused by not_allowed"); break;
+    case DIST_HS_NOT_ALLOWED:
+        dist_conn_fail(c, ERR_NOT_ALLOWED,
+                       "it refuses us by not_allowed: net_kernel:allow/1 there says whom it lets in");
+        break;
     case DIST_HS_ALIVE: dist_conn_move(c, DIST_ST_ACCEPT_ANSWER); break;
     default:
         if (m.verdict == DIST_HS_NAMED) {

@@ -176,9 +176,10 @@ static void stream_ended(void *ctx, enum err e)
     const char *why = loop_stream_why(l->stream);
 
     if (!why && e == ERR_CLOSED)
-        why = l->was_dialled && l->state == LINK_HANDSHAKE && dist_conn_stats(l->conn).bytes_in == 0
-                  ? "it hung up without a word: its log may say why; or it speaks TLS"
-                  : "the peer closed the connection";
+        why = !l->was_dialled || l->state != LINK_HANDSHAKE || dist_conn_stats(l->conn).bytes_in > 0
+                  ? "the peer closed the connection"
+              : l->node->tls ? "it hung up without a word: its log may say why"
+                             : "it hung up without a word: its log may say why; or it speaks TLS";
     if (!why)
         why = err_text(e);
     dist_conn_close(l->conn, e, why);

@@ -1,5 +1,6 @@
 #include "src/cli_answer.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -23,7 +24,10 @@ void cli_erlang_of_json(struct slice json, struct wr *w)
     ok = transcode_json_to_etf(json, &options, &term, NULL, NULL) == ERR_NONE;
     r = etf_rd_of(wr_written(&term), NULL);
     ok = ok && etf_print(&text, &r) == ERR_NONE;
-    wr_slice(w, ok ? wr_written(&text) : json);
+    if (ok)
+        wr_slice(w, wr_written(&text));
+    else
+        cli_json_show(w, json);
     wr_fini(&term);
     wr_fini(&text);
 }
@@ -98,15 +102,17 @@ static void say_parameter(struct slice problem)
 /* errors[0]: "TERM:1:6: ", or "TERM, byte 12: " where it has no lines. */
 static void say_place(struct slice problem, const char *place)
 {
-    struct slice errors, first, line = {0}, column = {0};
+    struct slice errors, first, value;
+    uint64_t line, column;
     struct json_rd r;
 
     if (!cli_json_member(problem, "errors", &errors))
         return;
     json_rd_init(&r, errors, JSON_DEPTH_MAX);
     if (json_next(&r) == JSON_ARRAY && cli_json_element(&r, &first) &&
-        cli_json_member(first, "line", &line) && cli_json_member(first, "column", &column))
-        fprintf(stderr, "%s:%.*s:%.*s: ", place, SLICE_FMT(line), SLICE_FMT(column));
+        cli_json_member(first, "line", &value) && cli_json_uint(value, &line) &&
+        cli_json_member(first, "column", &value) && cli_json_uint(value, &column))
+        fprintf(stderr, "%s:%" PRIu64 ":%" PRIu64 ": ", place, line, column);
     json_rd_fini(&r);
 }
 

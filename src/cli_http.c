@@ -324,6 +324,10 @@ static void explain(struct turn *t, CURLcode code)
         snprintf(a->why, sizeof a->why, "%s", strerror((int)os_error));
     else
         snprintf(a->why, sizeof a->why, "%s", t->http->error[0] ? t->http->error : curl_easy_strerror(code));
+    /* Names in certificates are among what it says. */
+    for (char *p = a->why; *p; p++)
+        if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7F)
+            *p = '?';
 }
 
 static bool is_connected(const struct turn *t)

@@ -1,5 +1,7 @@
 #include "src/cli_json.h"
 
+#include "base/utf8.h"
+
 bool cli_json_is_whole(struct slice text)
 {
     struct json_rd r;
@@ -59,6 +61,25 @@ bool cli_json_uint(struct slice text, uint64_t *ret)
     }
     *ret = v;
     return true;
+}
+
+void cli_json_show(struct wr *w, struct slice text)
+{
+    const uint8_t *p = text.ptr, *end = text.len ? text.ptr + text.len : text.ptr;
+
+    while (p < end) {
+        const uint8_t *at = p;
+        int32_t c = utf8_next(&p, end);
+
+        if (c == UTF8_INVALID) {
+            p = at + 1;
+            wr_u8(w, '?');
+        } else if (utf8_is_obeyed((uint32_t)c)) {
+            wr_printf(w, "\\u%04x", (unsigned)c);
+        } else {
+            wr_bytes(w, at, (size_t)(p - at));
+        }
+    }
 }
 
 uint8_t cli_json_kind(struct slice text)

@@ -16,6 +16,9 @@ bool cli_json_member(struct slice object, const char *key, struct slice *ret);
 /* Appends what a JSON string says. False when text is no string. */
 bool cli_json_string(struct slice text, struct wr *w);
 bool cli_json_uint(struct slice text, uint64_t *ret);
+/* Appends JSON text so that it can be shown: what a terminal obeys becomes \\uXXXX, what is no UTF-8 a
+ * question mark. */
+void cli_json_show(struct wr *w, struct slice text);
 /* The first byte that is no blank, or 0: '{', '[', '"', a digit, … */
 uint8_t cli_json_kind(struct slice text);
 

@@ -87,7 +87,7 @@ void cli_say_text(struct slice text)
 
         if (c == UTF8_INVALID)
             p = at + 1;
-        if (c == UTF8_INVALID || c < 0x20 || (c >= 0x7F && c < 0xA0))
+        if (c == UTF8_INVALID || utf8_is_obeyed((uint32_t)c))
             fputc(c == '\n' ? ' ' : '?', stderr);
         else
             fwrite(at, 1, (size_t)(p - at), stderr);

@@ -109,7 +109,7 @@ static void write_value(struct wr *w, struct slice key, struct slice value)
     if (is_term(key) || kind == '{' || kind == '[')
         cli_erlang_of_json(value, w);
     else if (kind != '"' || !write_bare(w, value))
-        wr_slice(w, value);
+        cli_json_show(w, value);
 }
 
 /* ` key=value` for each of an object's members. */
@@ -124,6 +124,7 @@ static bool write_members(struct wr *w, struct slice data)
     json_rd_init(&r, data, JSON_DEPTH_MAX);
     ok = json_next(&r) == JSON_OBJECT;
     while (ok && cli_json_pair(&r, &key, &value)) {
+        ok = is_bare(wr_written(&key));
         wr_u8(w, ' ');
         wr_slice(w, wr_written(&key));
         wr_u8(w, '=');
@@ -165,7 +166,7 @@ static bool print_event(struct watch *w, struct slice name, struct slice line)
 
     wr_reset(&w->out);
     if (w->args->format != CLI_ERL) {
-        wr_slice(&w->out, line);
+        cli_json_show(&w->out, line);
     } else {
         wr_slice(&w->out, name);
         if (!cli_json_member(line, "data", &data) || !write_members(&w->out, data))
@@ -191,7 +192,7 @@ static bool take_event(struct watch *w, struct slice line)
         ok = take_bye(w, line);
     } else if (!slice_eq_str(wr_written(&name), "ping")) {
         ok = print_event(w, wr_written(&name), line);
-        w->is_over = w->last && slice_eq_str(wr_written(&name), w->last);
+        w->is_over = ok && w->last && slice_eq_str(wr_written(&name), w->last);
     }
     keep_id(w, line);
     wr_fini(&name);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "epmd/client.h"
 
 enum { ASK_TIMEOUT_MS = 60000, STOP_NAME_MAX = 1000 };
@@ -62,7 +63,25 @@ static struct question ask(const struct epmd_options *o, enum epmd_tag tag, cons
     return q;
 }
 
-/* NAMES and DUMP: what came is shown as it came. */
+/* What a terminal would obey is shown as `?`. */
+static void print_lines(struct slice text)
+{
+    const uint8_t *p = text.ptr, *end = slice_end(text);
+
+    while (p < end) {
+        const uint8_t *at = p;
+        int32_t c = utf8_next(&p, end);
+
+        if (c == UTF8_INVALID)
+            p = at + 1;
+        if (c != '\n' && c != 0 && (c == UTF8_INVALID || utf8_is_obeyed((uint32_t)c)))
+            putchar('?');
+        else
+            fwrite(at, 1, (size_t)(p - at), stdout);
+    }
+}
+
+/* NAMES and DUMP. */
 static int show(const struct epmd_options *o, enum epmd_tag tag)
 {
     struct question q = ask(o, tag, "");
@@ -73,7 +92,7 @@ static int show(const struct epmd_options *o, enum epmd_tag tag)
 
     if (!is_silent && code == 0) {
         printf("epmd: up and running on port %u with data:\n", port);
-        fwrite(r.pos, 1, rd_left(&r), stdout);
+        print_lines(rd_rest(&r));
     } else if (!is_silent) {
         printf("epmd: no response from local epmd\n");
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "epmd/server.h"
 #include "epmd_daemon.h"
 
@@ -39,9 +40,15 @@ __attribute__((format(printf, 3, 4))) static void say(int level, bool is_termina
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     /* Names come from others: no control character of theirs reaches a terminal or makes a second line. */
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7F)
-            *p = '?';
+    for (const uint8_t *p = (uint8_t *)text, *end = p + strlen(text); p < end;) {
+        const uint8_t *at = p;
+        int32_t c = utf8_next(&p, end);
+
+        if (c == UTF8_INVALID)
+            p = at + 1;
+        if (c == UTF8_INVALID || utf8_is_obeyed((uint32_t)c))
+            memset(text + (at - (uint8_t *)text), '?', (size_t)(p - at));
+    }
     if (options.is_daemon) {
         if (!is_terminal_only)
             syslog(LOG_ERR, "epmd: %s", text);

@@ -152,6 +152,8 @@ static void read_required(struct settings *s, struct options *o)
     for (size_t i = 0; list[i]; i++)
         if (!node_name_is_valid(slice_of_str(list[i])))
             options_fault_of(o, OPT_REQUIRE_NODE, i, "is to be a node's name, as in kv@host");
+        else if (s->node.name.len && slice_eq_str(s->node.name, list[i]))
+            options_fault_of(o, OPT_REQUIRE_NODE, i, "is the gateway's own name: it is to be another node's");
     s->gateway.required_nodes = list;
 }
 

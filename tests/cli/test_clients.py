@@ -496,7 +496,7 @@ class Output(unittest.TestCase):
 
     def test_names_follow_the_pages_and_can_be_given_to_call(self):
         pages = {None: (["kv", "Elixir.My.Server", "two words", "my/server"], "/v1/nodes/a@b/processes?cursor=c2&limit=4"),
-                 "c2": (["global:x", "'", "é", "a\n"], None)}
+                 "c2": (["global:x", "'", "é", "a\n", "--url=http://evil", "a\u202eb"], None)}
 
         def answer(request, _):
             names, more = pages[request.query.get("cursor")]
@@ -508,7 +508,7 @@ class Output(unittest.TestCase):
             status, out, err = run("names", "a@b", url=m.url)
         self.assertEqual((status, err), (OK, ""))
         self.assertEqual(out.splitlines(), ["kv", "Elixir.My.Server", "'two words'", "my/server", "'global:x'", "'\\''",
-                                            "é", "'a\\n'"])
+                                            "é", "'a\\n'", "'--url=http://evil'", "'a\\x{202E}b'"])
 
     def test_ping_says_how_long_it_took(self):
         with Mock(says(response(200, JSON, '{"pong":true,"rtt_us":12034}\n'))) as m:
@@ -674,10 +674,26 @@ class Watch(unittest.TestCase):
 
     def test_a_line_that_is_no_event_ends_it(self):
         for line in ("no json\n", "[]\n", '{"event": 1, "data": {}}\n', '{"event": "a"}\n', '{"event": "a", "data": []}\n',
-                     '{"event": "\\u001b[2J", "data": {}}\n'):
+                     '{"event": "\\u001b[2J", "data": {}}\n', '{"event": "a", "data": {"\\u001b[2J": 1}}\n',
+                     '{"event": "down", "data": {"reason": ' + 1100 * "[" + 1100 * "]" + "}}\n"):
             lines, err, _ = self.lines(lambda r, c, t=line: STREAM + chunk(t), "a@b", "kv", status=FAILED)
             self.assertIn("makes no sense", err)
             self.assertEqual(lines, [])
+
+    def test_what_a_terminal_would_obey_is_shown(self):
+        body = '{"event": "monitor", "data": {"target": "a\u0085b", "node": "c\u202ed"}}\n' + event("down", "e-1", reason=1)
+        for args, first in (((), 'monitor target="a\\u0085b" node="c\\u202ed"'),
+                            (("--json",), body.split("\n")[0].replace("\u0085", "\\u0085").replace("\u202e", "\\u202e"))):
+            lines, err, _ = self.lines(lambda r, c: STREAM + chunk(body.encode()), "a@b", "kv", *args)
+            self.assertEqual((lines[0], err), (first, ""))
+
+    def test_an_event_that_cannot_be_written_is_no_success(self):
+        body = STREAM + chunk(event("down", "e-1", reason={"$atom": "normal"}))
+        with Mock(says(body)) as m, open("/dev/full", "wb") as full:
+            p = subprocess.run([ERLGATE, "watch", "a@b", "kv"], env=environment(ERLGATE_URL=m.url), stdout=full,
+                               stderr=subprocess.PIPE, timeout=20, check=False)
+        self.assertEqual((p.returncode, len(m.requests)), (FAILED, 1))
+        self.assertIn(b"No space left", p.stderr)
 
     def test_a_reader_that_has_gone_is_noticed_while_nothing_happens(self):
         quiet = threading.Event()
