@@ -195,9 +195,61 @@ static const struct meaning *meaning_of_result(const struct node_result *r)
     return meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
 }
 
+/* <0.85.0>, #Pid<0.85.0>: what a shell shows. */
+static bool is_pid_of_a_shell(struct slice name)
+{
+    return name.len > 3 && name.ptr[name.len - 1] == '>' &&
+           (name.ptr[0] == '<' || memcmp(name.ptr, "#Pid", 4) == 0);
+}
+
+/* Whom the request's path names, which has been kept with it. */
+static void write_nobody(struct wr *w, struct gateway *g, const struct exchange *x)
+{
+    bool is_pid = x->target.kind == TARGET_PID;
+    struct slice whom = http_segment(g->http, x->http_id, is_pid ? 0 : 1);
+
+    if (is_pid)
+        wr_printf(w, "the process %.*s has ended, or there was none; the request had no effect",
+                  SLICE_FMT(whom));
+    else if (is_pid_of_a_shell(whom))
+        wr_printf(
+            w,
+            "no process is registered as '%.*s' at node '%s'; a pid is no name: it is written as replies "
+            "have it, with node and creation (kv@localhost:85:0:1672531200), and asked at /v1/pids/{pid}",
+            SLICE_FMT(whom), x->node);
+    else
+        wr_printf(w,
+                  "no process is registered as '%.*s' at node '%s'; the request had no effect; "
+                  "GET /v1/nodes/%s/processes lists the names that are",
+                  SLICE_FMT(whom), x->node, x->node);
+    wr_u8(w, '\0');
+}
+
+static void answer_nobody(struct gateway *g, const struct exchange *x, const struct node_result *r)
+{
+    struct meaning m = meanings[ERR_NOPROC];
+    struct http_problem p = {.was_sent = r->was_sent};
+    struct wr detail;
+
+    wr_init(&detail, SIZE_MAX);
+    write_nobody(&detail, g, x);
+    if (wr_ok(&detail)) {
+        m.detail = (const char *)detail.buf;
+        m.hint = NULL;
+    }
+    answer(g, x->http_id, &m, &p, (struct slice){0}, r->text);
+    wr_fini(&detail);
+}
+
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
-    answer_failure(g, x, meaning_of_result(r), r);
+    bool is_named = !x->is_found && (x->target.kind == TARGET_NAME || x->target.kind == TARGET_PID) &&
+                    http_segment(g->http, x->http_id, 0).len;
+
+    if (r->err == ERR_NOPROC && is_named)
+        answer_nobody(g, x, r);
+    else
+        answer_failure(g, x, meaning_of_result(r), r);
 }
 
 static void write_text(struct wr *w, const char *key, struct slice text)
@@ -256,6 +308,8 @@ void errors_answer_undefined(struct gateway *g, const struct exchange *x, const 
 
     if (is_as_in_elixir(module.text))
         m.hint = "a module of Elixir is called 'Elixir.…' in Erlang: Elixir.Enum, and Elixir.String:upcase/1";
+    else if (slice_eq_str(node_name(g->node), x->node))
+        m.hint = "the gateway's own node runs none: ask a node of the cluster";
     wr_init(&called, SIZE_MAX);
     etf_print_fun_text(&called, module, function, x->arity);
     wr_u8(&called, '\0');

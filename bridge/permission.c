@@ -120,12 +120,24 @@ static bool is_named_by_noun(enum policy_op op)
            op == POLICY_METRICS || op == POLICY_POLICY;
 }
 
-/* "No rule allows billing to call name:ledger at kv@host." */
+/* Nothing has been read yet of whom it is for, and it is not needed. */
+static void say_all(const struct policy_question *q, struct said *ret)
+{
+    if (policy_op_targets(q->op) && !is_named_by_noun(q->op))
+        snprintf(ret->target, sizeof ret->target, "anything");
+    if (policy_op_has_node(q->op))
+        snprintf(ret->node, sizeof ret->node, "any node");
+}
+
+/* "No rule allows billing to call name:ledger at kv@host.", "No rule allows billing to rpc anything at any
+ * node." */
 static void write_detail(const struct policy_question *q, const char *rule, char ret[DETAIL_MAX])
 {
     struct said s;
 
     say(q, &s);
+    if (q->is_node_open && q->is_target_open)
+        say_all(q, &s);
     snprintf(ret, DETAIL_MAX, "%s%s%s %.*s %s %s%s%s%s%s.", rule ? "Rule \"" : "No rule allows",
              rule ? rule : "", rule ? "\" forbids" : "", SLICE_FMT(q->principal),
              is_named_by_noun(q->op) ? "the operation" : "to", policy_op_word(q->op), s.target[0] ? " " : "",

@@ -287,8 +287,12 @@ static bool may_make(struct gateway *g, uint64_t http_id, const struct wish *wis
 
 void processes_make(void *ctx, struct http_request *req)
 {
-    static const struct http_problem taken = {
-        .code = "name-taken", .detail = "a process of this node has that name already", .parameter = "name"};
+    static const struct http_problem taken = {.code = "name-taken",
+                                              .detail =
+                                                  "a process of this node has that name already; one that a "
+                                                  "client has made ends when it has not been "
+                                                  "used for its ttl, or at once by DELETE /v1/processes/{id}",
+                                              .parameter = "name"};
     struct gateway *g = ctx;
     uint64_t http_id = http_request_id(req);
     struct wish wish = {.ttl_ms = TTL_DEFAULT_MS};

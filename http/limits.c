@@ -90,7 +90,8 @@ static unsigned fit_to_descriptors(unsigned wanted, const struct http_config *co
     room = rest > 2 * LINK_DESCRIPTORS ? rest - LINK_DESCRIPTORS : rest / 2;
     room = room > 2 * OVER_AT_LEAST ? room - OVER_AT_LEAST : OVER_AT_LEAST;
     room -= (room + 1) / (OVER_PART + 1); /* with_over, backwards */
-    LOG(LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
+    /* (What nobody has asked for is told by /metrics alone.) */
+    LOG(wanted == defaults.max_connections ? LOG_DEBUG : LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
         LOG_UINT("descriptors", limit.rlim_cur));
     return (unsigned)room;
 }

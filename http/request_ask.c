@@ -20,6 +20,13 @@ struct slice http_request_segment(const struct http_request *r, size_t n)
     return n < HTTP_HOLES_MAX ? r->target.segments[r->match.holes[n]] : (struct slice){0};
 }
 
+struct slice http_segment(const struct http_server *s, uint64_t id, size_t n)
+{
+    const struct http_request *r = idtab_get(&s->requests, id);
+
+    return r ? http_request_segment(r, n) : (struct slice){0};
+}
+
 bool http_request_query_next(const struct http_request *r, const char *name, size_t *cursor,
                              struct slice *ret)
 {

@@ -283,6 +283,8 @@ uint64_t http_request_id(const struct http_request *r);
 const struct http_route *http_request_route(const struct http_request *r);
 /* The n-th {…} of the pattern, percent-decoded once. */
 struct slice http_request_segment(const struct http_request *r, size_t n);
+/* The same of a request that waits; empty when the id is gone. Borrowed until that. */
+struct slice http_segment(const struct http_server *s, uint64_t id, size_t n);
 bool http_request_has_query(const struct http_request *r); /* is there any parameter? */
 /* The value of a query parameter, decoded; false when absent. */
 bool http_request_query(const struct http_request *r, const char *name, struct slice *ret);

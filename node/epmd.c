@@ -6,6 +6,8 @@
  * that do the same find it taken and register with us, and OTP 25 and later come back by themselves. For the
  * rest there is what we remember of where nodes were (node/places.h, node/survey.c).
  */
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/mem.h"
 #include "epmd/client.h"
@@ -14,6 +16,7 @@
 
 enum {
     DEFAULT_PORT = 4369,
+    ADDRESSES_TEXT_MAX = 512,
     /* Of the time for connecting, what an EPMD may take that is to say where a node is of which we remember
      * it. */
     SHARE_OF_LOOKUP = 4,
@@ -31,6 +34,7 @@ struct node_epmd {
     struct places places;         /* where nodes are dialled without it, or when it does not know them */
     bool was_registered;
     unsigned races, refusals; /* lost, and met, until it had started */
+    char why[400];            /* it did not start: a sentence */
 };
 
 static void free_list(char **list)
@@ -109,11 +113,24 @@ static void note(void *ctx, const struct epmd_note *what)
     }
 }
 
+/* "*", or with commas between them. */
+static const char *list_addresses(const char *const *list, char ret[ADDRESSES_TEXT_MAX])
+{
+    size_t used = 0;
+
+    ret[0] = '\0';
+    for (size_t i = 0; list[i] && used < ADDRESSES_TEXT_MAX; i++)
+        used += (size_t)snprintf(ret + used, ADDRESSES_TEXT_MAX - used, "%s%s", i ? "," : "",
+                                 list[i][0] ? list[i] : "*");
+    return ret;
+}
+
 /* Starts the embedded EPMD and enters our own name, without a connection. */
 static enum err embed(struct node *n, uint32_t *ret_creation, const char **ret_text)
 {
     static const char *const everywhere[] = {"", NULL};
     struct node_epmd *e = n->epmd;
+    char text[ADDRESSES_TEXT_MAX];
     const char *address = NULL;
     struct epmd_server_config config = {
         .addresses = e->listen ? (const char *const *)e->listen : everywhere,
@@ -130,11 +147,15 @@ static enum err embed(struct node *n, uint32_t *ret_creation, const char **ret_t
     enum err err = epmd_server_start(n->loop, &config, &e->server, &address);
 
     if (err != ERR_NONE) {
-        *ret_text = err == ERR_ADDRESS_IN_USE ? "the EPMD port is in use by something else"
-                                              : "the embedded EPMD cannot listen on its address";
+        snprintf(e->why, sizeof e->why,
+                 err == ERR_ADDRESS_IN_USE ? "the EPMD port %u is in use by something else"
+                                           : "the embedded EPMD cannot listen on its address, port %u",
+                 e->port);
+        *ret_text = e->why;
         return err;
     }
-    LOG(LOG_INFO, "epmd-embedded", LOG_UINT("port", epmd_server_port(e->server)));
+    LOG(LOG_INFO, "epmd-embedded", LOG_UINT("port", epmd_server_port(e->server)),
+        LOG_STR("listen", list_addresses(config.addresses, text)));
     err = epmd_server_register(e->server, &self, ret_creation);
     e->was_registered = err == ERR_NONE;
     return err;
@@ -177,13 +198,27 @@ static void take_over(struct node *n)
     }
 }
 
+static const char *unreachable(struct node_epmd *e, enum err why)
+{
+    const char *host = e->host ? e->host : "localhost";
+
+    if (why == ERR_NO_HOST)
+        snprintf(e->why, sizeof e->why, "the name of the EPMD's host, %s, leads to no address", host);
+    else
+        snprintf(e->why, sizeof e->why,
+                 why == ERR_MALFORMED ? "what answers at %s:%u is no EPMD"
+                                      : "the EPMD at %s:%u does not answer",
+                 host, e->port);
+    return e->why;
+}
+
 static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation, enum err why)
 {
     struct node *n = ctx;
 
     switch (event) {
     case EPMD_CLIENT_REGISTERED:
-        LOG(LOG_INFO, "epmd-registered", LOG_SLICE("name", n->name_slice), LOG_UINT("creation", creation));
+        LOG(LOG_INFO, "epmd-registered", LOG_SLICE("name", alive_name(n)), LOG_UINT("creation", creation));
         n->epmd->was_registered = true;
         node_registered(n, creation);
         survey_soon(n);
@@ -198,10 +233,7 @@ static void on_event(void *ctx, enum epmd_client_event event, uint32_t creation,
         if (n->epmd->mode == NODE_EPMD_AUTO && why == ERR_NO_CONNECTION)
             take_over(n);
         else if (n->creation == 0)
-            node_start_failed(n, why,
-                              why == ERR_NO_HOST     ? "the name of the EPMD's host leads to no address"
-                              : why == ERR_MALFORMED ? "what answers there is no EPMD"
-                                                     : "the EPMD does not answer");
+            node_start_failed(n, why, unreachable(n->epmd, why));
         break;
     }
 }

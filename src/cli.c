@@ -25,7 +25,7 @@ static const struct manual {
      "  $ erlgate cast group:workers/resize stop\n"},
     {CLI_SEND, "WHOM TERM",
      "Sends a message to a process, as Pid ! Message. Done means: on its way; Erlang promises no more.",
-     "  $ erlgate send kv@localhost logger '{note, \"deploy\"}'\n"},
+     "  $ erlgate send kv@localhost audit '{note, <<\"deploy\">>}'\n"},
     {CLI_EXIT, "WHOM REASON",
      "Sends a process an exit signal, as exit(Pid, Reason). `kill` cannot be trapped.",
      "  $ erlgate exit kv@localhost stuck_worker kill\n"

@@ -47,16 +47,35 @@ static const struct {
     const char *theirs, *ours;
 } advice[] = {
     {"; ?timeout=", "; --timeout gives it longer"},
-    {"; GET /v1/nodes/", "; `erlgate names NODE` lists the names"},
+    {", and asked at /v1/pids/", "; then it alone is the target"},
     {"; class, reason and stacktrace", ""},
     {"; Erlang syntax goes with", "; Erlang syntax goes without --json and --typed, or with --in erl"},
     {"; JSON goes with", "; JSON goes with --json or --typed"},
     {": PUT /v1/nodes/{node}", "; `erlgate ping NODE` connects one"},
 };
 
+/* "; GET /v1/nodes/NODE/processes lists …" */
+static bool take_list(struct slice *detail, struct slice *ret_node)
+{
+    static const char before[] = "; GET /v1/nodes/", behind[] = "/processes";
+    const uint8_t *at = detail->len ? memmem(detail->ptr, detail->len, before, sizeof before - 1) : NULL;
+    const uint8_t *node = at ? at + sizeof before - 1 : NULL, *end;
+
+    if (!at)
+        return false;
+    end = memmem(node, (size_t)(slice_end(*detail) - node), behind, sizeof behind - 1);
+    if (!end)
+        return false;
+    *ret_node = slice_of(node, (size_t)(end - node));
+    detail->len = (size_t)(at - detail->ptr);
+    return true;
+}
+
 static void say_translated(struct slice detail)
 {
     const char *ours = "";
+    struct slice node;
+    bool has_list;
 
     for (size_t i = 0; i < ARRAY_LEN(advice); i++) {
         const uint8_t *theirs =
@@ -69,8 +88,14 @@ static void say_translated(struct slice detail)
     }
     while (detail.len && (detail.ptr[detail.len - 1] == '.' || detail.ptr[detail.len - 1] == '\n'))
         detail.len--;
+    has_list = take_list(&detail, &node);
     cli_say_text(detail);
     fputs(ours, stderr);
+    if (!has_list)
+        return;
+    fputs("; `erlgate names ", stderr);
+    cli_say_text(node);
+    fputs("` lists the names", stderr);
 }
 
 static void say_detail(struct slice problem)

@@ -209,12 +209,23 @@ static bool may_be_list(const struct question *q, const char *word)
     return text.len == 0 || strcmp(word, "-") == 0 || strchr(q->is_erlang ? "[\"%" : "[{", text.ptr[0]);
 }
 
+/* lists:seq/2, as documentation names functions. */
+static bool has_arity(const char *word)
+{
+    const char *slash = strrchr(word, '/');
+
+    return slash && slash[1] && !slash[1 + strspn(slash + 1, "0123456789")] && !strpbrk(word, "'(");
+}
+
 static bool read_rpc(struct question *q, const struct cli_args *a)
 {
     if (a->word_count < 2)
         return cli_args_refuse(a, "a node and a function are needed: NODE M:F ARGS");
     if (a->word_count > 2 && !strchr(a->words[1], ':') && a->words[2][0] != '[')
         return cli_args_refuse(a, "module and function are one word: %s:%s", a->words[1], a->words[2]);
+    if (has_arity(a->words[1]))
+        return cli_args_refuse(a, "'%s': the arity is as many as there are arguments: %.*s", a->words[1],
+                               (int)(strrchr(a->words[1], '/') - a->words[1]), a->words[1]);
     if (a->word_count > 3)
         return cli_args_refuse(a, "'%s' is too much: ARGS is one list, in quotes: '[1, 2]'", a->words[3]);
     if (a->is_cast && a->unwraps)

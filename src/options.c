@@ -106,6 +106,13 @@ void options_warn_at(struct options *o, const char *place, const char *what)
     tell(o, true, place, what);
 }
 
+void options_warn(struct options *o, enum option which, const char *what)
+{
+    char place[PLACE_MAX];
+
+    options_warn_at(o, options_place(o, which, 0, place, sizeof place), what);
+}
+
 bool options_fault_of(struct options *o, enum option which, size_t n, const char *what)
 {
     char place[PLACE_MAX];

@@ -87,6 +87,7 @@ bool options_fault(struct options *o, enum option which, const char *what); /* o
 /* The same for what is no option's value: a file, say. */
 bool options_fault_at(struct options *o, const char *place, const char *what);
 void options_warn_at(struct options *o, const char *place, const char *what);
+void options_warn(struct options *o, enum option which, const char *what); /* of the first */
 
 /* The table, for --help. */
 void options_print_help(void);

@@ -21,7 +21,8 @@ enum { SETTINGS_ADDRESSES_MAX = 16, SETTINGS_PEERS_MAX = 64 };
 struct settings {
     const char *policy_file, *audit_file; /* NULL: none */
     char name[1024];                      /* of the node */
-    char *cookie;                         /* owned, wiped */
+    char home[256]; /* where its host part leads: a loopback address; "": elsewhere, or nowhere */
+    char *cookie;   /* owned, wiped */
     char http_host[256], admin_host[256], dist_host[256], epmd_host[256], epmd_listen[1024];
     const char *epmd_addresses[SETTINGS_ADDRESSES_MAX + 1]; /* into epmd_listen */
     struct node_config node;

@@ -25,18 +25,32 @@ static void read_name(struct settings *s, struct options *o)
         options_fault(o, OPT_NAME, "is to be NAME@HOST, without spaces, at most 255 characters");
 }
 
+/* Asked once: a name server that is not there takes its time. */
+static void find_home(struct settings *s, struct options *o)
+{
+    const char *at = strchr(s->name, '@');
+    char what[400];
+    bool is_known = true;
+
+    if (!at || !at[1] || settings_resolve_loopback(at + 1, s->home, sizeof s->home, &is_known))
+        return;
+    s->home[0] = '\0';
+    if (is_known)
+        return;
+    snprintf(what, sizeof what,
+             "no address of the host '%s' is known here; other nodes reach this one if they know one",
+             at + 1);
+    options_warn(o, OPT_NAME, what);
+}
+
 /* Other nodes reach us at the host of our name: when that is loopback, nothing else needs to be open. */
 static void default_address(const struct settings *s, const char *given, char *ret, size_t cap)
 {
-    const char *at = strchr(s->name, '@');
-
-    if (given)
-        snprintf(ret, cap, "%s",
-                 strcmp(given, "*") == 0           ? ""
-                 : strcmp(given, "localhost") == 0 ? "127.0.0.1"
-                                                   : given);
-    else if (!at || !settings_resolve_loopback(at + 1, ret, cap))
-        ret[0] = '\0';
+    snprintf(ret, cap, "%s",
+             !given                            ? s->home
+             : strcmp(given, "*") == 0         ? ""
+             : strcmp(given, "localhost") == 0 ? "127.0.0.1"
+                                               : given);
 }
 
 static bool parse_ports(const char *text, uint16_t *ret_low, uint16_t *ret_high)
@@ -176,6 +190,7 @@ static void read_tls(struct settings *s, struct options *o)
 void settings_read_node(struct settings *s, struct options *o)
 {
     read_name(s, o);
+    find_home(s, o);
     read_epmd(s, o);
     read_peers(s, o);
     read_required(s, o);

@@ -21,7 +21,7 @@ bool settings_parse_address(const char *text, char *host, size_t cap, uint16_t *
 /* The option's value as one of these words; gives its place, or 0 and a fault. words: NULL-terminated. */
 size_t settings_word(struct options *o, enum option which, const char *const *words);
 /* The loopback address that host has, as text; false when it has another one, or none. */
-bool settings_resolve_loopback(const char *host, char *ret, size_t cap);
+bool settings_resolve_loopback(const char *host, char *ret, size_t cap, bool *ret_is_known);
 bool settings_is_loopback(const char *host);
 
 #endif

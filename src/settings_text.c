@@ -112,12 +112,13 @@ static bool sockaddr_is_loopback(const struct sockaddr *a)
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
 }
 
-bool settings_resolve_loopback(const char *host, char *ret, size_t cap)
+bool settings_resolve_loopback(const char *host, char *ret, size_t cap, bool *ret_is_known)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list;
     bool is_loopback = true;
 
-    if (getaddrinfo(host, NULL, &hints, &list) != 0)
+    *ret_is_known = getaddrinfo(host, NULL, &hints, &list) == 0;
+    if (!*ret_is_known)
         return false;
     for (struct addrinfo *ai = list; ai; ai = ai->ai_next)
         is_loopback &= sockaddr_is_loopback(ai->ai_addr);
@@ -134,6 +135,7 @@ bool settings_resolve_loopback(const char *host, char *ret, size_t cap)
 bool settings_is_loopback(const char *host)
 {
     char address[256];
+    bool is_known;
 
-    return *host && settings_resolve_loopback(host, address, sizeof address);
+    return *host && settings_resolve_loopback(host, address, sizeof address, &is_known);
 }

@@ -219,6 +219,7 @@ class Refused(unittest.TestCase):
         self.refused("call", "a@b", "'a'b", "z", says="no atom")
         self.refused("rpc", "a@b", says="NODE M:F ARGS")
         self.refused("rpc", "a@b", "lists", "[]", says="module:function")
+        self.refused("rpc", "a@b", "lists:seq/2", "[1, 3]", says="as many as there are arguments: lists:seq.")
         self.refused("rpc", "a@b", "lists", "seq", "[1, 3]", says="one word: lists:seq")
         self.refused("rpc", "a@b", "lists:seq(1)", "[2]", says="twice")
         self.refused("rpc", "a@b", "lists:seq(1, 3", says="'lists:seq(1, 3' is no function: '(' is not closed")

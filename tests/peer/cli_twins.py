@@ -123,7 +123,10 @@ def test_rpc_returns_and_raises(release):
     fails(USAGE, "bad-term: ARGS:1:", "rpc", node, "lists:seq", "[1,")
     fails(USAGE, "JSON goes with --json or --typed\n", "call", node, "cut", '{"$atom": "keys"}')
     fails(USAGE, "as the gateway prints them", "call", "<0.93.0>", "keys")
-    fails(NO, "`erlgate names NODE` lists the names\n", "call", node, "no_such", "x")
+    fails(NO, f"no process is registered as 'no_such' at node '{node}'; the request had no effect; `erlgate names {node}` lists the names\n",
+          "call", node, "no_such", "x")
+    fails(NO, "a pid is no name: it is written as replies have it", "call", node, "<0.93.0>", "x")
+    fails(NO, f"the process {node}:93:1:1 has ended, or there was none", "call", f"{node}:93:1:1", "x")
     fails(USAGE, "array", "rpc", node, "lists:seq", "{}", "--json")
     fails(TIMEOUT, "timeout", "rpc", node, "timer:sleep(infinity)", "--timeout", "100ms")
     forget(release)
