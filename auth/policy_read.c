@@ -406,7 +406,9 @@ static bool read_root(struct reading *r)
     if (!root)
         return auth_doc_refuse_all(&r->doc, "rules: [] allows nothing", "the file is empty");
     if (root->type != YAML_MAPPING_NODE)
-        return auth_doc_refuse(&r->doc, root, NULL, "a policy has rules and nodes");
+        return auth_doc_refuse(&r->doc, root,
+                               root->type == YAML_SEQUENCE_NODE ? "write `rules:` above the list" : NULL,
+                               "a policy has rules and nodes");
     if (!gather(r, root, m, 2, "a policy has rules and nodes"))
         return false;
     if (!m[0].value)

@@ -1,4 +1,5 @@
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -102,6 +103,15 @@ static const char *why_not(const struct http_listen *c, enum err e)
                                   : err_text(e);
 }
 
+static void tell_failure(const struct http_listen *c, enum err e)
+{
+    char at[300];
+
+    snprintf(at, sizeof at, "%s:%u", *c->host ? c->host : "*", c->port);
+    LOG(LOG_ERROR, "listen-failed", LOG_STR("at", c->path ? c->path : at), LOG_STR("error", err_name(e)),
+        LOG_STR("why", why_not(c, e)));
+}
+
 static enum err add_listener(struct http_server *s, const struct http_listen *config)
 {
     struct http_listen c = *config;
@@ -113,8 +123,7 @@ static enum err add_listener(struct http_server *s, const struct http_listen *co
     c.mode = c.mode ? c.mode : SOCKET_MODE;
     e = http_listener_add(s, &c);
     if (e != ERR_NONE)
-        LOG(LOG_ERROR, "listen-failed", LOG_STR("at", c.path ? c.path : c.host), LOG_UINT("port", c.port),
-            LOG_STR("error", err_name(e)), LOG_STR("why", why_not(&c, e)));
+        tell_failure(&c, e);
     return e;
 }
 

@@ -375,7 +375,7 @@ def test_the_port_of_EPMD_is_taken_while_the_gateway_starts():
             epmd.stop()
         else:
             check(gate.proc.wait(15 * peers.SLOWER) != 0, "exit code")
-            check('error=address-in-use why="the EPMD port is in use by something else' in gate.stderr(), gate.stderr())
+            check(f'error=address-in-use why="the EPMD port {port} is in use by something else' in gate.stderr(), gate.stderr())
             bound.close()
 
 
