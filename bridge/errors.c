@@ -67,6 +67,11 @@ static const struct meaning *meaning_of(enum err e)
     return meanings[e].code ? &meanings[e] : &internal;
 }
 
+const char *errors_code(enum err e)
+{
+    return meaning_of(e)->code;
+}
+
 /* What there was no memory for once it had been sent may have had its effect. */
 static bool is_retryable(const struct meaning *m, bool was_sent)
 {

@@ -175,6 +175,7 @@ MUST_USE enum err body_write(struct wr *w, enum http_media media, struct slice t
 
 /* Something that could not even be asked. node: for the text; may be empty. */
 void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice node);
+const char *errors_code(enum err e); /* of the problem that it is */
 /* How a request to a node ended. */
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r);
 /* An rpc whose function does not exist. */

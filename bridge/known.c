@@ -127,12 +127,21 @@ static void merge(struct known_list *l)
     l->count = kept;
 }
 
-void known_gather(const struct node *n, struct known_list *ret)
+static void add_required(const char *const *names, struct known_list *l)
+{
+    struct known *k;
+
+    for (; names && *names && (k = add(l, slice_of_str(*names))); names++)
+        k->is_configured = true;
+}
+
+void known_gather(const struct node *n, const char *const *required, struct known_list *ret)
 {
     *ret = (struct known_list){0};
     add_links(n, ret);
     add_heard_of(n, ret);
     add_registered(n, ret);
+    add_required(required, ret);
     if (ret->count)
         qsort(ret->at, ret->count, sizeof *ret->at, compare);
     merge(ret);

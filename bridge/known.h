@@ -23,7 +23,8 @@ struct known_list {
     bool has_failed; /* no memory: it is not all there */
 };
 
-void known_gather(const struct node *n, struct known_list *ret);
+/* required: those that are to be linked, NULL-terminated; NULL: none. */
+void known_gather(const struct node *n, const char *const *required, struct known_list *ret);
 void known_free(struct known_list *l);
 /* NULL: that node is not known. */
 const struct known *known_find(const struct known_list *l, struct slice name);

@@ -11,6 +11,18 @@
 
 /* ---- what is known of them ---- */
 
+/* Why there is no link, if one was wanted. */
+static void describe_failure(const struct gateway *g, const struct known *k, json_t *o)
+{
+    struct node_failure f;
+
+    if (node_last_failure(g->node, known_name(k), &f))
+        json_object_set_new(o, "last_failure",
+                            json_pack("{s:s, s:s, s:I}", "code",
+                                      errors_code(f.err == ERR_TIMEOUT ? ERR_NO_CONNECTION : f.err), "detail",
+                                      *f.text ? f.text : err_text(f.err), "ago_ms", (json_int_t)f.ago_ms));
+}
+
 static json_t *describe(const struct gateway *g, const struct known *k)
 {
     const struct node_peer *p = &k->peer;
@@ -21,6 +33,8 @@ static json_t *describe(const struct gateway *g, const struct known *k)
                           "configured", k->is_configured, "in_epmd", k->is_in_epmd);
     const char *release = k->has_link && p->is_up ? releases_text(g, p) : NULL;
 
+    if (o && !k->has_link)
+        describe_failure(g, k, o);
     if (o && k->has_link)
         json_object_update_new(
             o, json_pack("{s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:I}", "in_flight", (json_int_t)p->in_flight,
@@ -64,7 +78,7 @@ static void answer_nodes(struct gateway *g, const struct exchange *x)
     json_t *list;
     size_t i = 0;
 
-    known_gather(g->node, &l);
+    known_gather(g->node, g->config.required_nodes, &l);
     list = l.has_failed ? NULL : json_array();
     while (i < l.count && page->after_len && slice_cmp(known_name(&l.at[i]), after) <= 0)
         i++;
@@ -87,7 +101,7 @@ static void answer_node(struct gateway *g, const struct exchange *x)
     struct known_list l;
     const struct known *k;
 
-    known_gather(g->node, &l);
+    known_gather(g->node, g->config.required_nodes, &l);
     k = known_find(&l, slice_of_str(x->node));
     if (l.has_failed)
         errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "loop/stream.h"
 #include "node/deadlines.h"
+#include "node/failures.h"
 #include "node/link.h"
 #include "node/node.h"
 #include "node/pidtab.h"
@@ -62,6 +63,7 @@ struct node {
     struct map links_by_name; /* the one for each name; borrowed */
     char *other_names[16];    /* texts of who answered under another name than was dialled; owned */
     struct link *dirty, *dead;
+    struct failures failures; /* of attempts to reach others */
 
     struct pidtab processes;
     struct map names;         /* struct process */

@@ -122,6 +122,8 @@ void link_close(struct link *l, enum err why, const char *text)
         LOG(was_up ? LOG_INFO : LOG_WARN, was_up ? "link-down" : "link-failed",
             LOG_SLICE("node", link_shown_name(l)), LOG_STR("error", err_name(why)), LOG_STR("why", text));
     ++*(was_up ? &l->node->totals.lost[why] : &l->node->totals.failed[why]);
+    if (!was_up && l->was_dialled && l->name)
+        failures_note(&l->node->failures, slice_of_str(l->name), why, text, loop_now_ms(l->node->loop));
     if (was_up)
         link_flush(l);
     link_release(l);

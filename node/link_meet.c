@@ -354,6 +354,7 @@ void link_came_up(struct link *l)
     ++*(l->was_dialled ? &n->totals.dialled : &n->totals.accepted);
     l->state = LINK_UP;
     l->up_since_ms = loop_now_ms(n->loop);
+    failures_clear(&n->failures, dist_conn_peer_name(l->conn));
     LOG(LOG_INFO, "link-up", LOG_SLICE("node", link_shown_name(l)),
         LOG_STR("by", l->was_dialled ? "us" : "them"),
         LOG_STR("type", dist_conn_peer_is_hidden(l->conn) ? "hidden" : "visible"),

@@ -243,6 +243,7 @@ void node_free(struct node *n)
     CHECK(n->links_by_name.count == 0 && n->deadlines.count == 0 && n->local.count == 0 &&
           n->refs.count == 0 && !n->dead);
     epmd_free(n);
+    failures_fini(&n->failures);
     runtime_free(n);
     loop_hook_free(n->hook);
     loop_timer_free(n->deadline_timer);

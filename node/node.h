@@ -214,6 +214,15 @@ struct node_known {
     bool is_here;    /* its host is this machine, whatever it is called there */
     uint16_t port;
 };
+/* What the last attempt to reach a node came to. */
+struct node_failure {
+    enum err err;
+    const char *text; /* why, in words, perhaps cut; "": that is all. Borrowed until the loop turns */
+    uint64_t ago_ms;
+};
+/* False: it was reached, or has not been tried, or so many others have been since. */
+bool node_last_failure(const struct node *n, struct slice name, struct node_failure *ret);
+
 /* Iterates over the nodes that were heard of: *cursor starts at 0; false at the end. */
 bool node_next_known(const struct node *n, size_t *cursor, struct node_known *ret);
 

@@ -53,6 +53,15 @@ void node_stats(const struct node *n, struct node_stats *ret)
         ret->known++;
 }
 
+bool node_last_failure(const struct node *n, struct slice name, struct node_failure *ret)
+{
+    const struct failure *f = failures_find(&n->failures, name);
+
+    if (f)
+        *ret = (struct node_failure){f->err, f->text, loop_now_ms(n->loop) - f->at_ms};
+    return f != NULL;
+}
+
 const struct loop_tls *node_tls(const struct node *n)
 {
     return n->tls;

@@ -189,6 +189,21 @@ static void write_optional(struct wr *w, struct slice object, const char *key, c
         w->len = start;
 }
 
+/* Why it is down, as far as that is known. */
+static void write_failure(struct wr *w, struct slice node)
+{
+    struct slice failure, detail;
+    struct wr text;
+
+    wr_init(&text, SIZE_MAX);
+    if (cli_json_member(node, "last_failure", &failure) && cli_json_member(failure, "detail", &detail) &&
+        cli_json_string(detail, &text)) {
+        wr_str(w, "  ");
+        cli_json_show(w, wr_written(&text));
+    }
+    wr_fini(&text);
+}
+
 static bool node_line(struct wr *w, struct slice node)
 {
     size_t start = w->len;
@@ -203,6 +218,7 @@ static bool node_line(struct wr *w, struct slice node)
         return false;
     write_optional(w, node, "type", "  ");
     write_optional(w, node, "otp_release", "  OTP ");
+    write_failure(w, node);
     return true;
 }
 

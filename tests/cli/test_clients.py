@@ -489,10 +489,12 @@ class Output(unittest.TestCase):
     def test_nodes_are_a_line_each_or_json(self):
         body = json.dumps({"nodes": [{"node": "kv@localhost", "state": "connected", "type": "hidden",
                                       "otp_release": "27"},
-                                     {"node": "a-node-with-a-long-name@a-host-with-one", "state": "connecting"}]}) + "\n"
+                                     {"node": "a-node-with-a-long-name@a-host-with-one", "state": "connecting"},
+                                     {"node": "far@host", "state": "down", "last_failure": {"code": "c", "detail": "no \u202e"}}]}) + "\n"
         with Mock(says(response(200, JSON, body))) as m:
             self.assertEqual(run("nodes", url=m.url), (OK, "kv@localhost             connected  hidden  OTP 27\n"
-                                                       "a-node-with-a-long-name@a-host-with-one  connecting\n", ""))
+                                                       "a-node-with-a-long-name@a-host-with-one  connecting\n"
+                                                       "far@host                 down  no \\u202e\n", ""))
             self.assertEqual(run("nodes", "--json", url=m.url), (OK, body, ""))
 
     def test_names_follow_the_pages_and_can_be_given_to_call(self):

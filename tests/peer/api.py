@@ -409,6 +409,11 @@ def test_nodes_that_are_only_configured_or_gone():
     equal(gate.http.get("/v1/epmd").json, {"embedded": False, "port": GATE.epmd_port, "names": []}, "an EPMD that is not ours")
     # A node that is no OTP does not say what it runs.
     equal(gate.http.put(f"/v1/nodes/{segment(GATE.node)}").json["otp_release"], None, "a gateway")
+    # What was tried in vain says why.
+    problem(gate.http.put("/v1/nodes/far@host"), 503, "no-connection", sent=False)
+    failure = gate.http.get("/v1/nodes/far@host").json["last_failure"]
+    equal((failure["code"], failure["detail"]), ("no-connection", "its port does not accept a connection"), "last_failure")
+    check(0 <= failure["ago_ms"] < 5000 * peers.SLOWER, failure)
     gate.stop()
     eventually(lambda: HTTP.get("/v1/nodes/second@localhost").status == 404, "forgotten")
     problem(HTTP.get("/v1/nodes/never@heard"), 404, "not-found", sent=False)

@@ -19,6 +19,9 @@ def test_a_required_node():
     gate = Logged(args=["--config", path])
     equal(readiness(gate), (503, {"accepting": "ok", "epmd_registered": "ok", "node:kv@localhost": "failed: not connected"}), "verbose")
     equal(readiness(gate, ""), (503, {"node:kv@localhost": "failed: not connected"}), "what has failed is said anyway")
+    required = eventually(lambda: (info := gate.http.get("/v1/nodes/kv@localhost").json).get("last_failure") and info, "it has been tried", 10)
+    equal((required["state"], required["configured"], required["last_failure"]["detail"]),
+          ("down", True, "EPMD on its host knows no node of that name"), "it is among the nodes, and why not")
     for _ in range(2):
         peer = Peer("27", "kv@localhost", gate.epmd_port, gate.cookie).ready()
         eventually(lambda: peer.eval("nodes(connected)") == "[erlgate@localhost]", "it is dialled, whether anybody asks or not", 25)
