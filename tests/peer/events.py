@@ -167,41 +167,6 @@ def test_a_node_is_disconnected():
     s.ends()
 
 
-def test_what_was_disconnected_is_not_dialled_again():
-    """Not even when it was lost before, and is watched: neither while it is down nor once it is back."""
-    node = nodes["25"]
-    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
-    before = gate.self()["processes"]
-    everything = stream("/nodes/monitor?linger=0")
-    everything.next("monitor")
-
-    def tells(name):
-        while (event := everything.next(seconds=25)).name != name or event.data["node"] != node.node:
-            pass
-        return event.data
-
-    def disconnect():
-        equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
-
-    node.kill()
-    tells("nodedown")
-    node = nodes["25"] = peer("25").ready()
-    tells("nodeup")
-    disconnect()
-    equal(tells("nodedown")["reason"], "disconnect", "reason")
-    everything.is_silent(4)
-    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
-    tells("nodeup")
-    node.kill()
-    tells("nodedown")
-    disconnect()
-    node = nodes["25"] = peer("25").ready()
-    everything.is_silent(4)
-    everything.close()
-    eventually(lambda: gate.self()["processes"] <= before, "the stream has ended", 10)
-    node.eval("testpeer:serve(srv)")
-
-
 def test_many_on_one_stream():
     paths = [shown(n, "many") for n in nodes.values()] + ["/nodes/nope@localhost/processes/x"]
     for node in nodes.values():
@@ -258,6 +223,41 @@ def test_what_was_disconnected_is_left_alone():
     time.sleep(1.5)  # it would have been dialled after half a second
     check(not gate.is_connected(node.node), "it is connected again")
     everything.close()
+
+
+def test_what_was_disconnected_is_not_dialled_again():
+    """Not even when it was lost before, and is watched: neither while it is down nor once it is back."""
+    node = nodes["25"]
+    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+    before = gate.self()["processes"]
+    everything = stream("/nodes/monitor?linger=0")
+    everything.next("monitor")
+
+    def tells(name):
+        while (event := everything.next(seconds=25)).name != name or event.data["node"] != node.node:
+            pass
+        return event.data
+
+    def disconnect():
+        equal(gate.http.delete(f"/v1/nodes/{segment(node.node)}").status, 204, "disconnect")
+
+    node.kill()
+    tells("nodedown")
+    node = nodes["25"] = peer("25").ready()
+    tells("nodeup")
+    disconnect()
+    equal(tells("nodedown")["reason"], "disconnect", "reason")
+    everything.is_silent(4)
+    equal(gate.http.put(f"/v1/nodes/{segment(node.node)}").status, 200, "connect")
+    tells("nodeup")
+    node.kill()
+    tells("nodedown")
+    disconnect()
+    node = nodes["25"] = peer("25").ready()
+    everything.is_silent(4)
+    everything.close()
+    eventually(lambda: gate.self()["processes"] <= before, "the stream has ended", 10)
+    node.eval("testpeer:serve(srv)")
 
 
 def test_who_connects_by_itself_is_not_looked_for():

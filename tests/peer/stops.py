@@ -203,7 +203,8 @@ def test_killed_and_back_again():
 
 def test_what_is_in_the_way_is_said():
     gate = Gateway()
-    for args, said in ((["--listen", f"127.0.0.1:{gate.port}", "--name", "other@localhost", "--epmd", f"127.0.0.1:{gate.epmd_port}"], "port"),
+    for args, said in ((["--listen", f"127.0.0.1:{gate.port}", "--name", "other@localhost", "--epmd", f"127.0.0.1:{gate.epmd_port}"],
+                        f"listen-failed at=127.0.0.1:{gate.port} "),
                        (["--listen", "127.0.0.1:0", "--name", gate.node, "--epmd", f"127.0.0.1:{gate.epmd_port}"], "name"),
                        (["--listen", "127.0.0.1:0", "--name", "other@localhost", "--epmd", "embedded"], "EPMD"),
                        (["--listen", "192.0.2.1:4370", "--name", "other@localhost"], "insecure"),
