@@ -48,6 +48,8 @@ void etf_quote_char(struct wr *w, uint32_t cp, uint8_t quote)
         wr_u8(w, (uint8_t)('0' + (cp >> 6)));
         wr_u8(w, (uint8_t)('0' + (cp >> 3 & 7)));
         wr_u8(w, (uint8_t)('0' + (cp & 7)));
+    } else if (utf8_is_obeyed(cp)) { /* where io_lib writes it as it is */
+        wr_printf(w, "\\x{%X}", (unsigned)cp);
     } else {
         utf8_write(w, cp);
     }

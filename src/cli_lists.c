@@ -67,36 +67,13 @@ static bool begins_with(struct slice text, const char *prefix)
     return text.len >= strlen(prefix) && memcmp(text.ptr, prefix, strlen(prefix)) == 0;
 }
 
-/* As Erlang writes it with its quotes, in which any character may stand as its number. */
-static void write_quoted(struct wr *w, struct slice name)
-{
-    const uint8_t *p, *end;
-    struct wr text;
-
-    wr_init(&text, SIZE_MAX);
-    etf_print_atom(&text, (struct etf_atom){.text = name});
-    p = text.buf;
-    for (end = p + text.len; p < end;) {
-        const uint8_t *at = p;
-        int32_t c = utf8_next(&p, end);
-
-        if (c == UTF8_INVALID)
-            p = at + 1;
-        if (c != UTF8_INVALID && utf8_is_obeyed((uint32_t)c))
-            wr_printf(w, "\\x{%X}", (unsigned)c);
-        else
-            wr_bytes(w, at, (size_t)(p - at));
-    }
-    wr_fini(&text);
-}
-
 /* So that it can be given to `erlgate call` as it is: bare, or as Erlang writes it with its quotes. */
 static void write_name(struct wr *w, struct slice name)
 {
     if (is_plain(name) && !begins_with(name, "global:") && !begins_with(name, "group:"))
         wr_slice(w, name);
     else
-        write_quoted(w, name);
+        etf_print_atom(w, (struct etf_atom){.text = name});
 }
 
 static bool write_member(struct wr *w, struct slice object, const char *key)

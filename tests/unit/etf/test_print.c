@@ -143,6 +143,7 @@ static void binaries_are_text_when_they_are_utf8(void **state)
     PRINTS_AS("m\0\0\0\2a\n", "<<\"a\\n\">>");
     PRINTS_AS("m\0\0\0\2\xc3\xa9", "<<\"\xc3\xa9\"/utf8>>");
     PRINTS_AS("m\0\0\0\1\xe9", "<<233>>");
+    PRINTS_AS("m\0\0\0\3\xe2\x80\xae", "<<\"\\x{202E}\"/utf8>>");
     PRINTS_AS("m\0\0\0\2a\0", "<<97,0>>");
     PRINTS_AS("M\0\0\0\1\3\xff", "<<7:3>>");
     PRINTS_AS("M\0\0\0\2\3"
