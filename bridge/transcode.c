@@ -114,7 +114,8 @@ static enum err run_again(struct out *s, struct etf_rd start, size_t len)
     s->w->len = len;
     s->depth = 0;
     s->has_shapes = true;
-    return out_run(s); /* with what is left of digits_budget */
+    s->digits_budget = ETF_DIGITS_BUDGET; /* so that how a list ends changes nothing of its numbers */
+    return out_run(s);
 }
 
 /* The term at s->rd must be sound now: shapes are found in sound terms alone. */

@@ -19,11 +19,11 @@ enum {
 };
 
 /*
- * What the digits of all long integers of one term may cost, in squared words: two of the longest, or 150 of
- * 10,000 digits, or 9,000 of 4,096 bits; some tenth of a second. Terms have room for thousands of the
+ * What the digits of all long integers of one term may cost, in squared words: one of the longest, or 90 of
+ * 10,000 digits, or 5,900 of 4,096 bits; less than a tenth of a second. Terms have room for thousands of the
  * longest, and meanwhile nothing else is served.
  */
-#define ETF_DIGITS_BUDGET ((uint64_t)5 << 23)
+#define ETF_DIGITS_BUDGET ((uint64_t)3 << 23)
 
 /* May this one be printed? Takes what it costs. False: it is past ETF_INTEGER_MAX_BYTES, or past what is
  * left. */
