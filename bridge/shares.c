@@ -59,7 +59,7 @@ void shares_leave(struct shares *s, struct share *share, bool is_process)
 
 static bool allows(size_t all, size_t limit, size_t own)
 {
-    return all < limit - limit / PARTS || (all < limit && own < limit / PARTS);
+    return all < limit - limit / PARTS || all >= limit || own < limit / PARTS;
 }
 
 bool shares_allow_process(const struct shares *s, struct slice principal, size_t all, size_t limit)

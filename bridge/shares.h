@@ -27,7 +27,7 @@ void shares_fini(struct shares *s);
 struct share *shares_enter(struct shares *s, struct slice principal, bool is_process);
 /* share may be NULL. */
 void shares_leave(struct shares *s, struct share *share, bool is_process);
-/* May there be one more? all: of all principals together. */
+/* Is there one more for this principal, if there is one at all? all: of all principals together. */
 bool shares_allow_process(const struct shares *s, struct slice principal, size_t all, size_t limit);
 bool shares_allow_stream(const struct shares *s, struct slice principal, size_t all, size_t limit);
 
