@@ -298,3 +298,19 @@ bool loop_stream_is_local(const struct loop_stream *s)
     unmap(&own);
     return is_loopback(&peer) || same_address(&peer, &own);
 }
+
+uint64_t loop_stream_peer_net(const struct loop_stream *s)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof peer;
+    uint64_t net = 0;
+
+    if (getpeername(s->fd, (struct sockaddr *)&peer, &len) != 0)
+        return 0;
+    unmap(&peer);
+    if (peer.ss_family == AF_INET)
+        net = ((const struct sockaddr_in *)&peer)->sin_addr.s_addr;
+    else if (peer.ss_family == AF_INET6)
+        memcpy(&net, &((const struct sockaddr_in6 *)&peer)->sin6_addr, sizeof net);
+    return net;
+}

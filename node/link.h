@@ -31,6 +31,7 @@ struct link {
     char *name;                 /* owned; NULL until an accepted peer has said it */
     struct dist_conn *conn;     /* owned; NULL before HANDSHAKE */
     struct loop_stream *stream; /* owned */
+    uint64_t net;               /* of who was accepted: loop_stream_peer_net */
     uint64_t lookup, dial;      /* handles of what is under way, 0: nothing */
     struct loop_timer *timer;   /* owned */
     uint64_t armed_at;          /* when the timer is due */

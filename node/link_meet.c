@@ -7,8 +7,9 @@
 #include "node/request.h"
 
 enum {
-    GIVEN_NAME_LEN = 13, /* of 36 letters each: 67 bits */
-    UNPROVEN_MAX = 128,  /* connections at once that have not shown the cookie yet */
+    GIVEN_NAME_LEN = 13,    /* of 36 letters each: 67 bits */
+    UNPROVEN_MAX = 256,     /* connections at once that have not shown the cookie yet */
+    UNPROVEN_BUCKETS = 256, /* to count them by address: 8 bits */
 };
 
 /* ---- connecting ---- */
@@ -232,22 +233,43 @@ struct link *link_dial(struct node *n, struct slice name)
     return l->state == LINK_CLOSED ? NULL : l;
 }
 
-/* Who has the cookie shows it within some milliseconds; so the oldest that has not makes room, and whoever
- * opens many and says nothing takes neither descriptors nor the place of those who mean it. */
+/* Has it been accepted, and has not shown the cookie yet? */
+static bool is_unproven(const struct link *l)
+{
+    return !l->was_dialled && l->state == LINK_HANDSHAKE;
+}
+
+static size_t bucket_of(const struct link *l)
+{
+    return (size_t)(l->net * 0x9E3779B97F4A7C15u >>
+                    56); /* Fibonacci hashing, of which the high bits are good */
+}
+
+/*
+ * Who has the cookie shows it within some round trips. So the oldest that has not makes room, of the address
+ * that most of them have come from: whoever opens many and says nothing takes neither descriptors nor the
+ * place of those who mean it.
+ */
 static void make_room(struct node *n)
 {
-    struct link *l, *oldest = NULL;
-    unsigned count = 0;
+    unsigned counts[UNPROVEN_BUCKETS] = {0}, count = 0, most = 0;
+    struct link *l, *victim = NULL;
 
     for (uint32_t cursor = 0; (l = idtab_next(&n->links, &cursor));) {
-        if (l->was_dialled || l->state != LINK_HANDSHAKE)
+        unsigned *of = &counts[bucket_of(l)];
+
+        if (!is_unproven(l))
             continue;
         count++;
-        if (!oldest || dist_conn_deadline(l->conn) < dist_conn_deadline(oldest->conn))
-            oldest = l;
+        most = ++*of > most ? *of : most;
     }
-    if (count >= UNPROVEN_MAX)
-        link_close(oldest, ERR_NO_CONNECTION, "it made room for others: too many have not shown the cookie");
+    if (count < UNPROVEN_MAX)
+        return;
+    for (uint32_t cursor = 0; (l = idtab_next(&n->links, &cursor));)
+        if (is_unproven(l) && counts[bucket_of(l)] == most &&
+            (!victim || dist_conn_deadline(l->conn) < dist_conn_deadline(victim->conn)))
+            victim = l;
+    link_close(victim, ERR_NO_CONNECTION, "it made room for others: too many have not shown the cookie");
 }
 
 void link_accept(struct node *n, struct loop_stream *s)
@@ -263,6 +285,7 @@ void link_accept(struct node *n, struct loop_stream *s)
     }
     config_of(n, &config);
     l->stream = s;
+    l->net = loop_stream_peer_net(s);
     l->conn = dist_conn_accept(&config, loop_now_ms(n->loop));
     if (!l->conn || secure(l, NULL) != ERR_NONE) {
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
