@@ -214,6 +214,7 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
         .limits = config->http,
         .threads = config->threads,
         .owner = config->owner,
+        .answers = config->answers,
     };
     enum err e;
 
@@ -267,6 +268,11 @@ enum err gateway_start(struct loop *l, const struct gateway_config *config, stru
 struct atoms_pool *gateway_shared_atoms(struct gateway *g)
 {
     return g->atoms.pool;
+}
+
+struct http_answers *gateway_shared_answers(struct gateway *g)
+{
+    return http_server_answers(g->http);
 }
 
 struct http_server *gateway_http(struct gateway *g)

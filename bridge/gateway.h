@@ -67,7 +67,7 @@ struct gateway_config {
      * Workers (across.h). each_worker has fn called with the gateway of each, in its own thread, and comes
      * back when all have been.
      */
-    unsigned threads; /* with the owner's; each has its share of max_in_flight, max_bodies and max_answers; 0: 1 */
+    unsigned threads; /* with the owner's; each has its share of max_in_flight and max_bodies; 0: 1 */
     void (*each_worker)(void *ctx, void (*fn)(struct gateway *worker, void *arg), void *arg);
     void *each_worker_ctx;
     /* A worker's gateway: the channel to the owner, and what all share. Borrowed. */
@@ -75,6 +75,7 @@ struct gateway_config {
     struct auth_sessions *sessions;
     struct auth_rates *rates;
     struct atoms_pool *atoms;
+    struct http_answers *answers;
     const char *version;                     /* static */
     struct slice openapi_json, openapi_yaml; /* the description of this API; static */
 };
@@ -88,6 +89,7 @@ struct http_server *gateway_http(struct gateway *g);
 struct auth_sessions *gateway_shared_sessions(struct gateway *g);
 struct auth_rates *gateway_shared_rates(struct gateway *g);
 struct atoms_pool *gateway_shared_atoms(struct gateway *g);
+struct http_answers *gateway_shared_answers(struct gateway *g);
 /* For requests to come. Sessions whose token is gone end, and so do event streams opened by it. */
 void gateway_set_admission(struct gateway *g, const struct gateway_admission *admission);
 

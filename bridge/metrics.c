@@ -256,8 +256,8 @@ static void write_server(const struct gateway *g, const struct metrics_sum *sum,
     put(x, METRIC_HTTP_CONNECTIONS_OPENED, s->connections);
     put(x, METRIC_HTTP_BODY_BYTES, sum->body_bytes);
     put(x, METRIC_HTTP_BODY_BYTES_LIMIT, sum->max_bodies);
-    put(x, METRIC_HTTP_ANSWER_BYTES, sum->answer_bytes);
-    put(x, METRIC_HTTP_ANSWER_BYTES_LIMIT, sum->max_answers);
+    put(x, METRIC_HTTP_ANSWER_BYTES, http_server_answer_bytes(g->http));
+    put(x, METRIC_HTTP_ANSWER_BYTES_LIMIT, limits->max_answers);
     metrics_begin(x, METRIC_HTTP_TLS);
     put_labelled(x, "result", "done", s->tls_handshakes);
     put_labelled(x, "result", "failed", s->tls_failures);

@@ -55,8 +55,6 @@ static void add(struct gateway *g, void *arg)
     sum->in_flight += http_server_in_flight(g->http);
     sum->max_in_flight += http_server_limits(g->http)->max_in_flight;
     sum->max_bodies += http_server_limits(g->http)->max_bodies;
-    sum->max_answers += http_server_limits(g->http)->max_answers;
-    sum->answer_bytes += http_server_answer_bytes(g->http);
     sum->body_bytes += http_server_body_bytes(g->http);
     sum->atoms_refused += g->atoms.refused;
 }

@@ -21,8 +21,8 @@ struct metrics_sum {
         unsigned connections;
     } threads[HTTP_WORKERS_MAX + 1];
     unsigned thread_count;
-    uint64_t body_bytes, answer_bytes, atoms_refused;
-    uint64_t max_in_flight, max_bodies, max_answers; /* of which each thread has its share */
+    uint64_t body_bytes, atoms_refused;
+    uint64_t max_in_flight, max_bodies; /* of which each thread has its share */
 };
 
 /* Asks each worker, if there are some. False: no memory. */

@@ -23,6 +23,7 @@
 #define ERLGATE_HTTP_INTERNAL_H
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -158,7 +159,7 @@ struct http_request {
     struct MHD_Response *response; /* ours until it is queued */
     size_t held;                   /* bytes of it that count while it is sent: sending.c */
     uint64_t sent_since_ms;
-    struct http_link answers; /* in http_server.answers, if they do */
+    struct http_link answers; /* in http_server.answers_by_age, if they do */
     unsigned status;
     const char *code; /* static: the problem it was answered with; NULL: none */
     uint64_t started_us, bytes_in, bytes_out;
@@ -203,10 +204,10 @@ struct http_server {
     struct http_link waiting, free_requests;
     struct http_rest rest;
     size_t free_count;
-    size_t sending;           /* answered, not yet sent */
-    uint64_t body_bytes;      /* of all requests' bodies */
-    uint64_t answer_bytes;    /* of all large answers that are being sent, */
-    struct http_link answers; /* by when that began */
+    size_t sending;                            /* answered, not yet sent */
+    uint64_t body_bytes;                       /* of all requests' bodies */
+    struct http_answers *answers, own_answers; /* borrowed; the other if nobody has lent one */
+    struct http_link answers_by_age;           /* large ones that are being sent */
     unsigned connections;
     bool is_running; /* inside MHD_run */
     uint64_t now_us; /* meanwhile: when the clock was looked at last; 0: not yet */
@@ -301,6 +302,8 @@ void http_request_depart(struct http_server *s, uint64_t id);
 bool http_sending_begin(struct http_request *r, size_t len);
 /* It has been, or will not be; also of one that never began. */
 void http_sending_end(struct http_request *r);
+/* Slow ones make room before it is wanted, if it is near its end. */
+void http_sending_relieve(struct http_server *s, uint64_t now_ms);
 /* Makes the response that takes its place. */
 void http_sending_refuse(struct http_request *r);
 

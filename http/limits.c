@@ -91,8 +91,8 @@ static unsigned fit_to_descriptors(unsigned wanted, const struct http_config *co
     room = room > 2 * OVER_AT_LEAST ? room - OVER_AT_LEAST : OVER_AT_LEAST;
     room -= (room + 1) / (OVER_PART + 1); /* with_over, backwards */
     /* (What nobody has asked for is told by /metrics alone.) */
-    LOG(wanted == defaults.max_connections ? LOG_DEBUG : LOG_INFO, "max-connections-lowered", LOG_UINT("from", wanted), LOG_UINT("to", room),
-        LOG_UINT("descriptors", limit.rlim_cur));
+    LOG(wanted == defaults.max_connections ? LOG_DEBUG : LOG_INFO, "max-connections-lowered",
+        LOG_UINT("from", wanted), LOG_UINT("to", room), LOG_UINT("descriptors", limit.rlim_cur));
     return (unsigned)room;
 }
 
@@ -123,7 +123,7 @@ struct http_limits http_limits_fill(const struct http_limits *in, const struct h
     c.max_bodies = share(c.max_bodies, config);
     if (config->threads > 1 && c.max_bodies < c.max_body)
         c.max_bodies = c.max_body; /* however many share: the largest body that may come is taken */
-    c.max_answers = share(c.max_answers ? c.max_answers : MAX_ANSWERS, config);
+    c.max_answers = c.max_answers ? c.max_answers : MAX_ANSWERS;
     c.idle_ms = c.idle_ms ? c.idle_ms : defaults.idle_ms;
     c.streams = fill_streams(&c.streams);
     return c;

@@ -60,7 +60,7 @@ static void server_free(struct http_server *s)
     idtab_fini(&s->remotes);
     CHECK(s->peers.count == 0);
     CHECK(s->connections == 0 && s->sending == 0 && s->requests.count == 0 && s->body_bytes == 0 &&
-          s->answer_bytes == 0);
+          ring_is_empty(&s->answers_by_age));
     http_requests_free(s);
     mem_free(s->counts);
     http_tls_unref(s->tls);
@@ -181,7 +181,8 @@ enum err http_server_start(struct loop *l, const struct http_config *config, str
     ring_init(&s->fresh);
     ring_init(&s->arriving);
     ring_init(&s->waiting);
-    ring_init(&s->answers);
+    ring_init(&s->answers_by_age);
+    s->answers = config->answers ? config->answers : &s->own_answers;
     ring_init(&s->free_requests);
     e = start(s);
     if (e != ERR_NONE) {
@@ -263,7 +264,12 @@ uint64_t http_server_body_bytes(const struct http_server *s)
 
 uint64_t http_server_answer_bytes(const struct http_server *s)
 {
-    return s->answer_bytes;
+    return atomic_load_explicit(&s->answers->bytes, memory_order_relaxed);
+}
+
+struct http_answers *http_server_answers(struct http_server *s)
+{
+    return s->answers;
 }
 
 void http_server_leave(struct http_server *s)

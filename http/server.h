@@ -156,9 +156,10 @@ struct http_limits {
     size_t max_body;      /* bytes; 8 MiB */
     uint64_t max_bodies;  /* bytes of all bodies that are being read at once; 256 MiB, or 4 * max_body if that
                              is more. Beyond, those over 16 KiB: 503 overloaded */
-    uint64_t max_answers; /* bytes of all answers over 16 KiB that are being sent at once; 256 MiB. Beyond,
-                             the oldest that go at less than about 4 MiB/s are cut off, and if none does, the
-                             one that wants room is lost: 503 overloaded. One alone may be larger */
+    uint64_t max_answers; /* bytes of all answers over 16 KiB that are being sent at once, by all threads; 256
+                             MiB. Beyond, the oldest that go at less than about 4 MiB/s are cut off, then the
+                             largest if it is eight times as large as the one that wants room; else that one
+                             is lost: 503 overloaded. One alone may be larger */
     size_t max_headers;   /* bytes of request line and headers; 16 KiB */
     /* Connections at once; 20,000, or what the descriptors of the process leave room for. An eighth more is
      * accepted to be told 503 overloaded; what is beyond that is closed at once. */
@@ -172,6 +173,11 @@ struct http_limits {
                          1 KiB/s on average. A stream may be silent for as long as it likes; a client that
                          takes nothing of it is cut off */
     struct http_stream_limits streams;
+};
+
+/* Bytes of large answers that are being sent, by all threads. */
+struct http_answers {
+    _Atomic uint64_t bytes;
 };
 
 struct http_config {
@@ -206,8 +212,10 @@ struct http_config {
     struct http_limits limits;
     /* A stream's reader left, and no other came within its linger: the id is gone. May be NULL. */
     void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
-    unsigned threads; /* that serve what this one does: of max_in_flight, max_bodies and max_answers each has
-                         its share; 0: 1 */
+    unsigned
+        threads; /* that serve what this one does: of max_in_flight and max_bodies each has its share; 0: 1 */
+    struct http_answers
+        *answers;          /* theirs together: http_server_answers of another. Borrowed; NULL: its own */
     struct channel *owner; /* a worker's server, which listens nowhere: to the owner of all that there is one
                               of. Borrowed; NULL: it is the owner, or there are no workers */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */
@@ -270,9 +278,10 @@ void http_server_quiesce(struct http_server *s);
 /* After quiesce: has some request begun, or may one, that is not yet answered and sent? Event streams do not
  * count: they end with http_server_stop. */
 bool http_server_is_busy(struct http_server *s);
-size_t http_server_in_flight(const struct http_server *s);      /* requests not yet answered */
-uint64_t http_server_body_bytes(const struct http_server *s);   /* of bodies that are being read */
-uint64_t http_server_answer_bytes(const struct http_server *s); /* of large answers that are being sent */
+size_t http_server_in_flight(const struct http_server *s);       /* requests not yet answered */
+uint64_t http_server_body_bytes(const struct http_server *s);    /* of bodies that are being read */
+uint64_t http_server_answer_bytes(const struct http_server *s);  /* of large answers, all threads' */
+struct http_answers *http_server_answers(struct http_server *s); /* borrowed */
 /* Answers whatever is left with 503, says bye to the readers of streams, gives the answers under way half a
  * second to leave (and a fifth of a millisecond more for each reader), stops libmicrohttpd, frees. Takes
  * NULL. Never from within a handler, gone or done. */

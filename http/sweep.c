@@ -109,8 +109,8 @@ static void look_at_arriving(struct http_server *s, uint64_t now_ms)
 
 void http_sweep_arm(struct http_server *s)
 {
-    if (s->is_sweep_armed ||
-        (ring_is_empty(&s->waiting) && ring_is_empty(&s->arriving) && ring_is_empty(&s->fresh)))
+    if (s->is_sweep_armed || (ring_is_empty(&s->waiting) && ring_is_empty(&s->arriving) &&
+                              ring_is_empty(&s->fresh) && ring_is_empty(&s->answers_by_age)))
         return;
     s->is_sweep_armed = true;
     loop_timer_start(s->sweep_timer, s->config.gone_ms);
@@ -130,6 +130,7 @@ void http_sweep_due(void *ctx, uint64_t id)
         is_more = look_at_fresh(s) || is_more_waiting;
     }
     look_at_arriving(s, now_ms);
+    http_sending_relieve(s, now_ms);
     /* Armed here and not before the loop waits: that comes only after libmicrohttpd has run, and a suspended
      * connection gives it no cause to. */
     s->is_sweep_armed = is_more;

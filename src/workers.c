@@ -227,6 +227,7 @@ static bool start_one(struct workers *ws, struct worker *w, const struct gateway
     w->config.sessions = gateway_shared_sessions(ws->owner);
     w->config.rates = gateway_shared_rates(ws->owner);
     w->config.atoms = gateway_shared_atoms(ws->owner);
+    w->config.answers = gateway_shared_answers(ws->owner);
     expect_one(ws);
     if (!run_thread(w)) {
         finished(ws);

@@ -240,6 +240,7 @@ static inline void flush(void *ctx)
 static inline void start_worker(struct http_config c)
 {
     c.owner = h.to_owner;
+    c.answers = http_server_answers(h.server);
     assert_int_equal(http_server_start(h.loop, &c, &h.worker), ERR_NONE);
     assert_int_equal(http_server_add_worker(h.server, h.to_worker), 0);
     h.server->handicap = 1u << 30;

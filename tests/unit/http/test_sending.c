@@ -135,6 +135,62 @@ static void who_is_slow_may_be_so_while_there_is_room(void **state)
     hang_up(&next);
 }
 
+/* The largest, for one that wants much less, and not at once. */
+static void who_holds_the_most_makes_room(void **state)
+{
+    struct client large = asked(ROOM - 50000), next;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == ROOM - 50000);
+    next = asked(100000);
+    assert_problem(hear(&next), 503, "overloaded");
+    hang_up(&next);
+    turn_for(300);
+    next = asked(ROOM / 4);
+    assert_problem(hear(&next), 503, "overloaded"); /* it wants too much itself */
+    hang_up(&next);
+    next = asked(100000);
+    assert_takes(&next, 100000);
+    TURN_UNTIL((poll_client(&large), large.is_eof));
+    assert_int_equal(http_server_stats(sender())->slow_answers, 1);
+    hang_up(&large);
+    hang_up(&next);
+}
+
+static void nobody_makes_room_in_vain(void **state)
+{
+    struct client slow = asked(ROOM / 4), fresh, next;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == ROOM / 4);
+    turn_for(SLOW_MS + 100);
+    fresh = asked(LARGE - 200000);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == ROOM / 4 + LARGE - 200000);
+    next = asked(LARGE);
+    assert_problem(hear(&next), 503, "overloaded");
+    assert_int_equal(http_server_stats(sender())->slow_answers, 0);
+    assert_takes(&slow, ROOM / 4);
+    assert_takes(&fresh, LARGE - 200000);
+    hang_up(&slow);
+    hang_up(&fresh);
+    hang_up(&next);
+}
+
+static void near_the_limit_the_slow_make_room_before_it_is_wanted(void **state)
+{
+    struct client slow = asked(ROOM - 50000);
+
+    (void)state;
+    TURN_UNTIL((poll_client(&slow), false) || http_server_answer_bytes(sender()) == 0);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 0);
+    hang_up(&slow);
+    slow = asked(ROOM - 50000);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == ROOM - 50000);
+    TURN_UNTIL(http_server_answer_bytes(sender()) == 0);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 1);
+    hang_up(&slow);
+}
+
 static void a_server_stops_with_what_is_being_sent(void **state)
 {
     struct client c = asked(LARGE);
@@ -154,6 +210,9 @@ int main(void)
         TEST(who_comes_at_once_is_refused_and_small_ones_pass),
         TEST(who_is_slow_makes_room),
         TEST(who_is_slow_may_be_so_while_there_is_room),
+        TEST(who_holds_the_most_makes_room),
+        TEST(nobody_makes_room_in_vain),
+        TEST(near_the_limit_the_slow_make_room_before_it_is_wanted),
         TEST(a_server_stops_with_what_is_being_sent),
     };
 
