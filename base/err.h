@@ -37,6 +37,7 @@ enum err_category {
     X(ERR_TOO_LARGE, "too-large", ERR_CAT_LIMIT, "larger than allowed")                            \
     X(ERR_ATOM_BUDGET, "atom-budget", ERR_CAT_LIMIT, "too many new atoms")                         \
     X(ERR_OVERLOADED, "overloaded", ERR_CAT_LIMIT, "a queue is full")                              \
+    X(ERR_IN_FLIGHT, "in-flight", ERR_CAT_LIMIT, "as many requests wait for answers as may")       \
     X(ERR_PEER_UNSUPPORTED, "unsupported-by-peer", ERR_CAT_PEER, "the peer cannot take this term") \
     X(ERR_NOMEM, "no-memory", ERR_CAT_SYSTEM, "out of memory")                                     \
     X(ERR_IO, "io", ERR_CAT_SYSTEM, "input or output failed")                                      \

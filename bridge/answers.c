@@ -38,11 +38,13 @@ void answer_accepted(struct gateway *g, const struct exchange *x)
 
 void answer_too_large(struct gateway *g, const struct exchange *x)
 {
-    static const struct http_problem too_large = {
-        .code = "reply-too-large",
-        .detail = "the reply is larger than --max-reply allows; the callee has done what it was asked",
-        .was_sent = true};
+    char detail[160];
+    struct http_problem too_large = {.code = "reply-too-large", .detail = detail, .was_sent = true};
 
+    snprintf(detail, sizeof detail,
+             "the reply is larger than the gateway's --max-reply allows, %zu bytes; the callee has done what "
+             "it was asked",
+             g->config.max_reply);
     http_answer_problem(g->http, x->http_id, &too_large);
 }
 
@@ -136,11 +138,11 @@ void answer_term(struct gateway *g, const struct exchange *x, unsigned status, s
     wr_fini(&w);
 }
 
-/* {ok, V} is V, {error, R} is 422 with R, ok is 204; anything else stays as it is. */
+/* {ok, V} is V, {error, R} is 422 with R, ok is 204, error is 422; anything else stays as it is. */
 void answer_reply(struct gateway *g, const struct exchange *x, struct slice term,
                   const struct etf_atoms *atoms)
 {
-    struct etf_rd rd = etf_rd_of(term, atoms);
+    struct etf_rd rd = etf_rd_of(term, atoms), atom = rd;
     unsigned status = 200;
 
     if (x->is_unwrapped && etf_read_atom_is(&rd, "ok")) {
@@ -148,7 +150,7 @@ void answer_reply(struct gateway *g, const struct exchange *x, struct slice term
         return;
     }
     if (x->is_unwrapped)
-        status = read_wrapping(&rd);
+        status = etf_read_atom_is(&atom, "error") ? 422 : read_wrapping(&rd);
     answer_term(g, x, status, rd_rest(&rd.rd), atoms); /* all of it, or the last element of what is whole */
 }
 

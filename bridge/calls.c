@@ -163,7 +163,7 @@ enum err calls_check_room(const struct gateway *g, struct slice node, bool with_
     if (most == SIZE_MAX || !node_find_peer(g->node, node, &peer) || peer.in_flight < most ||
         (!with_reply && peer.is_up))
         return ERR_NONE;
-    return ERR_OVERLOADED;
+    return ERR_IN_FLIGHT;
 }
 
 static void request(struct gateway *g, struct exchange *x)

@@ -11,6 +11,8 @@
 #include "etf/write.h"
 #include "http/problem.h"
 
+enum { LIMIT_TEXT_MAX = 64 };
+
 /* What an error means when it ends a request. %s in detail is the node; hint, if any: what to do about it. */
 struct meaning {
     const char *code;
@@ -29,16 +31,16 @@ static const struct meaning meanings[ERR_COUNT_] = {
         {"atom-budget-exceeded", false,
          "HTTP has introduced as many atoms as it may: use atoms that are known, or raise --atom-budget",
          NULL},
-    [ERR_OVERLOADED] = {"overloaded", true,
-                        "as much waits for node '%s', or for all that are not connected yet, as may "
-                        "(--max-queue in bytes, --max-in-flight-per-node in requests)",
-                        NULL},
+    [ERR_OVERLOADED] =
+        {"overloaded", true,
+         "as many bytes wait to be sent to node '%s', or to all that are not connected yet, as may", NULL},
+    [ERR_IN_FLIGHT] = {"overloaded", true, "as many requests wait for answers of node '%s' as may", NULL},
     [ERR_PEER_UNSUPPORTED] = {"unsupported-by-peer", false,
                               "the term holds something that node '%s' cannot take; nothing was sent", NULL},
     [ERR_NOMEM] = {"internal", true, "the gateway is out of memory", NULL},
     [ERR_CLOSED] = {"overloaded", true, "the gateway is starting or stopping", NULL},
     [ERR_CANCELLED] = {"overloaded", true, "the gateway is stopping", NULL},
-    [ERR_TIMEOUT] = {"timeout", false, "node '%s' gave no reply in time; the callee may still be at it",
+    [ERR_TIMEOUT] = {"timeout", false, "the callee may still be at it: node '%s' gave no reply in time",
                      "?timeout= gives it longer, in milliseconds"},
     [ERR_NO_CONNECTION] = {"no-connection", true, "node '%s' cannot be reached",
                            "does it run, and is the name of its host right?"},
@@ -71,6 +73,13 @@ const char *errors_code(enum err e)
 {
     return meaning_of(e)->code;
 }
+
+/* A message that is larger than node.h's max_message. */
+static const struct meaning reply_too_large = {
+    "reply-too-large", false,
+    "the reply of node '%s' is larger than any message may be, 128 MiB; "
+    "the callee has done what it was asked",
+    NULL};
 
 /* What there was no memory for once it had been sent may have had its effect. */
 static bool is_retryable(const struct meaning *m, bool was_sent)
@@ -121,25 +130,50 @@ static void answer(struct gateway *g, uint64_t http_id, const struct meaning *m,
     wr_fini(&detail);
 }
 
+/* The number that was not enough, in text; or NULL. x may be NULL. */
+static const char *limit_of(const struct gateway *g, const struct exchange *x, enum err e,
+                            char text[LIMIT_TEXT_MAX])
+{
+    if (e == ERR_IN_FLIGHT)
+        snprintf(text, LIMIT_TEXT_MAX, "--max-in-flight-per-node %zu", g->config.max_in_flight_per_node);
+    else if (e == ERR_OVERLOADED)
+        snprintf(text, LIMIT_TEXT_MAX, "--max-queue");
+    else if (e == ERR_TIMEOUT && x && x->deadline_ms)
+        snprintf(text, LIMIT_TEXT_MAX, "%llu ms", (unsigned long long)x->deadline_ms);
+    else
+        return NULL;
+    return text;
+}
+
 void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice node)
 {
     struct http_problem p = {0};
+    char limit[LIMIT_TEXT_MAX];
 
-    answer(g, http_id, meaning_of(e), &p, node, NULL);
+    answer(g, http_id, meaning_of(e), &p, node, limit_of(g, NULL, e, limit));
 }
 
 /* A process that has crashed by the request itself: most often one that it does not know. */
 static const struct meaning request_unknown = {"callee-exit", false,
                                                "the process at node '%s' ended before it replied",
-                                               "it knows no such request (function_clause); in JSON an atom "
-                                               "is {\"$atom\": \"get\"}, a tuple {\"$tuple\": [...]}"};
+                                               "it knows no such request: no clause of its callback takes it "
+                                               "(in JSON an atom is {\"$atom\": \"get\"}, a "
+                                               "tuple {\"$tuple\": [...]})"};
 
-/* {function_clause, _}: a gen_server whose handle_call has no clause for it. */
-static bool is_function_clause(const struct node_result *r)
+/*
+ * {function_clause, [{Module, Callback, _, _} | _]}: a gen_server, gen_statem or gen_event without a clause
+ * for it. A function that the callback has called is another matter. (OTP 23 to 29: the stack trace stands
+ * so.)
+ */
+static bool is_request_unknown(const struct node_result *r)
 {
     struct etf_rd rd = etf_rd_of(r->term, r->atoms);
+    uint32_t count;
 
-    return etf_read_tuple_is(&rd, 2) && etf_read_atom_is(&rd, "function_clause");
+    return etf_read_tuple_is(&rd, 2) && etf_read_atom_is(&rd, "function_clause") &&
+           etf_peek(&rd) == ETF_KIND_LIST && etf_read_list(&rd, &count) && etf_read_tuple_is(&rd, 4) &&
+           etf_skip(&rd, NULL) &&
+           (etf_read_atom_is(&rd, "handle_call") || etf_read_atom_is(&rd, "handle_event"));
 }
 
 /* A function that was called. */
@@ -149,8 +183,8 @@ static const struct meaning function_failed = {"callee-exit", false, "the functi
 static const struct meaning function_unknown = {"undef", false,
                                                 "node '%s' has no function of that name and arity",
                                                 "is its module in the code path there, and are its "
-                                                "arguments as many? The body is the list of them: one list "
-                                                "as the only one is [[1, 2]]"};
+                                                "arguments as many? They are given as a list: one list as "
+                                                "the only argument is [[1, 2]]"};
 
 /* A module of Elixir's, as one writes it there? */
 static bool is_as_in_elixir(struct slice module)
@@ -177,6 +211,7 @@ static void answer_failure(struct gateway *g, const struct exchange *x, const st
                            const struct node_result *r)
 {
     struct http_problem p = {.was_sent = r->was_sent};
+    char limit[LIMIT_TEXT_MAX];
     struct wr reason, stack;
 
     wr_init(&reason, g->config.max_reply);
@@ -186,7 +221,7 @@ static void answer_failure(struct gateway *g, const struct exchange *x, const st
         write_term(&reason, x, r->term, r->atoms, &p.reason);
         write_term(&stack, x, r->stacktrace, r->atoms, &p.stacktrace);
     }
-    answer(g, x->http_id, m, &p, slice_of_str(x->node), r->text);
+    answer(g, x->http_id, m, &p, slice_of_str(x->node), r->text ? r->text : limit_of(g, x, r->err, limit));
     wr_fini(&reason);
     wr_fini(&stack);
 }
@@ -195,8 +230,10 @@ static const struct meaning *meaning_of_result(const struct node_result *r)
 {
     if (r->err == ERR_CALLEE_EXIT && r->exception)
         return &function_failed;
-    if (r->err == ERR_CALLEE_EXIT && is_function_clause(r))
+    if (r->err == ERR_CALLEE_EXIT && is_request_unknown(r))
         return &request_unknown;
+    if (r->err == ERR_TOO_LARGE && r->was_sent)
+        return &reply_too_large;
     return meaning_of(r->err == ERR_TIMEOUT && r->was_connecting ? ERR_NO_CONNECTION : r->err);
 }
 

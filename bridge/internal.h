@@ -294,7 +294,7 @@ MUST_USE bool calls_deadline(struct gateway *g, struct http_request *req, struct
 /* The target is known: it is asked. Ends the exchange if that fails. */
 void calls_perform(struct gateway *g, struct exchange *x);
 /* May one more request wait for that node? Asked before the node is, in the owner's thread: then the count is
- * exact, however many threads there are. ERR_OVERLOADED. */
+ * exact, however many threads there are. ERR_IN_FLIGHT. */
 MUST_USE enum err calls_check_room(const struct gateway *g, struct slice node, bool with_reply);
 /* The request ends with this error before anything was asked. */
 void calls_fail(struct gateway *g, struct exchange *x, enum err e);

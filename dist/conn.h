@@ -39,7 +39,8 @@ struct dist_conn_config {
     uint32_t handshake_ms; /* for the whole handshake; 0: 7000 */
     uint32_t tick_ms;      /* net_ticktime: silence after which the peer is given up; 0: 60000 */
     size_t max_frame;      /* bytes of one frame; 0: 128 MiB. Larger: the connection ends */
-    size_t max_message;    /* bytes of one reassembled message; 0: 128 MiB */
+    size_t max_message;    /* bytes of one reassembled message, and of all that are under way; 0: 128 MiB.
+                              Larger:    the message is cut */
     dist_atom_fn *on_atom; /* may be NULL: who wants to know which atoms peers have */
     dist_judge_fn *judge;  /* may be NULL */
     void *ctx;             /* borrowed; for these two */

@@ -7,6 +7,7 @@
 enum {
     FRAME_LENGTH_BYTES = 4,
     TICK_ANSWER_MS = 1000, /* two ends that answer each tick would tick for ever */
+    CUT_PAYLOAD = 1024,    /* what stays of a payload that is too large: whose reply it is stands there */
 };
 
 #define HEADER_FLAGS (DIST_FLAG_DIST_HDR_ATOM_CACHE | DIST_FLAG_FRAGMENTS)
@@ -73,9 +74,21 @@ static size_t judged_already(const struct dist_conn *c, const struct dist_messag
     return c->config.judge(c->config.ctx, &m->ctl.to.ref, m->payload, m->atoms);
 }
 
+/* What came of one that was too large. */
+static void on_cut(struct dist_message *m, enum dist_payload kind)
+{
+    static const uint8_t reason[] = "w\20reason_too_large";
+
+    m->is_cut = true;
+    if (kind != DIST_PAYLOAD_REASON)
+        return;
+    m->ctl.reason = slice_of(reason, sizeof reason - 1);
+    m->payload = (struct slice){0};
+}
+
 /* The control message and its payload; each stands behind a version byte where there is no header. */
 static enum err on_message(struct dist_conn *c, struct slice body, const struct etf_atoms *atoms,
-                           bool has_versions, struct dist_event *ret)
+                           bool has_versions, bool is_cut, struct dist_event *ret)
 {
     struct rd r = rd_of(body);
     const struct dist_form *form = NULL;
@@ -93,19 +106,22 @@ static enum err on_message(struct dist_conn *c, struct slice body, const struct 
         return broken(c, ERR_MALFORMED, "a signal for a process of another node");
     m->payload = (struct slice){0};
     m->atoms = atoms;
+    m->is_cut = false;
     /* Bytes after what the message consists of are ignored, as OTP does. */
     if (dist_form_payload(form) != DIST_PAYLOAD_NONE) {
         if (has_versions && rd_u8(&r) != ETF_VERSION)
             return broken(c, ERR_MALFORMED, "a message without its version byte");
         m->payload = rd_rest(&r);
-        judged = judged_already(c, m, dist_form_payload(form));
-        if (judged)
+        judged = is_cut ? 0 : judged_already(c, m, dist_form_payload(form));
+        if (is_cut)
+            on_cut(m, dist_form_payload(form));
+        else if (judged)
             m->payload.len = judged;
         else if ((e = dist_term_check_prefix(m->payload, atoms, dist_form_payload(form), &m->payload.len,
                                              &text)) != ERR_NONE)
             return broken(c, e, text);
     }
-    if (dist_form_payload(form) == DIST_PAYLOAD_REASON) {
+    if (dist_form_payload(form) == DIST_PAYLOAD_REASON && !is_cut) {
         m->ctl.reason = m->payload;
         m->payload = (struct slice){0};
     }
@@ -120,7 +136,20 @@ static enum err on_header(struct dist_conn *c, struct rd *r, struct dist_event *
 
     if (e != ERR_NONE)
         return broken(c, e, "a distribution header that breaks the format");
-    return on_message(c, rd_rest(r), &c->cache_in->view, false, ret);
+    return on_message(c, rd_rest(r), &c->cache_in->view, false, false, ret);
+}
+
+/* The control message, which stands whole in the first fragment, and the beginning of the payload. */
+static size_t beginning(const struct dist_conn *c, struct slice first)
+{
+    struct rd r = rd_of(first);
+    const struct dist_form *form = NULL;
+    const char *text = "";
+    struct dist_ctl ctl;
+
+    if (dist_ctl_read(&r, &c->cache_in->view, dist_conn_peer_name(c), &ctl, &form, &text) != ERR_NONE)
+        return first.len; /* what is wrong with it is said when the whole is read */
+    return rd_rest(&r).len > CUT_PAYLOAD ? first.len - rd_rest(&r).len + CUT_PAYLOAD : first.len;
 }
 
 static enum err on_first_fragment(struct dist_conn *c, struct rd *r, struct dist_event *ret)
@@ -135,7 +164,7 @@ static enum err on_first_fragment(struct dist_conn *c, struct rd *r, struct dist
     e = dist_header_read(c->cache_in, r);
     if (e != ERR_NONE)
         return broken(c, e, "a distribution header that breaks the format");
-    e = dist_frags_first(&c->frags, id, count, &c->cache_in->view, rd_rest(r));
+    e = dist_frags_first(&c->frags, id, count, &c->cache_in->view, rd_rest(r), beginning(c, rd_rest(r)));
     if (e != ERR_NONE)
         return broken(c, e, "a sequence of fragments that cannot be taken");
     return ERR_NONE;
@@ -150,10 +179,10 @@ static enum err on_next_fragment(struct dist_conn *c, struct rd *r, struct dist_
         return broken(c, ERR_MALFORMED, "a fragment that breaks the format");
     e = dist_frags_next(&c->frags, id, number, rd_rest(r), &c->seq);
     if (e != ERR_NONE)
-        return broken(c, e, "a fragment out of turn, or too much of them");
+        return broken(c, e, "a fragment out of turn");
     if (!c->seq)
         return ERR_NONE;
-    return on_message(c, wr_written(&c->seq->data), &c->seq->view, false, ret);
+    return on_message(c, wr_written(&c->seq->data), &c->seq->view, false, c->seq->is_cut, ret);
 }
 
 static enum err on_frame(struct dist_conn *c, struct slice frame, struct dist_event *ret)
@@ -162,7 +191,7 @@ static enum err on_frame(struct dist_conn *c, struct slice frame, struct dist_ev
     uint8_t first = rd_u8(&r);
 
     if (first == DIST_TAG_PASS_THROUGH && !c->cache_in)
-        return on_message(c, rd_rest(&r), NULL, true, ret);
+        return on_message(c, rd_rest(&r), NULL, true, false, ret);
     if (first != ETF_VERSION || !c->cache_in)
         return broken(c, ERR_MALFORMED, "a frame of a kind that was not agreed on");
     switch (rd_u8(&r)) {

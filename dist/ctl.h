@@ -78,6 +78,8 @@ struct dist_message {
     struct dist_ctl ctl;
     struct slice payload;
     const struct etf_atoms *atoms; /* for every term above */
+    bool is_cut; /* it was larger than a message may be: payload is its beginning, which nobody has judged,
+                    and where a reason was to be there is the atom reason_too_large */
 };
 
 /* "REG_SEND": for logs. */

@@ -68,10 +68,28 @@ static bool fits(const struct dist_frags *f, size_t more)
     return more <= f->max_held && f->held <= f->max_held - more;
 }
 
+/* From now on what comes of it goes by. */
+static enum err cut(struct dist_frags *f, struct dist_seq *s)
+{
+    struct wr beginning;
+
+    wr_init(&beginning, SIZE_MAX);
+    wr_bytes(&beginning, s->data.buf, s->keep);
+    if (!wr_ok(&beginning))
+        return beginning.err;
+    f->held -= s->data.len - s->keep;
+    wr_fini(&s->data);
+    s->data = beginning;
+    s->is_cut = true;
+    return ERR_NONE;
+}
+
 static enum err append(struct dist_frags *f, struct dist_seq *s, struct slice data)
 {
+    if (s->is_cut)
+        return ERR_NONE;
     if (!fits(f, data.len))
-        return ERR_TOO_LARGE;
+        return cut(f, s);
     wr_slice(&s->data, data);
     if (!wr_ok(&s->data))
         return s->data.err;
@@ -86,10 +104,15 @@ static enum err fill_first(struct dist_frags *f, struct dist_seq *s, const struc
 
     if (e != ERR_NONE)
         return e;
-    if (data.len > f->max_held || !fits(f, s->overhead))
-        return ERR_TOO_LARGE;
-    f->held += s->overhead;
-    e = append(f, s, data);
+    if (!fits(f, s->overhead + data.len)) {
+        s->is_cut = true;
+        data.len = s->keep;
+        if (!fits(f, s->overhead + data.len))
+            return ERR_TOO_LARGE;
+    }
+    wr_slice(&s->data, data);
+    e = s->data.err;
+    f->held += s->overhead + s->data.len;
     if (e == ERR_NONE)
         e = map_put(&f->open, key_of(&s->id), s);
     if (e != ERR_NONE)
@@ -98,12 +121,12 @@ static enum err fill_first(struct dist_frags *f, struct dist_seq *s, const struc
 }
 
 enum err dist_frags_first(struct dist_frags *f, uint64_t id, uint64_t count, const struct etf_atoms *atoms,
-                          struct slice data)
+                          struct slice data, size_t keep)
 {
     struct dist_seq *s;
     enum err e;
 
-    CHECK(count > 1);
+    CHECK(count > 1 && keep <= data.len);
     if (map_get(&f->open, key_of(&id)))
         return ERR_MALFORMED;
     if (f->open.count >= DIST_FRAG_MAX_SEQUENCES)
@@ -114,6 +137,7 @@ enum err dist_frags_first(struct dist_frags *f, uint64_t id, uint64_t count, con
     s->id = id;
     s->next = count - 1;
     s->overhead = sizeof *s;
+    s->keep = keep;
     wr_init(&s->data, f->max_held);
     e = fill_first(f, s, atoms, data);
     if (e != ERR_NONE)

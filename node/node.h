@@ -137,7 +137,8 @@ enum node_verb { NODE_CALL, NODE_CAST, NODE_SEND, NODE_EXIT };
 struct node_result {
     enum err err;  /* ERR_NONE; ERR_NOPROC, ERR_CALLEE_EXIT (term: the reason), ERR_NODEDOWN, ERR_TIMEOUT,
                       ERR_CANCELLED,  ERR_NO_CONNECTION, ERR_NO_NODE, ERR_AUTH, ERR_NOT_ALLOWED,
-                      ERR_PEER_UNSUPPORTED, ERR_OVERLOADED, ERR_NOMEM */
+                      ERR_PEER_UNSUPPORTED, ERR_OVERLOADED, ERR_NOMEM; ERR_TOO_LARGE: the reply is larger than
+                      max_message */
     bool was_sent; /* was the request put on the wire? */
     bool was_connecting; /* ERR_TIMEOUT before there was a link */
     struct slice

@@ -86,6 +86,8 @@ MUST_USE enum err request_send(struct request *r, struct slice term);
 MUST_USE enum err request_send_here(struct node *n, struct request *r, struct slice term);
 /* As dist_judge_fn: a message to its reference, which nobody has validated. */
 size_t request_judge(const struct request *r, struct slice payload, const struct etf_atoms *atoms);
+/* Its reply was larger than a message may be. */
+void request_reply_cut(struct request *r);
 /* Gives back the monitor of a call that ends otherwise than by its DOWN. */
 void request_demonitor(struct request *r);
 

@@ -102,6 +102,16 @@ static void message(struct process *p, struct link *from, const struct etf_ref *
     request_end(r, &result);
 }
 
+void request_reply_cut(struct request *r)
+{
+    struct node_result result = {.err = ERR_TOO_LARGE, .was_sent = true};
+
+    if (!has_monitor(r))
+        return;
+    request_demonitor(r);
+    request_end(r, &result);
+}
+
 static void down(struct process *p, const struct etf_ref *ref, const struct dist_end *from,
                  struct slice reason, const struct etf_atoms *atoms)
 {

@@ -128,6 +128,21 @@ static void message(struct node *n, struct link *l, const struct dist_message *m
         n->unknown_dropped++;
 }
 
+/* A message that was too large is nobody's, but whose reply it was is told. */
+static void cut_message(struct node *n, struct link *l, const struct dist_message *m)
+{
+    struct etf_ref ref = m->ctl.to.ref;
+    bool has_ref = m->ctl.to.kind == DIST_END_REF || read_tag(m->payload, m->atoms, &ref);
+    struct request *r = has_ref ? request_of_ref(n, &ref) : NULL;
+
+    LOG(LOG_WARN, "message-too-large", LOG_STR("node", l->name), LOG_STR("signal", dist_op_name(m->ctl.op)),
+        LOG_STR("for", r ? "a call" : "a process"));
+    if (r && r->link == l)
+        request_reply_cut(r);
+    else
+        n->unknown_dropped++;
+}
+
 /* Why a process is not watched: there is none, or we cannot remember who watches it. */
 static struct slice refused_for(const struct process *p)
 {
@@ -211,7 +226,12 @@ static void dispatch(struct node *n, struct link *l, const struct dist_message *
     switch ((int)c->op) {
     case DIST_CTL_SEND:
     case DIST_CTL_REG_SEND:
-    case DIST_CTL_ALIAS_SEND: message(n, l, m); break;
+    case DIST_CTL_ALIAS_SEND:
+        if (m->is_cut)
+            cut_message(n, l, m);
+        else
+            message(n, l, m);
+        break;
     case DIST_CTL_MONITOR_P: monitor(n, l, c); break;
     case DIST_CTL_DEMONITOR_P:
         p = find_end(n, &c->to);

@@ -179,6 +179,8 @@ void rpc_down(struct request *r, struct slice reason, const struct etf_atoms *at
             .err = ERR_CALLEE_EXIT, .was_sent = true, .term = reason, .atoms = atoms, .exception = "signal"};
         if (etf_read_atom_is(&rd, "noconnection"))
             result = (struct node_result){.err = ERR_NODEDOWN, .was_sent = true};
+        else if (etf_read_atom_is(&rd, "reason_too_large")) /* the outcome is in the reason */
+            result = (struct node_result){.err = ERR_TOO_LARGE, .was_sent = true};
     }
     request_end(r, &result);
 }

@@ -123,7 +123,9 @@ void spawn_request_came(struct node *n, struct link *l, const struct dist_messag
     struct actor *a;
     uint64_t flags;
 
-    if (!read_options(etf_rd_of(c->options, m->atoms), &flags)) {
+    if (m->is_cut) {
+        refuse(n, c, "system_limit");
+    } else if (!read_options(etf_rd_of(c->options, m->atoms), &flags)) {
         refuse(n, c, "badopt");
     } else if (!read_function(etf_rd_of(c->mfa, m->atoms), &kind)) {
         refuse(n, c, "notsup");

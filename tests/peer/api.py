@@ -11,6 +11,7 @@ import signal
 import socket
 
 import matrix
+from eventstream import EventStream
 from matrix import each
 from peers import ERL, ETF, JSON, RELEASES, TYPED, Curl, Failed, Gateway, Peer, check, descendants, equal, eventually, problem, segment
 
@@ -93,6 +94,9 @@ def test_rpc(release):
     equal((response.status, response.json), (200, "x"), "ETF in, JSON out")
     answers("POST", rpc_path(release, "testpeer", "echo") + "?unwrap=ok", "[{ok, v}]", "v")
     answers("POST", rpc_path(release, "testpeer", "echo") + "?unwrap=ok", "[{error, e}]", "e", 422)
+    answers("POST", rpc_path(release, "testpeer", "echo") + "?unwrap=ok", "[error]", "error", 422)
+    answers("POST", rpc_path(release, "maps", "find") + "?unwrap=ok", "[k, #{}]", "error", 422)
+    answers("POST", rpc_path(release, "testpeer", "echo") + "?unwrap=ok", "[errors]", "errors")
     # Every name in the path may be an Erlang term.
     answers("POST", f"{node_path(release)}/rpc/{segment(chr(39) + 'lists' + chr(39))}/seq?syntax=erlang", "[1, 2]", "[1,2]")
 
@@ -726,6 +730,31 @@ def test_a_reply_that_is_too_large(release):
     problem(ask("POST", process_path(release) + "/call", "{bytes, 2000000}"), 502, "reply-too-large", sent=True)
     problem(ask("POST", rpc_path(release, "binary", "copy"), "[<<\"x\">>, 2000000]"), 502, "reply-too-large", sent=True)
     answers("POST", process_path(release) + "/call", "{echo, fine}", "fine")
+
+
+@each("what is over 128 MiB: 502, and the link stays")
+def test_what_no_message_may_be(release):
+    """Replies by both ways, a reason, a message, the arguments of a spawn: all who use the link go on."""
+    peer, watcher = PEERS[release], f"watcher_{release}"
+    downs = len(GATE.lines("link-down"))
+    made = HTTP.post("/v1/processes", {"name": watcher}).json
+    for path, body in ((process_path(release) + "/call", "{bytes, 140000000}"), (rpc_path(release, "binary", "copy"), "[<<\"x\">>, 140000000]")):
+        equal(problem(ask("POST", path, body), 502, "reply-too-large", sent=True)["detail"],
+              f"the reply of node '{name(release)}' is larger than any message may be, 128 MiB; the callee has done what it was asked", path)
+    peer.eval("register(dying, spawn(fun() -> receive N -> exit(binary:copy(<<\"x\">>, N)) end end)), ok")
+    monitor = EventStream(GATE.port, process_path(release, "dying") + "/monitor")
+    monitor.next("monitor")
+    accepted(process_path(release, "dying") + "/send", "140000000")
+    equal(monitor.next("down", 20).data["reason"], "reason_too_large", "reason")
+    peer.eval(f"{{{watcher}, '{GATE.node}'}} ! binary:copy(<<\"x\">>, 140000000), {{{watcher}, '{GATE.node}'}} ! next, ok", 30)
+    box = EventStream(GATE.port, f"/v1/processes/{made['id']}/events")
+    equal(box.next("message", 20).data["message"], "next", "what came after it")
+    equal(HTTP.delete(f"/v1/processes/{made['id']}").status, 204, "the watcher")
+    if release >= "25":  # before, a spawn on another node has no such arguments: the caller's own node spawns a server there
+        equal(peer.eval(f"try erpc:call('{GATE.node}', erlang, node, [binary:copy(<<\"x\">>, 140000000)]) catch C:R -> {{C, R}} end", 30),
+              "{error,{erpc,system_limit}}", "erpc")
+    answers("POST", process_path(release) + "/call", "{echo, fine}", "fine")
+    equal(len(GATE.lines("link-down")), downs, "links lost")
 
 
 @each("a reply nested over --max-depth: it was sent, and is not to be asked for again; other representations have it")

@@ -334,9 +334,10 @@ def test_callee_exit(release):
     equal(body["class"], "exit", "class")
     check("knows no such request" not in body["detail"], body)
     restart(release)
-    body = problem(call(release, "{leave, {function_clause, []}}", accept=JSON), 502, "callee-exit", sent=True)
-    check("knows no such request" in body["detail"], body)
-    restart(release)
+    for frames, is_unknown in (("{m, handle_call, [x, from, state], []}", True), ("{lists, sum, [x], []}, {m, handle_call, 3, []}", False)):
+        body = problem(call(release, f"{{leave, {{function_clause, [{frames}]}}}}", accept=JSON), 502, "callee-exit", sent=True)
+        equal("knows no such request" in body["detail"], is_unknown, body)
+        restart(release)
     body = problem(call(release, "{leave, {shutdown, [1, <<\"why\">>]}}", accept=JSON), 502, "callee-exit", sent=True)
     equal(body["reason"], ["shutdown", [1, "why"]], "reason")
     restart(release)

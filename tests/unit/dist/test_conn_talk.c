@@ -384,6 +384,7 @@ static void a_message_in_fragments_is_bounded(void **state)
 {
     struct pair p;
     struct dist_event ev;
+    struct dist_ctl exit_ = {.op = DIST_CTL_EXIT2, .from = end_pid(NAME_A, 1), .to = end_pid(NAME_B, 2)};
     (void)state;
 
     pair_config(&p, ALL, ALL);
@@ -392,9 +393,24 @@ static void a_message_in_fragments_is_bounded(void **state)
     pair_settle(&p);
     assert_ok(send(&p, send_to_name("kv"), binary_term(250000)));
     assert_true(pair_next(&p, &ev));
+    assert_false(ev.message.is_cut);
     assert_ok(send(&p, send_to_name("kv"), binary_term(350000)));
-    assert_false(pair_next(&p, &ev));
-    assert_int_equal(p.down_b.err, ERR_TOO_LARGE);
+    assert_true(pair_next(&p, &ev));
+    assert_true(ev.message.is_cut);
+    assert_int_equal(ev.message.ctl.op, DIST_CTL_REG_SEND);
+    assert_in_range(ev.message.payload.len, 1, 1024);
+    assert_slice_str(slice_of(ev.message.payload.ptr, 1), "m");
+    exit_.reason = binary_term(350000);
+    assert_ok(send(&p, exit_, (struct slice){0}));
+    assert_true(pair_next(&p, &ev));
+    assert_true(ev.message.is_cut);
+    assert_int_equal(ev.message.ctl.op, DIST_CTL_EXIT2);
+    assert_int_equal(ev.message.payload.len, 0);
+    assert_slice_str(ev.message.ctl.reason, "w\20reason_too_large");
+    /* The connection goes on. */
+    assert_ok(send(&p, send_to_name("kv"), binary_term(250000)));
+    assert_true(pair_next(&p, &ev));
+    assert_false(ev.message.is_cut);
     pair_close(&p);
 }
 

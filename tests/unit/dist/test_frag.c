@@ -11,8 +11,8 @@ static void pieces_of_several_sequences_interleave(void **state)
     (void)state;
 
     dist_frags_init(&f, 1 << 20, 1);
-    assert_ok(dist_frags_first(&f, 1, 3, &no_atoms, SLICE("one")));
-    assert_ok(dist_frags_first(&f, 2, 2, &no_atoms, SLICE("two")));
+    assert_ok(dist_frags_first(&f, 1, 3, &no_atoms, SLICE("one"), 0));
+    assert_ok(dist_frags_first(&f, 2, 2, &no_atoms, SLICE("two"), 0));
     assert_ok(dist_frags_next(&f, 1, 2, SLICE("-1"), &done));
     assert_null(done);
     assert_ok(dist_frags_next(&f, 2, 1, SLICE("!"), &done));
@@ -34,8 +34,8 @@ static void a_fragment_out_of_turn_or_of_no_sequence_is_malformed(void **state)
     (void)state;
 
     dist_frags_init(&f, 1 << 20, 1);
-    assert_ok(dist_frags_first(&f, 1, 4, &no_atoms, SLICE("x")));
-    assert_int_equal(dist_frags_first(&f, 1, 4, &no_atoms, SLICE("x")), ERR_MALFORMED);
+    assert_ok(dist_frags_first(&f, 1, 4, &no_atoms, SLICE("x"), 0));
+    assert_int_equal(dist_frags_first(&f, 1, 4, &no_atoms, SLICE("x"), 0), ERR_MALFORMED);
     assert_int_equal(dist_frags_next(&f, 1, 4, SLICE("x"), &done), ERR_MALFORMED);
     assert_int_equal(dist_frags_next(&f, 1, 2, SLICE("x"), &done), ERR_MALFORMED);
     assert_int_equal(dist_frags_next(&f, 1, 0, SLICE("x"), &done), ERR_MALFORMED);
@@ -53,14 +53,32 @@ static void what_all_sequences_hold_is_bounded(void **state)
     (void)state;
 
     dist_frags_init(&f, 10000, 1);
-    assert_ok(dist_frags_first(&f, 1, 9, &no_atoms, slice_of(data, 6000)));
-    assert_int_equal(dist_frags_first(&f, 2, 9, &no_atoms, slice_of(data, 6000)), ERR_TOO_LARGE);
-    assert_int_equal(dist_frags_next(&f, 1, 8, slice_of(data, 6000), &done), ERR_TOO_LARGE);
-    assert_int_equal(f.open.count, 1);
-    dist_frags_fini(&f);
-    dist_frags_init(&f, 100, 1);
-    assert_int_equal(dist_frags_first(&f, 1, 9, &no_atoms, slice_of(data, 101)), ERR_TOO_LARGE);
+    assert_ok(dist_frags_first(&f, 1, 4, &no_atoms, slice_of(data, 6000), 100));
+    assert_ok(dist_frags_first(&f, 2, 3, &no_atoms, slice_of(data, 6000), 200)); /* cut at once */
+    assert_in_range(f.held, 6200, 6200 + 2 * sizeof *done);
+    assert_ok(dist_frags_next(&f, 1, 3, slice_of(data, 3000), &done));
+    assert_ok(dist_frags_next(&f, 1, 2, slice_of(data, 3000), &done)); /* cut now */
+    assert_in_range(f.held, 300, 300 + 2 * sizeof *done);
+    assert_int_equal(dist_frags_next(&f, 1, 2, slice_of(data, 1), &done), ERR_MALFORMED);
+    assert_ok(dist_frags_next(&f, 1, 1, slice_of(data, 3000), &done));
+    assert_true(done->is_cut);
+    assert_int_equal(done->data.len, 100);
+    dist_seq_free(done);
+    /* There is room for others meanwhile, and after it. */
+    assert_ok(dist_frags_first(&f, 3, 2, &no_atoms, slice_of(data, 4000), 0));
+    assert_ok(dist_frags_next(&f, 3, 1, slice_of(data, 4000), &done));
+    assert_false(done->is_cut);
+    assert_int_equal(done->data.len, 8000);
+    dist_seq_free(done);
+    assert_ok(dist_frags_next(&f, 2, 2, slice_of(data, 6000), &done));
+    assert_ok(dist_frags_next(&f, 2, 1, slice_of(data, 6000), &done));
+    assert_true(done->is_cut);
+    assert_int_equal(done->data.len, 200);
+    dist_seq_free(done);
     assert_int_equal(f.held, 0);
+    /* What is kept of them is bounded, too. */
+    assert_ok(dist_frags_first(&f, 4, 2, &no_atoms, slice_of(data, 6000), 6000));
+    assert_int_equal(dist_frags_first(&f, 5, 2, &no_atoms, slice_of(data, 6000), 6000), ERR_TOO_LARGE);
     dist_frags_fini(&f);
     free(data);
 }
@@ -72,8 +90,8 @@ static void the_number_of_open_sequences_is_bounded(void **state)
 
     dist_frags_init(&f, SIZE_MAX, 1);
     for (uint64_t id = 0; id < DIST_FRAG_MAX_SEQUENCES; id++)
-        assert_ok(dist_frags_first(&f, id, 2, &no_atoms, (struct slice){0}));
-    assert_int_equal(dist_frags_first(&f, UINT64_MAX, 2, &no_atoms, (struct slice){0}), ERR_TOO_LARGE);
+        assert_ok(dist_frags_first(&f, id, 2, &no_atoms, (struct slice){0}, 0));
+    assert_int_equal(dist_frags_first(&f, UINT64_MAX, 2, &no_atoms, (struct slice){0}, 0), ERR_TOO_LARGE);
     dist_frags_fini(&f);
 }
 
@@ -87,7 +105,7 @@ static void the_atoms_are_kept_although_the_cache_moves_on(void **state)
     (void)state;
 
     dist_frags_init(&f, 1 << 20, 1);
-    assert_ok(dist_frags_first(&f, 1, 2, &atoms, SLICE("x")));
+    assert_ok(dist_frags_first(&f, 1, 2, &atoms, SLICE("x"), 0));
     memset(text, '?', 5);
     at[0].text.len = 1;
     assert_ok(dist_frags_next(&f, 1, 1, SLICE("y"), &done));
@@ -110,7 +128,7 @@ static void each_allocation_may_fail(void **state)
 
         dist_frags_init(&f, 1 << 20, 1);
         mem_fail_from(n);
-        e = dist_frags_first(&f, 1, 2, &atoms, SLICE("x"));
+        e = dist_frags_first(&f, 1, 2, &atoms, SLICE("x"), 0);
         mem_fail_from(0);
         if (e == ERR_NONE) {
             assert_true(n > 3);
