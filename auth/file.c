@@ -46,7 +46,7 @@ static bool read_open(int fd, const char *path, const char *what, size_t max, st
     n = read_all(fd, f.text, f.len + 1);
     if (n == st.st_size) {
         f.text[f.len] = '\0';
-        f.is_exposed = (st.st_mode & 077) != 0;
+        f.is_exposed = (st.st_mode & 027) != 0;
         *ret = f;
         return true;
     }

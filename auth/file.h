@@ -12,7 +12,7 @@
 struct auth_file {
     char *text;      /* owned: auth_file_free wipes it */
     size_t len;      /* bytes; a NUL follows */
-    bool is_exposed; /* its mode lets group or others read it */
+    bool is_exposed; /* its mode lets others read it, or the group write it */
 };
 
 /* what: "token file". A directory, a device or a file over max bytes is refused. */

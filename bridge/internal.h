@@ -284,8 +284,6 @@ MUST_USE bool releases_ask(struct gateway *g, const struct node_peer *peer);
 const char *releases_text(const struct gateway *g, const struct node_peer *peer);
 void releases_fini(struct gateway *g);
 
-/* A path's {node}: valid, and within the atom budget; else answered. */
-MUST_USE bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret);
 /* timeout, Prefer, Grpc-Timeout; false and answered. */
 MUST_USE bool calls_deadline(struct gateway *g, struct http_request *req, struct exchange *x);
 

@@ -172,6 +172,7 @@ void keep_required(struct gateway *g)
         k = find(g, slice_of_str(*names));
         if (!k)
             k = add(g, slice_of_str(*names));
+        atoms_learn(&g->atoms, slice_of_str(*names)); /* the operator's, not HTTP's */
         if (k) {
             k->is_required = true;
             k->wait_ms = FIRST_MS;

@@ -49,17 +49,14 @@ static json_t *describe(const struct gateway *g, const struct known *k)
     return o;
 }
 
-bool nodes_segment(struct gateway *g, struct http_request *req, struct slice *ret)
+/* The path's {node}, valid and allowed; else answered. */
+static bool read_node(struct gateway *g, struct http_request *req, struct target *ret)
 {
-    struct target t = {0};
     uint64_t http_id = http_request_id(req);
 
-    if (!target_set_node(g, http_id, &t, http_request_segment(req, 0), "node") ||
-        !permission_node(g, http_id, (enum policy_op)http_request_route(req)->operation, t.node) ||
-        !target_use(g, http_id, &t))
-        return false;
-    *ret = t.node;
-    return true;
+    *ret = (struct target){0};
+    return target_set_node(g, http_id, ret, http_request_segment(req, 0), "node") &&
+           permission_node(g, http_id, (enum policy_op)http_request_route(req)->operation, ret->node);
 }
 
 static bool is_shown(const struct gateway *g, const struct exchange *x, const struct known *k)
@@ -182,15 +179,15 @@ void nodes_get(void *ctx, struct http_request *req)
 {
     struct gateway *g = ctx;
     struct exchange *x = exchange_new(g, req);
-    struct slice name;
+    struct target t;
 
     if (!x)
         return;
-    if (!nodes_segment(g, req, &name)) {
+    if (!read_node(g, req, &t)) { /* who looks introduces no atom */
         exchange_end(g, x->id);
         return;
     }
-    exchange_name_node(x, name);
+    exchange_name_node(x, t.node);
     look(g, x);
 }
 
@@ -202,13 +199,13 @@ void nodes_delete(void *ctx, struct http_request *req)
                                                 .detail = "there is no link to that node"};
     struct http_response gone = {.status = 204};
     struct gateway *g = ctx;
-    struct slice name;
+    struct target t;
     bool was_kept;
 
-    if (!nodes_segment(g, req, &name))
+    if (!read_node(g, req, &t))
         return;
-    was_kept = keep_forget(g, name); /* one that was lost, and would be dialled again */
-    if (node_disconnect(g->node, name) || was_kept)
+    was_kept = keep_forget(g, t.node); /* one that was lost, and would be dialled again */
+    if (node_disconnect(g->node, t.node) || was_kept)
         http_answer(g->http, http_request_id(req), &gone);
     else
         http_answer_problem(g->http, http_request_id(req), &unknown);
@@ -218,15 +215,15 @@ void nodes_delete(void *ctx, struct http_request *req)
 static struct exchange *begin(struct gateway *g, struct http_request *req)
 {
     struct exchange *x = exchange_new(g, req);
-    struct slice name;
+    struct target t;
 
     if (!x)
         return NULL;
-    if (!nodes_segment(g, req, &name) || !calls_deadline(g, req, x)) {
+    if (!read_node(g, req, &t) || !target_use(g, x->http_id, &t) || !calls_deadline(g, req, x)) {
         exchange_end(g, x->id);
         return NULL;
     }
-    exchange_name_node(x, name);
+    exchange_name_node(x, t.node);
     return x;
 }
 

@@ -15,6 +15,8 @@ static const struct manual {
      "  {ok,<<\"blue\">>}\n\n"
      "  $ erlgate call kv@localhost kv '{get, <<\"colour\">>}' --unwrap --in erl --json\n"
      "  \"blue\"\n\n"
+     "  $ erlgate call kv@localhost kv '{get, <<\"größe\"/utf8>>}'      # without /utf8 it is Latin-1, as in "
+     "Erlang\n"
      "  $ erlgate call 'kv@localhost:93:0:1672531200' get_state\n"
      "  $ erlgate call global:leader status --timeout 30s\n"
      "  $ erlgate call group:workers/resize '{width, 80}' --to all\n"

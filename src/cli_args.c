@@ -1,6 +1,5 @@
 #include "src/cli_args.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "base/check.h"
 #include "src/options.h"
+#include "src/units.h"
 
 enum kind { KIND_SWITCH, KIND_TEXT, KIND_WORD, KIND_MS };
 
@@ -15,7 +15,8 @@ enum kind { KIND_SWITCH, KIND_TEXT, KIND_WORD, KIND_MS };
 #define TERMS   (CLI_CALL | CLI_CAST | CLI_SEND | CLI_EXIT | CLI_RPC)
 #define REPLIES (CLI_CALL | CLI_RPC)
 
-enum { DEFAULT_TIMEOUT_MS = 5000, DEFAULT_RECONNECT_MS = 60000, FLAG_MAX = 30 };
+enum { DEFAULT_TIMEOUT_MS = 5000, DEFAULT_RECONNECT_MS = 60000, FLAG_MAX = 30, WORDS_MAX = 64 };
+#define MS_MAX UINT64_C(3600000000000) /* a million hours */
 
 static const struct row {
     const char *flag, *argument, *help;
@@ -37,6 +38,14 @@ static const struct row {
      offsetof(struct cli_args, is_json)},
     {"typed", NULL, "likewise, with typed terms, which lose nothing", KIND_SWITCH, CLI_WATCH,
      offsetof(struct cli_args, is_typed)},
+    {"charlists", "string", "JSON out: lists of printable characters are strings", KIND_WORD, REPLIES,
+     offsetof(struct cli_args, charlists)},
+    {"bigints", "string", "JSON out: integers past 2^53 - 1 are strings", KIND_WORD, REPLIES,
+     offsetof(struct cli_args, bigints)},
+    {"null", "null|nil|undefined", "JSON: the atom that its null stands for [null]", KIND_WORD, TERMS,
+     offsetof(struct cli_args, null)},
+    {"keys", "atom", "JSON in: keys of objects become atoms", KIND_WORD, TERMS,
+     offsetof(struct cli_args, keys)},
     {"unwrap", NULL, "{ok, V} prints V, ok prints nothing, {error, R} is status 1 with R on standard error",
      KIND_SWITCH, REPLIES, offsetof(struct cli_args, unwraps)},
     {"to", "any|all", "which members of a group [any for call, all for the others]", KIND_WORD,
@@ -88,38 +97,24 @@ void cli_args_print(enum cli_command command)
     }
 }
 
-/* "500", "500ms", "30s", "2m" */
-static bool read_ms(const char *text, uint64_t *ret)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-    char *end;
-    unsigned long long v;
-
-    errno = 0;
-    v = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || errno || v > 1000000000)
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-        if (strcmp(end, units[i].unit) == 0) {
-            *ret = v * units[i].ms;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* argument: WORD|WORD */
+/* argument: the words, with | in between; or one alone */
 static bool is_word_of(const struct cli_args *a, const struct row *row, const char *value)
 {
-    size_t len = strlen(value), first = strcspn(row->argument, "|");
-    const char *second = row->argument + first + 1;
+    char words[WORDS_MAX];
+    size_t used = 0, len;
 
-    return (len == first && strncmp(row->argument, value, len) == 0) || strcmp(second, value) == 0 ||
-           cli_args_refuse(a, "--%s is %.*s or %s, not '%s'", row->flag, (int)first, row->argument, second,
-                           value);
+    for (const char *p = row->argument; *p; p += len + (p[len] == '|')) {
+        len = strcspn(p, "|");
+        if (strlen(value) == len && strncmp(p, value, len) == 0)
+            return true;
+        used += (size_t)snprintf(words + used, sizeof words - used, "%s%.*s",
+                                 used == 0        ? ""
+                                 : p[len] == '\0' ? " or "
+                                                  : ", ",
+                                 (int)len, p);
+        CHECK(used < sizeof words);
+    }
+    return cli_args_refuse(a, "--%s is %s, not '%s'", row->flag, words, value);
 }
 
 static bool set(struct cli_args *a, const struct row *row, const char *value)
@@ -131,7 +126,8 @@ static bool set(struct cli_args *a, const struct row *row, const char *value)
     case KIND_TEXT: *(const char **)field = value; return true;
     case KIND_WORD: *(const char **)field = value; return is_word_of(a, row, value);
     case KIND_MS:
-        return (read_ms(value, field) && (*(uint64_t *)field || strcmp(row->flag, "reconnect") == 0)) ||
+        return (units_parse(value, UNITS_MS, field) && *(uint64_t *)field <= MS_MAX &&
+                (*(uint64_t *)field || strcmp(row->flag, "reconnect") == 0)) ||
                cli_args_refuse(a, "--%s is a time as in 500ms, 30s or 2m, not '%s'", row->flag, value);
     }
     return false;

@@ -30,6 +30,7 @@ struct cli_args {
     enum cli_command command;
     const char *name; /* of the command */
     const char *url, *ca_file, *cert_file, *key_file, *token_file, *socket, *to, *in;
+    const char *charlists, *bigints, *null, *keys; /* ?charlists= and so on; NULL: as the gateway does */
     char *token; /* in the environment: wiped once it has been read; NULL: none */
     uint64_t timeout_ms, reconnect_ms;
     bool is_json, is_typed, unwraps, is_cast, watches_nodes, wants_help;

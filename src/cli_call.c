@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "src/cli.h"
 #include "src/cli_answer.h"
 #include "src/cli_out.h"
@@ -70,11 +71,25 @@ static bool read_term(struct question *q, const char *word, const char *what)
 
 /* ---- to a process ---- */
 
+/* How terms are represented, which the gateway knows by the same names. */
+static void write_representation(struct wr *w, const struct cli_args *a)
+{
+    const struct {
+        const char *name, *value;
+    } options[] = {
+        {"charlists", a->charlists}, {"bigints", a->bigints}, {"null", a->null}, {"keys", a->keys}};
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].value)
+            wr_printf(w, "&%s=%s", options[i].name, options[i].value);
+    if (a->unwraps)
+        wr_str(w, "&unwrap=ok");
+}
+
 static void write_query(struct question *q, const struct cli_args *a, const struct cli_target *t)
 {
     wr_printf(&q->path, "/%s?timeout=%llu", a->name, (unsigned long long)a->timeout_ms);
-    if (a->unwraps)
-        wr_str(&q->path, "&unwrap=ok");
+    write_representation(&q->path, a);
     if (a->to)
         wr_printf(&q->path, "&to=%s", a->to);
     if (t->is_erlang)
@@ -237,8 +252,8 @@ static bool read_rpc(struct question *q, const struct cli_args *a)
     if (a->word_count == 3 && !may_be_list(q, a->words[2]))
         return cli_args_refuse(a, "'%s' is no list: ARGS is one list, in quotes: '[%s]'", a->words[2],
                                a->words[2]);
-    wr_printf(&q->path, "%s?timeout=%llu%s", a->is_cast ? "/cast" : "", (unsigned long long)a->timeout_ms,
-              a->unwraps ? "&unwrap=ok" : "");
+    wr_printf(&q->path, "%s?timeout=%llu", a->is_cast ? "/cast" : "", (unsigned long long)a->timeout_ms);
+    write_representation(&q->path, a);
     wr_u8(&q->path, '\0');
     q->place = "ARGS";
     if (q->body.len)

@@ -166,6 +166,15 @@ static void write_optional(struct wr *w, struct slice object, const char *key, c
         w->len = start;
 }
 
+/* Down, but nothing has been asked of it. */
+static bool is_untried(struct slice node)
+{
+    struct slice state, failure;
+
+    return cli_json_member(node, "state", &state) && slice_eq_str(state, "\"down\"") &&
+           !cli_json_member(node, "last_failure", &failure);
+}
+
 /* Why it is down, as far as that is known. */
 static void write_failure(struct wr *w, struct slice node)
 {
@@ -191,7 +200,9 @@ static bool node_line(struct wr *w, struct slice node)
         wr_u8(w, ' ');
     while (w->len - start < 24);
     wr_u8(w, ' ');
-    if (!write_member(w, node, "state"))
+    if (is_untried(node))
+        wr_str(w, "not connected");
+    else if (!write_member(w, node, "state"))
         return false;
     write_optional(w, node, "type", "  ");
     write_optional(w, node, "otp_release", "  OTP ");

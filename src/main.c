@@ -86,6 +86,8 @@ static int help_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    /* A line of one among several at work on a terminal is written at once, not in pieces. */
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     if (argc < 2) {
         help_command(0, NULL);
         return 2;

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "src/options_set.h"
+#include "src/units.h"
 
 enum {
     NAME_MAX_LEN = 64,
@@ -55,11 +56,7 @@ static void take_scalar(const struct file *f, enum option which, bool is_negated
 /* What may stand there, in words. */
 static void write_wanted(const struct option_spec *spec, char *ret, size_t cap)
 {
-    static const char *const numbers[][2] = {{"COUNT", ""},
-                                             {"LEVELS", ""},
-                                             {"MS", " of milliseconds"},
-                                             {"SECONDS", " of seconds"},
-                                             {"BYTES", " of bytes"}};
+    static const char *const numbers[] = {"COUNT", "LEVELS", "MS", "SECONDS", "BYTES"};
 
     snprintf(ret, cap, "%s%s",
              !spec->argument              ? "true or false"
@@ -67,8 +64,8 @@ static void write_wanted(const struct option_spec *spec, char *ret, size_t cap)
                                           : "one value, ",
              spec->argument ? spec->argument : "");
     for (size_t i = 0; spec->argument && i < ARRAY_LEN(numbers); i++)
-        if (strcmp(spec->argument, numbers[i][0]) == 0)
-            snprintf(ret, cap, "a number%s", numbers[i][1]);
+        if (strcmp(spec->argument, numbers[i]) == 0)
+            snprintf(ret, cap, "a number%s", units_in_words(units_of_argument(spec->argument)));
 }
 
 static void refuse_shape(const struct file *f, enum option which, const yaml_node_t *value)

@@ -2,7 +2,6 @@
  * settings_text: the numbers, addresses and words that options' values are.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,43 +9,31 @@
 #include <sys/socket.h>
 
 #include "src/settings_read.h"
+#include "src/units.h"
 
 enum { WHAT_MAX = 256 };
 
 bool settings_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *ret)
 {
-    char *end;
-    unsigned long long v;
+    uint64_t v;
 
-    errno = 0;
-    v = strtoull(text, &end, 10);
-    if (errno || *end || end == text || *text < '0' || *text > '9' || v < low || v > high)
+    if (!units_parse(text, UNITS_NONE, &v) || v < low || v > high)
         return false;
     *ret = v;
     return true;
 }
 
-/* What it counts, for those who write 5s or 8MB. */
-static const char *unit_of(enum option which)
-{
-    const char *argument = options_spec(which)->argument;
-
-    return strcmp(argument, "MS") == 0        ? " of milliseconds"
-           : strcmp(argument, "SECONDS") == 0 ? " of seconds"
-           : strcmp(argument, "BYTES") == 0   ? " of bytes"
-                                              : "";
-}
-
 uint64_t settings_number(struct options *o, enum option which, uint64_t low, uint64_t high)
 {
+    enum units units = units_of_argument(options_spec(which)->argument);
     const char *given = options_get(o, which);
     char what[WHAT_MAX];
     uint64_t v;
 
-    if (settings_parse_number(given, low, high, &v))
+    if (units_parse(given, units, &v) && v >= low && v <= high)
         return v;
-    snprintf(what, sizeof what, "is to be a number%s from %llu to %llu, and not '%.40s'", unit_of(which),
-             (unsigned long long)low, (unsigned long long)high, given);
+    snprintf(what, sizeof what, "is to be a number%s from %llu to %llu, and not '%.40s'",
+             units_in_words(units), (unsigned long long)low, (unsigned long long)high, given);
     options_fault(o, which, what);
     return 0;
 }

@@ -258,7 +258,10 @@ class Refused(unittest.TestCase):
         self.refused("call", "a@b", "c", "d", "--to", "all", says="for groups")
         self.refused("call", "a@b", "c", "d", "--in", "etf", says="erl or json, not 'etf'")
         self.refused("call", "a@b", "c", "d", "--in", "er", says="erl or json, not 'er'")
+        self.refused("call", "a@b", "c", "d", "--null", "none", says="null, nil or undefined, not 'none'")
+        self.refused("call", "a@b", "c", "d", "--charlists", "yes", says="--charlists is string, not 'yes'")
         self.refused("cast", "a@b", "c", "d", "--unwrap", says="no option --unwrap")
+        self.refused("cast", "a@b", "c", "d", "--charlists", "string", says="no option --charlists")
 
     def test_a_token_on_the_command_line_is_not_offered(self):
         err = self.refused("cast", "a@b", "c", "d", "--token", "s3cret", says="--token-file")

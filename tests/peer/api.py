@@ -630,7 +630,12 @@ def test_the_budget_of_atoms():
     gate = Gateway("small@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--atom-budget", "6"])
     node = name("27")
     equal(gate.http.post(f"/v1/nodes/{segment(node)}/rpc/lists/seq", "[1, 2]", ERL).status, 200, "names that are known")
-    spent = [gate.http.get(f"/v1/nodes/made{i}@up") for i in range(7)]
+    before = gate.self()["atoms_introduced"]
+    for i in range(10):
+        problem(gate.http.get(f"/v1/nodes/looked{i}@at"), 404, "not-found", sent=False)
+        problem(gate.http.delete(f"/v1/nodes/looked{i}@at"), 404, "not-found", sent=False)
+    equal(gate.self()["atoms_introduced"], before, "who looks introduces none")
+    spent = [gate.http.post(f"/v1/nodes/{segment(node)}/rpc/lists/made_up_{i}", "[]", ERL) for i in range(7)]
     problem(spent[-1], 422, "atom-budget-exceeded", sent=False)
     for method, path, body in (
             ("POST", f"/v1/nodes/{segment(node)}/rpc/made_up/seq", "[]"), ("POST", f"/v1/nodes/{segment(node)}/rpc/lists/made_up", "[]"),

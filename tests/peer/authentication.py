@@ -178,7 +178,7 @@ def test_a_bad_file_at_the_start():
 def test_files_that_others_can_read_are_told():
     _, file = token_for("alice")
     keys = jose.key_set(jose.Key("HS256", "h"))
-    file.chmod(0o640)
+    file.chmod(0o620)
     keys.chmod(0o644)
     gate = Gateway(epmd="none", args=["--token-file", file, *jose.gateway_args(keys)])
     for f in (file, keys):

@@ -144,12 +144,22 @@ def test_names_of_any_kind(release):
         says("yes\n", "call", node, atom, "{echo, yes}")
 
 
+@each("--charlists, --bigints, --null, --keys")
+def test_representations(release):
+    node = name(release)
+    says('"hi"\n', "call", node, "srv", '{echo, "hi"}', "--in", "erl", "--json", "--charlists", "string")
+    says('["9007199254740993",null]\n', "rpc", node, "lists:append([9007199254740993], [nil])", "--json", "--bigints", "string", "--null", "nil")
+    says('{"$map":[[{"$atom":"a"},null]]}\n', "rpc", node, "maps:merge", '[{}, {"a": null}]', "--typed", "--null", "undefined",
+         "--keys", "atom")
+
+
 @each("--unwrap")
 def test_unwrap(release):
     node = name(release)
     says("[1]\n", "call", node, "srv", "{echo, {ok, [1]}}", "--unwrap")
     says("", "call", node, "srv", "{echo, ok}", "--unwrap")
     says("other\n", "call", node, "srv", "{echo, other}", "--unwrap")
+    fails(NO, "erlgate: error: error\n", "rpc", node, "maps:find(k, #{})", "--unwrap")
     fails(NO, "erlgate: error: {not_found,1}\n", "call", node, "srv", "{echo, {error, {not_found, 1}}}", "--unwrap")
     fails(NO, 'erlgate: error: ["not_found",1]\n', "call", node, "srv", '{"$erl": "{echo, {error, {not_found, 1}}}"}',
           "--json", "--unwrap")

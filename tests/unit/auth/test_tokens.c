@@ -228,7 +228,7 @@ static void a_file_is_read_and_its_mode_looked_at(void **state)
     assert_non_null(t);
     assert_false(t->is_exposed);
     auth_tokens_free(t);
-    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(chmod(path, 0644), 0);
     t = auth_tokens_load(path, 7, &fault);
     assert_non_null(t);
     assert_true(t->is_exposed);
