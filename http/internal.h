@@ -159,7 +159,9 @@ struct http_request {
     struct MHD_Response *response; /* ours until it is queued */
     size_t held;                   /* bytes of it that count while it is sent: sending.c */
     uint64_t sent_since_ms;
-    struct http_link answers; /* in http_server.answers_by_age, if they do */
+    uint64_t looked_ms, taken; /* first, and what its connection had taken then; 0: never */
+    bool is_slow;              /* by what has been taken since */
+    struct http_link answers;  /* in http_server.answers_by_age, if they do */
     unsigned status;
     const char *code; /* static: the problem it was answered with; NULL: none */
     uint64_t started_us, bytes_in, bytes_out;

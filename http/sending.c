@@ -1,8 +1,14 @@
 /*
  * sending: what large answers that are on their way to their clients may hold, those of all threads together.
  * A client may take its answer as slowly as it likes while there is room. When there is none it is the slow
- * ones who pay for it, then the one that holds the most: not whoever comes, unless he wants as much.
+ * ones who pay for it, then the one that holds the most: not whoever comes, unless he wants as much. A small
+ * one has an eighth more, which large ones cannot fill.
+ *
+ * A thread cuts off its own alone. What it cannot make room for by that it asks of the others, which look
+ * with their next sweep; the one that wanted it is refused meanwhile.
  */
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -15,6 +21,9 @@ enum {
     TIMES_LARGER = 8,         /* nor for one that is not so much smaller */
     LOOKS = 256,              /* at the oldest, for one that wants room */
     NEAR_PARTS = 8,           /* the last eighth: slow ones are cut off before it is wanted */
+    SMALL_PARTS = 64,         /* of max_answers: what is not larger */
+    BESIDE_PARTS = 8,         /* has so much more */
+    PRESSED_PARTS = 2,        /* beyond: who takes how much is looked at */
 };
 
 static uint64_t all_bytes(const struct http_server *s)
@@ -24,7 +33,33 @@ static uint64_t all_bytes(const struct http_server *s)
 
 static bool is_slow(const struct http_request *r, uint64_t now_ms)
 {
-    return now_ms - r->sent_since_ms > GRACE_MS + r->held / SLOW_BYTES_PER_MS;
+    return r->is_slow || now_ms - r->sent_since_ms > GRACE_MS + r->held / SLOW_BYTES_PER_MS;
+}
+
+/* How fast it has been taken since it was first looked at, so that one of which nothing is taken need not
+ * grow old first. Of a unix-domain socket that cannot be told. */
+static void look_at(struct http_request *r, uint64_t now_ms)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+
+    if (getsockopt(r->conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return;
+    if (!r->looked_ms) {
+        r->looked_ms = now_ms;
+        r->taken = info.tcpi_bytes_acked;
+    } else if (now_ms - r->looked_ms >= GRACE_MS) {
+        r->is_slow = info.tcpi_bytes_acked - r->taken < (now_ms - r->looked_ms) * SLOW_BYTES_PER_MS;
+    }
+}
+
+static void look_at_all(struct http_server *s, uint64_t now_ms)
+{
+    struct http_link *l = s->answers_by_age.next;
+
+    for (unsigned n = 0; n < LOOKS && l != &s->answers_by_age; n++, l = l->next)
+        look_at(LINK_OWNER(l, struct http_request, answers), now_ms);
 }
 
 /* Its connection ends with libmicrohttpd's next turn, and the memory with it. */
@@ -42,9 +77,13 @@ static void cut_off(struct http_request *r, uint64_t now_ms)
 /* Bytes too many, if len more come. One is always taken, however large. */
 static uint64_t lacking(const struct http_server *s, uint64_t len)
 {
-    uint64_t all = all_bytes(s);
+    uint64_t all = all_bytes(s), most = s->limits.max_answers, beyond;
 
-    return all > 0 && all + len > s->limits.max_answers ? all + len - s->limits.max_answers : 0;
+    if (len <= most / SMALL_PARTS)
+        most += most / BESIDE_PARTS;
+    beyond = all + len > most ? all + len - most : 0;
+    return beyond < all ? beyond
+                        : all; /* what is larger than all that there is room for needs the others gone */
 }
 
 struct victims {
@@ -100,12 +139,34 @@ static bool make_room(struct http_server *s, size_t len, uint64_t now_ms)
     return true;
 }
 
+/* What another thread had no room for, and could not make: as much of it as can be had here. */
+static void help_others(struct http_server *s, uint64_t now_ms)
+{
+    uint64_t len = atomic_load_explicit(&s->answers->wanted, memory_order_relaxed), missing;
+    struct victims v;
+
+    if (len == 0 || atomic_load_explicit(&s->answers->asker, memory_order_relaxed) == s)
+        return;
+    missing = lacking(s, len);
+    v = find_victims(s, len, now_ms);
+    if (missing > 0 && v.slow == 0 && !v.largest)
+        return; /* another may */
+    if (atomic_exchange_explicit(&s->answers->wanted, 0, memory_order_relaxed) == 0)
+        return; /* another does */
+    cut_off_slow(s, missing, now_ms);
+    if (v.slow < missing && v.largest)
+        cut_off(v.largest, now_ms);
+}
+
 void http_sending_relieve(struct http_server *s, uint64_t now_ms)
 {
     uint64_t near = s->limits.max_answers - s->limits.max_answers / NEAR_PARTS, all = all_bytes(s);
 
+    if (all > s->limits.max_answers / PRESSED_PARTS)
+        look_at_all(s, now_ms);
     if (all > near)
         cut_off_slow(s, all - near, now_ms);
+    help_others(s, now_ms);
 }
 
 bool http_sending_begin(struct http_request *r, size_t len)
@@ -122,11 +183,15 @@ bool http_sending_begin(struct http_request *r, size_t len)
     now_ms = loop_now_ms(s->loop);
     if (lacking(s, len) && !make_room(s, len, now_ms)) {
         s->stats.over_max_answers++;
+        atomic_store_explicit(&s->answers->asker, s, memory_order_relaxed);
+        atomic_store_explicit(&s->answers->wanted, len, memory_order_relaxed);
         return false;
     }
     atomic_fetch_add_explicit(&s->answers->bytes, len, memory_order_relaxed);
     r->held = len;
     r->sent_since_ms = now_ms;
+    r->looked_ms = 0;
+    r->is_slow = false;
     ring_append(&s->answers_by_age, &r->answers);
     http_sweep_arm(s);
     return true;

@@ -157,9 +157,10 @@ struct http_limits {
     uint64_t max_bodies;  /* bytes of all bodies that are being read at once; 256 MiB, or 4 * max_body if that
                              is more. Beyond, those over 16 KiB: 503 overloaded */
     uint64_t max_answers; /* bytes of all answers over 16 KiB that are being sent at once, by all threads; 256
-                             MiB. Beyond, the oldest that go at less than about 4 MiB/s are cut off, then the
-                             largest if it is eight times as large as the one that wants room; else that one
-                             is lost: 503 overloaded. One alone may be larger */
+                             MiB, and an eighth more for those of up to a 64th of that. Beyond, the oldest
+                             that go at less than about 4 MiB/s are cut off, then the largest if it is eight
+                             times as large as the one that wants room; else that one is lost: 503
+                             overloaded. One alone may be larger */
     size_t max_headers;   /* bytes of request line and headers; 16 KiB */
     /* Connections at once; 20,000, or what the descriptors of the process leave room for. An eighth more is
      * accepted to be told 503 overloaded; what is beyond that is closed at once. */
@@ -178,6 +179,8 @@ struct http_limits {
 /* Bytes of large answers that are being sent, by all threads. */
 struct http_answers {
     _Atomic uint64_t bytes;
+    _Atomic uint64_t wanted;     /* by an answer that one of them had no room for; 0: all had */
+    _Atomic(const void *) asker; /* that one's server */
 };
 
 struct http_config {

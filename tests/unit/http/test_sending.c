@@ -157,6 +157,42 @@ static void who_holds_the_most_makes_room(void **state)
     hang_up(&next);
 }
 
+static void small_ones_have_more_room(void **state)
+{
+    struct client large = asked(ROOM - 30000), next;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == ROOM - 30000);
+    next = asked(40000);
+    assert_takes(&next, 40000);
+    assert_int_equal(http_server_stats(sender())->over_max_answers, 0);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 0);
+    assert_takes(&large, ROOM - 30000);
+    hang_up(&large);
+    hang_up(&next);
+}
+
+/* A thread that has nobody to cut off asks the others. */
+static void another_thread_is_helped(void **state)
+{
+    struct http_answers *all = http_server_answers(sender());
+    struct client large = asked(ROOM - 30000);
+    uint64_t began;
+
+    (void)state;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == ROOM - 30000);
+    turn_for(300);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 0);
+    began = loop_now_ms(h.loop);
+    all->asker = &began;
+    all->wanted = 100000;
+    TURN_UNTIL(http_server_answer_bytes(sender()) == 0);
+    assert_int_equal(http_server_stats(sender())->slow_answers, 1);
+    assert_int_equal(all->wanted, 0);
+    assert_true(loop_now_ms(h.loop) - began < 500); /* it was not slow yet */
+    hang_up(&large);
+}
+
 static void nobody_makes_room_in_vain(void **state)
 {
     struct client slow = asked(ROOM / 4), fresh, next;
@@ -211,6 +247,8 @@ int main(void)
         TEST(who_is_slow_makes_room),
         TEST(who_is_slow_may_be_so_while_there_is_room),
         TEST(who_holds_the_most_makes_room),
+        TEST(small_ones_have_more_room),
+        TEST(another_thread_is_helped),
         TEST(nobody_makes_room_in_vain),
         TEST(near_the_limit_the_slow_make_room_before_it_is_wanted),
         TEST(a_server_stops_with_what_is_being_sent),
