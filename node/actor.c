@@ -86,6 +86,7 @@ void actor_suspend(struct actor *a, bool is_suspended)
     signals_append(&a->mailbox, &n->local);
     n->local = a->mailbox;
     a->mailbox = (struct signals){0};
+    n->has_news = true;
 }
 
 /* ---- what it is told ---- */

@@ -66,13 +66,15 @@ struct node {
     struct failures failures; /* of attempts to reach others */
 
     struct pidtab processes;
-    struct map names;         /* struct process */
-    struct signals local;     /* between processes of this node, until the end of the turn */
-    struct loop_timer *again; /* wakes the loop for what is left of them */
-    uint64_t last_unlink;     /* id of the last UNLINK_ID */
-    uint64_t hash_seed;       /* of tables that peers' pids and references are the keys of */
-    struct idtab refs;        /* struct actor_ref */
-    struct deadlines alarms;  /* struct actor */
+    struct map names;                      /* struct process */
+    struct signals local;                  /* between processes of this node, until the end of the turn */
+    struct loop_timer *again;              /* wakes the loop for what is left of them */
+    uint64_t last_unlink;                  /* id of the last UNLINK_ID */
+    unsigned seconds;                      /* links with is_second */
+    uint64_t crowded_out, crowded_told_ms; /* of connections that had not shown the cookie: link_meet.c */
+    uint64_t hash_seed;                    /* of tables that peers' pids and references are the keys of */
+    struct idtab refs;                     /* struct actor_ref */
+    struct deadlines alarms;               /* struct actor */
     struct loop_timer *alarm_timer;
     uint64_t alarm_armed; /* UINT64_MAX: not armed */
     struct actor *dead_actors;
@@ -80,7 +82,8 @@ struct node {
     struct node_self leader; /* the group leader of its processes, `user` */
     struct node_self rex;    /* serves rpc of OTP before 25 and of ei */
     struct global *global;   /* owned by its processes; NULL: hidden, or not up */
-    bool has_news;           /* among the signals here is that of a node that has come or gone */
+    bool has_news; /* among the signals here is what comes before all that links bring: that a node has come
+                      or gone, or what was held for a process that was suspended */
 
     struct wr wrapping;             /* what stands before a request's term, while it is sent */
     struct request *spare_requests; /* owned, by next */

@@ -85,6 +85,8 @@ void link_release(struct link *l)
 
     l->state = LINK_CLOSED;
     link_drop_name(l);
+    n->seconds -= l->is_second;
+    l->is_second = false;
     idtab_remove(&n->links, l->id);
     epmd_find_cancel(n, l->lookup);
     loop_dial_cancel(n->loop, l->dial);
@@ -111,13 +113,16 @@ static struct slice nodedown_reason(enum err why, bool was_up)
 
 void link_close(struct link *l, enum err why, const char *text)
 {
-    bool was_up = l->state == LINK_UP, was_the_one = l->is_named;
+    bool was_up = l->state == LINK_UP, was_the_one;
     struct node_change change = {.is_hidden = was_up && dist_conn_peer_is_hidden(l->conn),
                                  .was_dialled = was_up && l->was_dialled,
                                  .reason = nodedown_reason(why, was_up)};
 
     if (l->state == LINK_CLOSED)
         return;
+    if (!was_up)
+        link_pass_on(l, why);
+    was_the_one = l->is_named;
     if (text)
         LOG(was_up ? LOG_INFO : LOG_WARN, was_up ? "link-down" : "link-failed",
             LOG_SLICE("node", link_shown_name(l)), LOG_STR("error", err_name(why)), LOG_STR("why", text));

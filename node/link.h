@@ -26,10 +26,11 @@ struct link {
     uint64_t id;       /* in the node's table of links */
     enum link_state state;
     bool was_dialled;
-    bool is_named;              /* it is in the node's map of names */
-    bool is_refused;            /* by the gate, which has been logged */
-    char *name;                 /* owned; NULL until an accepted peer has said it */
-    struct dist_conn *conn;     /* owned; NULL before HANDSHAKE */
+    bool is_named;          /* it is in the node's map of names */
+    bool is_second;         /* accepted, of a name that another has: the first that comes up has it then */
+    bool is_refused;        /* by the gate, which has been logged */
+    char *name;             /* owned; NULL until an accepted peer has said it */
+    struct dist_conn *conn; /* owned; NULL before HANDSHAKE */
     struct loop_stream *stream; /* owned */
     uint64_t net;               /* of who was accepted: loop_stream_peer_net */
     uint64_t lookup, dial;      /* handles of what is under way, 0: nothing */

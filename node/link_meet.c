@@ -7,19 +7,25 @@
 #include "node/request.h"
 
 enum {
-    GIVEN_NAME_LEN = 13,    /* of 36 letters each: 67 bits */
-    UNPROVEN_MAX = 256,     /* connections at once that have not shown the cookie yet */
-    UNPROVEN_BUCKETS = 256, /* to count them by address: 8 bits */
+    GIVEN_NAME_LEN = 13, /* of 36 letters each: 67 bits */
+    UNPROVEN_MAX = 1024, /* connections at once that have not shown the cookie yet */
+    UNPROVEN_BUCKET_BITS = 10,
+    CROWDED_TELL_MS = 10000,
 };
 
 /* ---- connecting ---- */
 
-/* Two nodes that connect to each other at once: what is left of our attempt makes way for theirs. */
-static void take_over(struct link *to, struct link *from)
+/* What waits for one link waits for another to the same node. */
+static void hand_over(struct link *from, struct link *to)
 {
     request_move_all(from, to);
     signals_append(&to->waiting, &from->waiting);
-    link_release(from);
+}
+
+static void first_of_name(struct link *l)
+{
+    l->node->seconds -= l->is_second;
+    l->is_second = false;
 }
 
 /* Through the node, for who listens there may end before the link does. */
@@ -239,37 +245,121 @@ static bool is_unproven(const struct link *l)
     return !l->was_dialled && l->state == LINK_HANDSHAKE;
 }
 
-static size_t bucket_of(const struct link *l)
+/* One that has said the name of this one, which another had. */
+static struct link *find_second(const struct node *n, const char *name)
 {
-    return (size_t)(l->net * 0x9E3779B97F4A7C15u >>
-                    56); /* Fibonacci hashing, of which the high bits are good */
+    struct link *l;
+
+    for (uint32_t cursor = 0; n->seconds > 0 && (l = idtab_next(&n->links, &cursor));)
+        if (l->is_second && strcmp(l->name, name) == 0)
+            return l;
+    return NULL;
 }
 
 /*
- * Who has the cookie shows it within some round trips. So the oldest that has not makes room, of the address
- * that most of them have come from: whoever opens many and says nothing takes neither descriptors nor the
- * place of those who mean it.
+ * Who has not shown the cookie may bear a name that is not his. What waits for him is tried by ourselves once
+ * he has come to nothing; and what has waited for our own attempt may come by him, unless the node itself has
+ * refused us.
  */
-static void make_room(struct node *n)
+void link_pass_on(struct link *l, enum err why)
 {
-    unsigned counts[UNPROVEN_BUCKETS] = {0}, count = 0, most = 0;
-    struct link *l, *victim = NULL;
+    struct node *n = l->node;
+    struct link *to = NULL;
+
+    if (!l->is_named || (!l->requests && !l->waiting.first) || why == ERR_CANCELLED || n->is_quiet)
+        return;
+    if (!l->was_dialled || (why != ERR_AUTH && why != ERR_NOT_ALLOWED))
+        to = find_second(n, l->name);
+    if (!to && l->was_dialled)
+        return;
+    link_drop_name(l);
+    if (!to)
+        to = link_dial(n, slice_of_str(l->name));
+    else if (link_take_name(to, slice_of_str(l->name)) == ERR_NONE)
+        first_of_name(to);
+    else
+        to = NULL;
+    if (to)
+        hand_over(l, to);
+}
+
+/* Fibonacci hashing, of which the high bits are good; twice, and with a seed, so that nobody falls into
+ * another's bucket on purpose. */
+static size_t bucket_of(const struct link *l)
+{
+    uint64_t h = (l->net ^ l->node->hash_seed) * 0x9E3779B97F4A7C15u;
+
+    h = (h ^ h >> 32) * 0x9E3779B97F4A7C15u;
+    return (size_t)(h >> (64 - UNPROVEN_BUCKET_BITS));
+}
+
+static bool is_silent(const struct link *l)
+{
+    return dist_conn_stats(l->conn).bytes_in == 0;
+}
+
+/* Those of one kind: that have said nothing, or something. */
+struct unproven {
+    unsigned count, most; /* of one bucket */
+    uint16_t buckets[1 << UNPROVEN_BUCKET_BITS];
+};
+
+static void count_unproven(const struct node *n, struct unproven ret[2])
+{
+    const struct link *l;
 
     for (uint32_t cursor = 0; (l = idtab_next(&n->links, &cursor));) {
-        unsigned *of = &counts[bucket_of(l)];
+        struct unproven *u;
+        uint16_t *of;
 
         if (!is_unproven(l))
             continue;
-        count++;
-        most = ++*of > most ? *of : most;
+        u = &ret[is_silent(l)];
+        of = &u->buckets[bucket_of(l)];
+        u->count++;
+        u->most = ++*of > u->most ? *of : u->most;
     }
-    if (count < UNPROVEN_MAX)
-        return;
+}
+
+/* The oldest of that kind, of the address that most of them come from. */
+static struct link *find_victim(const struct node *n, bool silent, const struct unproven *u)
+{
+    struct link *l, *victim = NULL;
+
     for (uint32_t cursor = 0; (l = idtab_next(&n->links, &cursor));)
-        if (is_unproven(l) && counts[bucket_of(l)] == most &&
+        if (is_unproven(l) && is_silent(l) == silent && u->buckets[bucket_of(l)] == u->most &&
             (!victim || dist_conn_deadline(l->conn) < dist_conn_deadline(victim->conn)))
             victim = l;
-    link_close(victim, ERR_NO_CONNECTION, "it made room for others: too many have not shown the cookie");
+    return victim;
+}
+
+/*
+ * Who has the cookie shows it within some round trips, and says something within one. So of those that have
+ * not shown it, half may be silent, and half have said something: where there are more, the oldest makes
+ * room, of the address that most of them have come from. Whoever opens many and says nothing takes neither
+ * descriptors nor the place of those who mean it; to be in their way he has to be quicker than they are, and
+ * come from as many addresses as there are places.
+ */
+static void make_room(struct node *n)
+{
+    struct unproven u[2] = {0};
+    struct link *victim;
+    bool silent;
+
+    if (n->links.count < UNPROVEN_MAX)
+        return;
+    count_unproven(n, u);
+    if (u[0].count + u[1].count < UNPROVEN_MAX)
+        return;
+    silent = u[true].count > UNPROVEN_MAX / 2;
+    victim = find_victim(n, silent, &u[silent]);
+    n->crowded_out++;
+    if (loop_now_ms(n->loop) - n->crowded_told_ms > CROWDED_TELL_MS || !n->crowded_told_ms) {
+        n->crowded_told_ms = loop_now_ms(n->loop);
+        LOG(LOG_WARN, "handshakes-crowded", LOG_UINT("crowded_out", n->crowded_out),
+            LOG_STR("why", "so many have connected and not shown the cookie that the oldest make room"));
+    }
+    link_close(victim, ERR_NO_CONNECTION, NULL);
 }
 
 void link_accept(struct node *n, struct loop_stream *s)
@@ -349,14 +439,17 @@ void link_peer_named(struct link *l)
                slice_cmp(n->name_slice, name) > 0) {
         /* Both dialled: the connection of the greater name goes on. */
         status = DIST_STATUS_NOK;
-    } else {
-        if (other) {
-            if (other->state == LINK_HANDSHAKE)
-                status = DIST_STATUS_OK_SIMULTANEOUS;
-            take_over(l, other);
-        }
-        if (link_take_name(l, name) != ERR_NONE)
-            status = DIST_STATUS_NOK;
+    } else if (other) {
+        /* Whoever it is: our own attempt, or another's, goes on until this one has shown the cookie. A node
+         * that is told so does not take ours any more. */
+        l->name = mem_strndup(name.ptr, name.len);
+        l->is_second = l->name != NULL;
+        n->seconds += l->is_second;
+        status = !l->name                         ? DIST_STATUS_NOK
+                 : other->state == LINK_HANDSHAKE ? DIST_STATUS_OK_SIMULTANEOUS
+                                                  : DIST_STATUS_OK;
+    } else if (link_take_name(l, name) != ERR_NONE) {
+        status = DIST_STATUS_NOK;
     }
     dist_conn_admit(l->conn, status, (struct slice){0}, 0);
 }
@@ -366,9 +459,14 @@ void link_came_up(struct link *l)
     struct node *n = l->node;
     struct link *other = link_find(n, dist_conn_peer_name(l->conn));
 
+    first_of_name(l);
     if (other != l) {
-        if (other)
+        if (other && other->state == LINK_UP) {
             link_close(other, ERR_NODEDOWN, "the node has connected anew");
+        } else if (other) { /* both have dialled */
+            hand_over(other, l);
+            link_release(other);
+        }
         if (link_take_name(l, dist_conn_peer_name(l->conn)) != ERR_NONE) {
             link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
             return;

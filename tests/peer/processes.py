@@ -357,6 +357,19 @@ def test_nobody_reads():
     end(p)
 
 
+def test_order_over_suspend_and_resume():
+    """What was held comes before what was sent after it."""
+    for node in nodes.values():
+        p = make({"name": "held_back"})
+        node.eval(f"""P = {{held_back, '{gate.node}'}}, S = fun(X) -> P ! {{system, {{self(), make_ref()}}, X}} end,
+            [begin P ! {{K, 0}}, S(suspend), P ! {{K, 1}}, P ! {{K, 2}}, S(resume), S(suspend), P ! {{K, 3}}, S(resume), P ! {{K, 4}} end
+             || K <- lists:seq(1, 20)], ok""")
+        box = mailbox(p)
+        got = [box.next("message").data["message"] for _ in range(100)]
+        equal(got, [[k, n] for k in range(1, 21) for n in range(5)], node.node)
+        end(p)
+
+
 def test_what_is_too_large_for_an_event():
     """It comes all the same, without what is too large."""
     p = make({"name": "small"})
