@@ -247,8 +247,9 @@ static bool is_pid_of_a_shell(struct slice name)
 /* Whom the request's path names, which has been kept with it. */
 static void write_nobody(struct wr *w, struct gateway *g, const struct exchange *x)
 {
-    bool is_pid = x->target.kind == TARGET_PID;
-    struct slice whom = http_segment(g->http, x->http_id, is_pid ? 0 : 1);
+    struct slice name = http_segment(g->http, x->http_id, 1); /* else there is a pid alone */
+    bool is_pid = name.len == 0;
+    struct slice whom = is_pid ? http_segment(g->http, x->http_id, 0) : name;
 
     if (is_pid)
         wr_printf(w, "the process %.*s has ended, or there was none; the request had no effect",
@@ -285,8 +286,9 @@ static void answer_nobody(struct gateway *g, const struct exchange *x, const str
 
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
-    bool is_named = !x->is_found && (x->target.kind == TARGET_NAME || x->target.kind == TARGET_PID) &&
-                    http_segment(g->http, x->http_id, 0).len;
+    bool is_named = !x->is_found &&
+                    http_segment(g->http, x->http_id, x->target.kind == TARGET_PID ? 0 : 1).len &&
+                    (x->target.kind == TARGET_NAME || x->target.kind == TARGET_PID);
 
     if (r->err == ERR_NOPROC && is_named)
         answer_nobody(g, x, r);

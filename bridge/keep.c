@@ -64,21 +64,22 @@ static void drop(struct gateway *g, struct kept **at)
     mem_free(k);
 }
 
-/* It has gone: is it one that comes and goes? */
-static void expect(struct kept *k, uint64_t now)
-{
-    if (!k->tried_ms) {
-        k->wait_ms = 2 * FIRST_MS;
-        k->due_ms = now + FIRST_MS;
-    }
-    k->until_ms = now + LOST_MS;
-}
-
+/* Since the last attempt? Then it has not come of that. */
 static bool has_lasted(struct kept *k, uint64_t now)
 {
     if (k->tried_ms && now - k->tried_ms > LASTED_MS)
         k->tried_ms = 0;
     return !k->tried_ms;
+}
+
+/* It has gone: is it one that comes and goes? */
+static void expect(struct kept *k, uint64_t now)
+{
+    if (has_lasted(k, now)) {
+        k->wait_ms = 2 * FIRST_MS;
+        k->due_ms = now + FIRST_MS;
+    }
+    k->until_ms = now + LOST_MS;
 }
 
 static void attempt(struct gateway *g, struct kept *k, uint64_t now)

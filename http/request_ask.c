@@ -17,7 +17,8 @@ const struct http_route *http_request_route(const struct http_request *r)
 
 struct slice http_request_segment(const struct http_request *r, size_t n)
 {
-    return n < HTTP_HOLES_MAX ? r->target.segments[r->match.holes[n]] : (struct slice){0};
+    return n < HTTP_HOLES_MAX && r->match.holes[n] ? r->target.segments[r->match.holes[n]]
+                                                   : (struct slice){0};
 }
 
 struct slice http_segment(const struct http_server *s, uint64_t id, size_t n)

@@ -252,7 +252,10 @@ static bool search(struct search *q, uint32_t at, size_t depth, size_t holes)
     if (p->hole == NONE)
         return false;
     q->match->holes[holes] = (uint8_t)depth;
-    return search(q, p->hole, depth + 1, holes + 1);
+    if (search(q, p->hole, depth + 1, holes + 1))
+        return true;
+    q->match->holes[holes] = 0;
+    return false;
 }
 
 bool http_router_find(const struct http_router *r, struct slice method, const struct slice *segments,

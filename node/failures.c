@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 void failures_fini(struct failures *f)
 {
@@ -58,6 +59,8 @@ void failures_note(struct failures *f, struct slice name, enum err e, const char
     f->at[i]->err = e;
     f->at[i]->at_ms = now_ms;
     snprintf(f->at[i]->text, FAILURE_TEXT_MAX, "%s", text ? text : "");
+    /* Where it is cut, no half of a character stays. */
+    f->at[i]->text[utf8_valid_prefix(slice_of_str(f->at[i]->text))] = '\0';
 }
 
 void failures_clear(struct failures *f, struct slice name)

@@ -111,6 +111,12 @@ static struct slice nodedown_reason(enum err why, bool was_up)
     }
 }
 
+/* What requests hear that wait for a link which has not come up. */
+static enum err unreached(const struct link *l, enum err why)
+{
+    return why == ERR_TIMEOUT || (why == ERR_CANCELLED && !l->node->is_quiet) ? ERR_NO_CONNECTION : why;
+}
+
 void link_close(struct link *l, enum err why, const char *text)
 {
     bool was_up = l->state == LINK_UP, was_the_one;
@@ -127,7 +133,7 @@ void link_close(struct link *l, enum err why, const char *text)
         LOG(was_up ? LOG_INFO : LOG_WARN, was_up ? "link-down" : "link-failed",
             LOG_SLICE("node", link_shown_name(l)), LOG_STR("error", err_name(why)), LOG_STR("why", text));
     ++*(was_up ? &l->node->totals.lost[why] : &l->node->totals.failed[why]);
-    if (!was_up && l->was_dialled && l->name)
+    if (!was_up && l->was_dialled && l->name && why != ERR_CANCELLED)
         failures_note(&l->node->failures, slice_of_str(l->name), why, text, loop_now_ms(l->node->loop));
     if (was_up)
         link_flush(l);
@@ -137,7 +143,7 @@ void link_close(struct link *l, enum err why, const char *text)
         change.node = slice_of_str(l->name);
         route_node_lost(l->node, &change, was_up);
     }
-    request_link_down(l, was_up ? ERR_NODEDOWN : why == ERR_TIMEOUT ? ERR_NO_CONNECTION : why, text);
+    request_link_down(l, was_up ? ERR_NODEDOWN : unreached(l, why), text);
     if (node_is_nameless(l->node) && !l->node->is_quiet)
         node_start_failed(l->node, why, text);
 }

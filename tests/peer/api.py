@@ -730,6 +730,12 @@ def test_preferences(release):
         problem(ask("POST", rpc_path(release, "testpeer", "slow") + "?timeout=3000", "[2500]", **headers), 504, "timeout", sent=True)
 
 
+@each("nobody there, named in the body: it is said who")
+def test_nobody_of_an_envelope(release):
+    body = problem(HTTP.post("/v1/call", json.dumps({"to": {"node": name(release), "name": "nobody"}, "request": 1}), JSON), 404, "noproc", sent=True)
+    check("'v1'" not in body["detail"] and name(release) in body["detail"], body)
+
+
 @each("a reply over --max-reply: 502, and the link stays")
 def test_a_reply_that_is_too_large(release):
     problem(ask("POST", process_path(release) + "/call", "{bytes, 2000000}"), 502, "reply-too-large", sent=True)

@@ -540,6 +540,17 @@ def test_a_stranger_with_a_good_name_is_not_in_the_way():
     peer.stop()
 
 
+def test_what_is_called_off_is_no_failure():
+    """DELETE of a node that is being connected: who waits hears that it cannot be reached, and nobody of it later."""
+    answer = put()
+    silent = SERVER.accept()
+    equal(GATE.http.delete("/v1/nodes/played@localhost").status, 204, "called off")
+    body = problem(answer(), 503, "no-connection", sent=False)
+    check("disconnected on request" in body["detail"], body)
+    check("last_failure" not in GATE.http.get("/v1/nodes/played@localhost").json, "it is remembered as a failure")
+    silent.close()
+
+
 def test_a_range_of_ports():
     """The first that is free; none is said, and is the end."""
     low = peers.free_port()

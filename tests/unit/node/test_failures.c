@@ -50,6 +50,9 @@ static void a_long_text_is_cut(void **state)
     memset(text, 'x', sizeof text - 1);
     failures_note(&f, SLICE("a@b"), ERR_MALFORMED, text, 1);
     assert_int_equal(strlen(failures_find(&f, SLICE("a@b"))->text), FAILURE_TEXT_MAX - 1);
+    memcpy(text + FAILURE_TEXT_MAX - 3, "\xe2\x82\xac", 3); /* but in no character */
+    failures_note(&f, SLICE("a@b"), ERR_MALFORMED, text, 1);
+    assert_int_equal(strlen(failures_find(&f, SLICE("a@b"))->text), FAILURE_TEXT_MAX - 3);
     failures_fini(&f);
 }
 
