@@ -28,6 +28,7 @@ struct link {
     bool was_dialled;
     bool is_named;          /* it is in the node's map of names */
     bool is_second;         /* accepted, of a name that another has: the first that comes up has it then */
+    bool is_again;          /* dialled since one that was accepted in its place came to nothing */
     bool is_refused;        /* by the gate, which has been logged */
     char *name;             /* owned; NULL until an accepted peer has said it */
     struct dist_conn *conn; /* owned; NULL before HANDSHAKE */

@@ -273,14 +273,17 @@ void link_pass_on(struct link *l, enum err why)
     if (!to && l->was_dialled)
         return;
     link_drop_name(l);
-    if (!to)
-        to = link_dial(n, slice_of_str(l->name));
-    else if (link_take_name(to, slice_of_str(l->name)) == ERR_NONE)
+    if (to) {
         first_of_name(to);
-    else
-        to = NULL;
-    if (to)
-        hand_over(l, to);
+        if (link_take_name(to, slice_of_str(l->name)) != ERR_NONE)
+            return;
+    } else {
+        to = link_dial(n, slice_of_str(l->name));
+        if (!to)
+            return;
+        to->is_again = true;
+    }
+    hand_over(l, to);
 }
 
 /* Fibonacci hashing, of which the high bits are good; twice, and with a seed, so that nobody falls into
@@ -413,6 +416,19 @@ static void name_peer(struct link *l)
     wr_fini(&w);
 }
 
+static bool is_greater(const struct node *n, struct slice peer)
+{
+    return slice_cmp(n->name_slice, peer) > 0;
+}
+
+/* Both dial: the connection of the greater name goes on. Where ours has not said its name yet the peer's may
+ * be quicker; but not once more, when one such has come to nothing. */
+static bool is_ours_to_make(const struct link *l)
+{
+    return l->was_dialled && (l->state == LINK_HANDSHAKE || (l->is_again && l->state != LINK_YIELDED)) &&
+           is_greater(l->node, slice_of_str(l->name));
+}
+
 /* (erl_dist_protocol, "Status") */
 void link_peer_named(struct link *l)
 {
@@ -435,21 +451,24 @@ void link_peer_named(struct link *l)
          */
         l->name = mem_strndup(name.ptr, name.len);
         status = l->name ? DIST_STATUS_ALIVE : DIST_STATUS_NOK;
-    } else if (other && other->state == LINK_HANDSHAKE && other->was_dialled &&
-               slice_cmp(n->name_slice, name) > 0) {
-        /* Both dialled: the connection of the greater name goes on. */
+    } else if (other && is_ours_to_make(other)) {
         status = DIST_STATUS_NOK;
-    } else if (other) {
-        /* Whoever it is: our own attempt, or another's, goes on until this one has shown the cookie. A node
-         * that is told so does not take ours any more. */
+    } else if (other && !(other->was_dialled && is_greater(n, name))) {
+        /* Whoever it is, the others of that name go on until this one has shown the cookie. (If it is our own
+         * attempt that goes on, the node will answer it nok.) */
         l->name = mem_strndup(name.ptr, name.len);
         l->is_second = l->name != NULL;
         n->seconds += l->is_second;
         status = !l->name                         ? DIST_STATUS_NOK
                  : other->state == LINK_HANDSHAKE ? DIST_STATUS_OK_SIMULTANEOUS
                                                   : DIST_STATUS_OK;
-    } else if (link_take_name(l, name) != ERR_NONE) {
-        status = DIST_STATUS_NOK;
+    } else {
+        if (other) { /* it would end this one by saying our name now */
+            hand_over(other, l);
+            link_release(other);
+        }
+        if (link_take_name(l, name) != ERR_NONE)
+            status = DIST_STATUS_NOK;
     }
     dist_conn_admit(l->conn, status, (struct slice){0}, 0);
 }

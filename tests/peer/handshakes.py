@@ -506,38 +506,39 @@ def test_many_that_say_nothing_shut_nobody_out():
     eventually(lambda: GATE.fds() <= before, "all descriptors are given back")
 
 
-def test_a_stranger_with_a_good_name_is_not_in_the_way():
-    """Who says a node's name, and does not have the cookie, holds up nobody who asks for that node."""
-    peer = peers.serving("27", GATE, "wanted@localhost")
-    stop = threading.Event()
-
+def strangers(node, ending, stop):
+    """One after another says that name, and does not have the cookie."""
     def framed(data):
         return struct.pack(">H", len(data)) + data
 
-    def strangers(ending):
-        while not stop.is_set():
-            try:
-                with socket.create_connection(("127.0.0.1", PORT)) as s:
-                    s.sendall(framed(played.opening(peer.node, played.PLAIN, 6)))
-                    time.sleep(0.01)
-                    s.sendall(ending)
-                    time.sleep(0.01)
-            except OSError:
-                pass
+    while not stop.is_set():
+        try:
+            with socket.create_connection(("127.0.0.1", PORT)) as s:
+                s.sendall(framed(played.opening(node, played.PLAIN, 6)))
+                time.sleep(0.01)
+                s.sendall(framed(ending) if ending else b"")
+                time.sleep(0.01)
+        except OSError:
+            pass
 
-    for ending in (framed(b"r" + os.urandom(20)), b""):
-        done = background(strangers, ending)
-        for _ in range(50):
-            answer = GATE.http.put(f"/v1/nodes/{segment(peer.node)}")
-            equal(answer.status, 200, answer)
-            GATE.http.delete(f"/v1/nodes/{segment(peer.node)}")
-        for _ in range(20):
-            equal(peer.eval(f"net_adm:ping('{NAME}')"), "pong", "the node itself")
-            peer.eval(f"erlang:disconnect_node('{NAME}')")
-        stop.set()
-        done()
-        stop.clear()
-    peer.stop()
+
+def test_a_stranger_with_a_good_name_is_not_in_the_way():
+    """Neither of who asks for that node, nor of the node itself, whichever name is the greater."""
+    for node in ("a_wanted@localhost", "wanted@localhost"):
+        peer = peers.serving("27", GATE, node)
+        for ending in (b"r" + os.urandom(20), b""):
+            stop = threading.Event()
+            done = background(strangers, node, ending, stop)
+            for _ in range(50):
+                answer = GATE.http.put(f"/v1/nodes/{segment(node)}")
+                equal(answer.status, 200, answer)
+                GATE.http.delete(f"/v1/nodes/{segment(node)}")
+            for _ in range(20):
+                equal(peer.eval(f"net_adm:ping('{NAME}')"), "pong", f"{node} itself")
+                peer.eval(f"erlang:disconnect_node('{NAME}')")
+            stop.set()
+            done()
+        peer.stop()
 
 
 def test_what_is_called_off_is_no_failure():
