@@ -141,6 +141,19 @@ static bool read_globs(struct reading *r, const yaml_node_t *n, struct policy_gl
     return true;
 }
 
+/* A name without a host is no node's: it would match nothing, and a rule that denies would deny nothing. */
+static bool read_node_globs(struct reading *r, const yaml_node_t *n, struct policy_globs *ret)
+{
+    if (!read_globs(r, n, ret))
+        return false;
+    for (size_t i = 0; i < ret->count; i++)
+        if (ret->at[i].is_plain && !memchr(ret->at[i].text.ptr, '@', ret->at[i].text.len))
+            return auth_doc_refuse(&r->doc, text_at(r, n, i),
+                                   "a node is called NAME@HOST; NAME@* is it at any host",
+                                   "no node is called so");
+    return true;
+}
+
 /* ---- a rule's parts ---- */
 
 enum { M_NAME, M_ALLOW, M_DENY, M_PRINCIPALS, M_NODES, M_TARGETS, M_COUNT };
@@ -352,7 +365,7 @@ static bool read_rule(struct reading *r, const yaml_node_t *node, struct rule *r
     rule->shown.is_allow = m[M_ALLOW].value != NULL;
     return read_operations(r, m[M_ALLOW].value ? m[M_ALLOW].value : m[M_DENY].value, rule) &&
            read_globs(r, m[M_PRINCIPALS].value, &rule->principals) && is_whole(r, node, m, rule) &&
-           (!m[M_NODES].value || read_globs(r, m[M_NODES].value, &rule->nodes)) &&
+           (!m[M_NODES].value || read_node_globs(r, m[M_NODES].value, &rule->nodes)) &&
            (!m[M_TARGETS].value || read_targets(r, m[M_TARGETS].value, rule)) && settle(r, node, m, rule);
 }
 
@@ -394,8 +407,8 @@ static bool read_nodes(struct reading *r, const yaml_node_t *n)
         return false;
     r->into->has_admit = m[0].value != NULL;
     r->into->has_connect = m[1].value != NULL;
-    return (!m[0].value || read_globs(r, m[0].value, &r->into->admit)) &&
-           (!m[1].value || read_globs(r, m[1].value, &r->into->connect));
+    return (!m[0].value || read_node_globs(r, m[0].value, &r->into->admit)) &&
+           (!m[1].value || read_node_globs(r, m[1].value, &r->into->connect));
 }
 
 static bool read_root(struct reading *r)

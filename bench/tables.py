@@ -4,8 +4,8 @@
     bench/tables.py RESULTS.json docs/PERFORMANCE.md
 
 What stands between `<!-- bench SECTION [WHO,WHO] -->` and `<!-- end -->` is replaced by the rows of that section, those of the
-named alone if some are named; `<!-- bench goals -->` by the goals, `<!-- bench machine -->` by what it ran on. Of the goals for
-the codec's instructions, which are many (bench/cost/codec_instructions.json), those that are missed are told.
+named alone if some are named; `<!-- bench goals -->` by the goals, `<!-- bench machine -->` by what it ran on, `<!-- bench brief -->`
+by what most people want to know of calls. Of the goals for the codec's instructions, which are many (bench/cost/codec_instructions.json), those that are missed are told.
 """
 import json
 import pathlib
@@ -35,6 +35,25 @@ def table(rows):
     return "\n".join(out).strip()
 
 
+def brief(results):
+    """Calls, through the gateway and through Cowboy in an Erlang node of its own; and what it takes to have it run."""
+    def call(case, who):
+        return next(r for r in results["rows"] if (r["section"], r["case"], r["who"]) == ("call", case, who))
+
+    def measured(goal):
+        return next(r["value"] for r in results["goals"] if r["goal"] == goal)
+
+    out = ["| | erlgate | Cowboy |", "| --- | ---: | ---: |"]
+    for size in ("60 B", "10 KiB"):
+        for case, key, what in ((f"{size}, 1 conns", "p50_us", "from question to answer, one at a time, µs"),
+                                (f"{size}, 64 conns", "rps", "calls a second, 64 connections"),
+                                (f"{size}, 64 conns", "cpu_us", "of which the gateway takes, CPU µs a call")):
+            out.append(f"| {size}: {what} | {call(case, 'erlgate')[key]:,} | {call(case, 'cowboy')[key]:,} |")
+    out.append(f"| memory when idle, MiB | {measured('resident when idle with one link, MiB')} | |")
+    out.append(f"| ready after its start, ms | {measured('ready after its start, ms (median)')} | |")
+    return "\n".join(out)
+
+
 def goals(rows):
     out = ["| goal | measured | wanted |", "| --- | ---: | --- |"]
     for row in rows:
@@ -56,7 +75,7 @@ def fill(text, results):
         section, _, who = match[1].partition(" ")
         rows = [r for r in results["rows"] if r["section"] == section.replace("_", " ") and (not who or r["who"] in who.split(","))]
         machine = results["machine"]
-        body = {"goals": lambda: goals(results["goals"]),
+        body = {"goals": lambda: goals(results["goals"]), "brief": lambda: brief(results),
                 "machine": lambda: f"{machine['cpu']}, {machine['cpus']} processors, Linux {machine['kernel']}; load average at the end "
                                    f"{machine['load']}.{seconds_alone(results)}"}.get(section, lambda: table(rows))()
         if not body:

@@ -1,10 +1,15 @@
 /*
  * body: one body, one term: the four representations of terms.md, in and out.
  */
+#include <stdio.h>
+
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "bridge/internal.h"
 #include "etf/syntax.h"
 #include "etf/write.h"
+
+enum { TYPE_SHOWN_MAX = 100, TYPE_DETAIL_MAX = 512 };
 
 /* ---- options ---- */
 
@@ -182,17 +187,26 @@ static const char *hint_of_erlang(struct slice body, const struct transcode_faul
                : NULL;
 }
 
+void body_refuse_type(struct gateway *g, struct http_request *req, const char *wanted)
+{
+    struct slice type = {0};
+    char detail[TYPE_DETAIL_MAX];
+
+    (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
+    if (type.len > TYPE_SHOWN_MAX)
+        type.len = TYPE_SHOWN_MAX;
+    type.len = utf8_valid_prefix(type);
+    snprintf(detail, sizeof detail, type.len ? "%s; Content-Type is '%.*s'" : "%s; there is no Content-Type",
+             wanted, SLICE_FMT(type));
+    http_answer_problem(g->http, http_request_id(req),
+                        &(struct http_problem){.code = "unsupported-media-type",
+                                               .detail = detail,
+                                               .parameter = "header:Content-Type"});
+}
+
 bool body_read(struct gateway *g, struct http_request *req, const struct transcode_options *options,
                uint32_t *ret_uses)
 {
-    static const struct http_problem unsupported = {
-        .code = "unsupported-media-type",
-        .detail =
-            "a body can be application/json, application/vnd.erlang.typed+json, text/x-erlang or "
-            "application/vnd.erlang.etf, in UTF-8 where it is text; Content-Type is to say which, and is "
-            "text/plain where fetch is not told",
-        .parameter = "header:Content-Type",
-    };
     struct transcode_fault f = {.fault = {.text = ""}};
     struct slice type = {0}, body = http_request_body(req);
     enum http_media media;
@@ -200,7 +214,10 @@ bool body_read(struct gateway *g, struct http_request *req, const struct transco
 
     (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
     if (http_media_of_content(type, &media) != ERR_NONE) {
-        http_answer_problem(g->http, http_request_id(req), &unsupported);
+        body_refuse_type(
+            g, req,
+            "a body can be application/json, application/vnd.erlang.typed+json, text/x-erlang or "
+            "application/vnd.erlang.etf, in UTF-8 where it is text (fetch says text/plain unless told)");
         return false;
     }
     body_reuse(&g->term);

@@ -445,13 +445,6 @@ static bool read_all(struct reading *r)
 
 bool envelope_read(struct gateway *g, struct http_request *req, struct exchange *x)
 {
-    static const struct http_problem unsupported = {
-        .code = "unsupported-media-type",
-        .detail = "this body is a JSON object: application/json. Terms in Erlang syntax go in as {\"$erl\": "
-                  "…}, ETF as "
-                  "{\"$etf\": …}, or as the body of a request that has the names in its path",
-        .parameter = "header:Content-Type",
-    };
     struct reading r = {.g = g, .req = req, .x = x, .body = http_request_body(req), .prefix = ""};
     struct slice type = {0};
     enum http_media media;
@@ -460,7 +453,10 @@ bool envelope_read(struct gateway *g, struct http_request *req, struct exchange 
     (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
     if (http_media_of_content(type, &media) != ERR_NONE ||
         (media != HTTP_MEDIA_JSON && media != HTTP_MEDIA_TYPED_JSON)) {
-        http_answer_problem(g->http, x->http_id, &unsupported);
+        body_refuse_type(
+            g, req,
+            "this body is a JSON object: application/json. Terms in Erlang syntax go in as {\"$erl\": …}, "
+            "ETF as {\"$etf\": …}, or as the body of a request that has the names in its path");
         return false;
     }
     json_rd_init(&r.json, r.body, 0);

@@ -20,6 +20,9 @@ struct meaning {
     const char *detail, *hint;
 };
 
+static const char in_reason[] = "reason says how, and its node's log more",
+                  in_all_of_it[] = "class, reason and stacktrace say how";
+
 static const struct meaning meanings[ERR_COUNT_] = {
     [ERR_MORE] = {"bad-term", false, "the body ends too early", NULL},
     [ERR_MALFORMED] = {"bad-term", false, "the body is malformed", NULL},
@@ -56,8 +59,7 @@ static const struct meaning meanings[ERR_COUNT_] = {
     [ERR_NOPROC] = {"noproc", true,
                     "node '%s' has no such process, or it has ended; the request had no effect",
                     "GET /v1/nodes/%s/processes lists the names that are registered there"},
-    [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied",
-                         "reason says how, and its node's log more"},
+    [ERR_CALLEE_EXIT] = {"callee-exit", false, "the process at node '%s' ended before it replied", in_reason},
     [ERR_NOT_FOUND] = {"not-found", false, "there is no such thing", NULL},
     [ERR_INVALID] = {"bad-parameter", false, "a parameter is out of range", NULL},
 };
@@ -102,14 +104,19 @@ static void write_with_node(struct wr *w, const char *text, struct slice node)
 }
 
 /* The detail, what the layer below had to say, and the hint. */
-static void write_detail(struct wr *w, const struct meaning *m, struct slice node, const char *text)
+static void write_detail(const struct gateway *g, struct wr *w, const struct meaning *m, struct slice node,
+                         const char *text)
 {
+    const char *hint = g->config.hides_reasons && (m->hint == in_reason || m->hint == in_all_of_it)
+                           ? "its node's log says how"
+                           : m->hint;
+
     write_with_node(w, m->detail, node);
     if (text && *text)
         wr_printf(w, " (%s)", text);
-    if (m->hint) {
+    if (hint) {
         wr_str(w, "; ");
-        write_with_node(w, m->hint, node);
+        write_with_node(w, hint, node);
     }
     wr_u8(w, '\0');
 }
@@ -120,7 +127,7 @@ static void answer(struct gateway *g, uint64_t http_id, const struct meaning *m,
     struct wr detail;
 
     wr_init(&detail, SIZE_MAX);
-    write_detail(&detail, m, node, text);
+    write_detail(g, &detail, m, node, text);
     p->code = m->code;
     p->is_retryable = is_retryable(m, p->was_sent);
     p->detail = wr_ok(&detail) ? (const char *)detail.buf : m->detail;
@@ -178,7 +185,7 @@ static bool is_request_unknown(const struct node_result *r)
 
 /* A function that was called. */
 static const struct meaning function_failed = {"callee-exit", false, "the function failed at node '%s'",
-                                               "class, reason and stacktrace say how"};
+                                               in_all_of_it};
 
 static const struct meaning function_unknown = {"undef", false,
                                                 "node '%s' has no function of that name and arity",
@@ -218,6 +225,8 @@ static void answer_failure(struct gateway *g, const struct exchange *x, const st
     wr_init(&stack, g->config.max_reply);
     if (r->err == ERR_CALLEE_EXIT) {
         p.klass = slice_of_str(r->exception ? r->exception : "exit");
+    }
+    if (r->err == ERR_CALLEE_EXIT && !g->config.hides_reasons) {
         write_term(&reason, x, r->term, r->atoms, &p.reason);
         write_term(&stack, x, r->stacktrace, r->atoms, &p.stacktrace);
     }
@@ -319,15 +328,15 @@ static void write_copy(struct wr *w, const char *key, struct slice term, const s
         wr_fail(w, ERR_NOMEM);
 }
 
-void errors_write(struct wr *w, const struct node_result *r, struct slice node)
+void errors_write(const struct gateway *g, struct wr *w, const struct node_result *r, struct slice node)
 {
     const struct meaning *m = meaning_of_result(r);
-    bool has_reason = r->err == ERR_CALLEE_EXIT;
-    uint32_t pairs = 4 + has_reason;
+    bool has_class = r->err == ERR_CALLEE_EXIT, has_reason = has_class && !g->config.hides_reasons;
+    uint32_t pairs = 4 + has_class;
     struct wr detail;
 
     wr_init(&detail, SIZE_MAX);
-    write_detail(&detail, m, node, r->text);
+    write_detail(g, &detail, m, node, r->text);
     if (has_reason)
         pairs += (r->term.len > 0) + (r->stacktrace.len > 0);
     etf_write_map(w, pairs);
@@ -335,8 +344,9 @@ void errors_write(struct wr *w, const struct node_result *r, struct slice node)
     write_text(w, "detail", wr_ok(&detail) ? slice_of(detail.buf, detail.len - 1) : slice_of_str(m->detail));
     write_bool(w, "sent", r->was_sent);
     write_bool(w, "retryable", is_retryable(m, r->was_sent));
-    if (has_reason) {
+    if (has_class)
         write_text(w, "class", slice_of_str(r->exception ? r->exception : "exit"));
+    if (has_reason) {
         write_copy(w, "reason", r->term, r->atoms);
         write_copy(w, "stacktrace", r->stacktrace, r->atoms);
     }

@@ -93,8 +93,8 @@ static void finish(struct gateway *g, struct exchange *x)
 
 /* ---- one member ---- */
 
-static void write_answer(struct wr *w, const struct exchange *x, const struct part *p,
-                         const struct node_result *r)
+static void write_answer(const struct gateway *g, struct wr *w, const struct exchange *x,
+                         const struct part *p, const struct node_result *r)
 {
     struct etf_rd rd = etf_rd_of(r->term, r->atoms);
 
@@ -111,7 +111,7 @@ static void write_answer(struct wr *w, const struct exchange *x, const struct pa
         return;
     }
     etf_write_binary(w, SLICE("error"));
-    errors_write(w, r->err == ERR_NONE ? &(struct node_result){.err = ERR_NOPROC, .was_sent = true} : r,
+    errors_write(g, w, r->err == ERR_NONE ? &(struct node_result){.err = ERR_NOPROC, .was_sent = true} : r,
                  slice_of_str(p->node));
 }
 
@@ -122,7 +122,7 @@ static void keep_answer(struct gateway *g, const struct exchange *x, struct fan 
 
     wr_init(&w, bytes_max(g));
     if (!f->is_too_large)
-        write_answer(&w, x, p, r);
+        write_answer(g, &w, x, p, r);
     f->bytes += w.len;
     if (!wr_ok(&w) || f->bytes > bytes_max(g))
         f->is_too_large = true;

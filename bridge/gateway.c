@@ -296,6 +296,7 @@ void gateway_set_limits(struct gateway *g, const struct gateway_config *config)
     c->max_body = config->max_body;
     c->max_reply = config->max_reply;
     c->max_depth = config->max_depth;
+    c->hides_reasons = config->hides_reasons;
     c->max_digits = config->max_digits;
     c->max_processes = config->max_processes;
     c->max_in_flight_per_node = config->max_in_flight_per_node;

@@ -50,6 +50,7 @@ struct gateway_config {
     size_t max_body;               /* bytes; 0: 8 MiB */
     size_t max_reply;              /* bytes of a response body; 0: 64 MiB */
     uint32_t max_depth;            /* of terms; 0: 512 */
+    bool hides_reasons;            /* errors have neither reason nor stack trace of what has crashed */
     uint32_t max_digits;           /* of integers; 0: 10,000 */
     size_t max_processes;          /* that HTTP clients may have made at once; 0: 10,000 */
     size_t max_in_flight_per_node; /* requests that wait for one node; 0, SIZE_MAX: no limit */

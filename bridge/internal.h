@@ -159,6 +159,8 @@ void body_defaults(struct gateway *g, struct transcode_options *ret);
 MUST_USE bool body_options(struct gateway *g, struct http_request *req, struct transcode_options *ret);
 /* Accept; false and answered. */
 MUST_USE bool body_accept(struct gateway *g, struct http_request *req, enum http_media *ret);
+/* Answers 415: what the body is to be, and what its Content-Type says. */
+void body_refuse_type(struct gateway *g, struct http_request *req, const char *wanted);
 /* The request's body as a term in g->term; false and answered. */
 MUST_USE bool body_read(struct gateway *g, struct http_request *req, const struct transcode_options *options,
                         uint32_t *ret_uses);
@@ -182,7 +184,7 @@ void errors_answer_result(struct gateway *g, const struct exchange *x, const str
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r);
 /* The same as a term: a map of code, detail, sent, retryable, and class, reason, stacktrace where there are.
  */
-void errors_write(struct wr *w, const struct node_result *r, struct slice node);
+void errors_write(const struct gateway *g, struct wr *w, const struct node_result *r, struct slice node);
 /* A body that is no term. hint: what may be meant; NULL if nobody knows. */
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f,
                          const char *hint);

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "bridge/tie.h"
 #include "etf/syntax.h"
 
@@ -16,6 +17,7 @@ enum {
     TTL_MAX_MS = 86400000,
     PAGE_DEFAULT = 100,
     PAGE_MAX = 1000,
+    KEY_SHOWN_MAX = 40,
 };
 
 /* ---- ids: the number, and a proof that it was given out by us in this life ---- */
@@ -141,6 +143,19 @@ static bool read_trap_exit(struct gateway *g, uint64_t http_id, const json_t *v,
     return true;
 }
 
+static bool refuse_member(struct gateway *g, uint64_t http_id, const char *key)
+{
+    char detail[128];
+    struct slice shown = slice_of_str(key);
+
+    if (shown.len > KEY_SHOWN_MAX)
+        shown.len = KEY_SHOWN_MAX;
+    shown.len = utf8_valid_prefix(shown);
+    snprintf(detail, sizeof detail, "there is no member '%.*s' here: there are name, ttl and trap_exit",
+             SLICE_FMT(shown));
+    return refuse(g, http_id, "body", detail);
+}
+
 static bool read_wish(struct gateway *g, uint64_t http_id, json_t *o, struct wish *wish)
 {
     static const struct {
@@ -157,7 +172,7 @@ static bool read_wish(struct gateway *g, uint64_t http_id, json_t *o, struct wis
         while (i < sizeof members / sizeof members[0] && strcmp(members[i].key, key) != 0)
             i++;
         if (i == sizeof members / sizeof members[0])
-            return refuse(g, http_id, "body", "a process has a name, a ttl and trap_exit, and nothing else");
+            return refuse_member(g, http_id, key);
         if (!members[i].read(g, http_id, value, wish))
             return false;
     }
@@ -166,9 +181,6 @@ static bool read_wish(struct gateway *g, uint64_t http_id, json_t *o, struct wis
 
 void *processes_read_object(struct gateway *g, struct http_request *req)
 {
-    static const struct http_problem unsupported = {.code = "unsupported-media-type",
-                                                    .detail = "the body is to be application/json",
-                                                    .parameter = "header:Content-Type"};
     struct http_problem bad = {.code = "bad-term", .detail = "the body is to be one JSON object"};
     struct slice type = {0}, body = http_request_body(req);
     enum http_media media;
@@ -177,7 +189,7 @@ void *processes_read_object(struct gateway *g, struct http_request *req)
 
     (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
     if (http_media_of_content(type, &media) != ERR_NONE || media != HTTP_MEDIA_JSON) {
-        http_answer_problem(g->http, http_request_id(req), &unsupported);
+        body_refuse_type(g, req, "the body is to be application/json");
         return NULL;
     }
     o = body.len ? json_loadb((const char *)body.ptr, body.len, JSON_REJECT_DUPLICATES, &error)

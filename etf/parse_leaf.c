@@ -35,7 +35,7 @@ static enum err external_fun(struct etf_parser *p)
     wr_u8(p->w, ETF_EXPORT_EXT);
     etf_lex_space(&p->l);
     if (!etf_lex_is_atom_start(&p->l) && etf_lex_peek(&p->l, 0) != '\'')
-        return etf_parse_expected(p, "expected module:function/arity");
+        return etf_parse_expected(p, "expected module:function/arity: no other fun can be written");
     TRY(etf_parse_atom(p));
     etf_lex_space(&p->l);
     if (!etf_lex_take(&p->l, ":"))

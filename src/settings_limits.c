@@ -41,6 +41,7 @@ void settings_read_limits(struct settings *s, struct options *o)
     g->max_body = settings_number(o, OPT_MAX_BODY, 1, MAX_BYTES);
     g->max_reply = settings_number(o, OPT_MAX_REPLY, 1024, MAX_BYTES);
     g->max_depth = (uint32_t)settings_number(o, OPT_MAX_DEPTH, 1, 100000);
+    g->hides_reasons = options_is_set(o, OPT_HIDE_REASONS);
     g->max_processes = settings_number(o, OPT_MAX_PROCESSES, 1, 1000000);
     g->max_in_flight_per_node = number_or_infinity(o, OPT_MAX_IN_FLIGHT_PER_NODE, 1, 10000000);
     g->atom_budget = number_or_infinity(o, OPT_ATOM_BUDGET, 0, MAX_BYTES);

@@ -625,6 +625,24 @@ def test_a_queue_that_is_full(release):
     peer.stop()
 
 
+def test_reasons_can_be_hidden():
+    """What has crashed, and not why: its last words may hold what it knows."""
+    gate = Gateway("discreet@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--hide-reasons"])
+    peer, base = PEERS["27"], f"/v1/nodes/{segment(name('27'))}"
+    peer.eval("testpeer:serve(doomed_1), testpeer:serve(doomed_2), pg:join(doomed, whereis(doomed_2))")
+    gate.http.put(base)
+    eventually(lambda: gate.http.post("/v1/groups/pg/doomed/cast?syntax=erlang", "x", ERL).status == 202, "the group is known")
+    for path, body, klass in ((f"{base}/rpc/erlang/error", "[s3cret]", "error"), (f"{base}/rpc/erlang/throw", "[s3cret]", "throw"),
+                              (f"{base}/processes/doomed_1/call", "{leave, {s3cret, []}}", "exit")):
+        response = gate.http.post(path, body, ERL)
+        answer = problem(response, 502, "callee-exit", sent=True)
+        equal((answer["class"], "reason" in answer, "stacktrace" in answer, "s3cret" in response.text), (klass, False, False, False), path)
+        check("its node's log says how" in answer["detail"], answer)
+    response = gate.http.post("/v1/groups/pg/doomed/call?syntax=erlang&to=all", "{leave, {s3cret, []}}", ERL)
+    check("callee-exit" in response.text and "s3cret" not in response.text, response)
+    gate.stop()
+
+
 def test_the_budget_of_atoms():
     """Every name counts, wherever it stands."""
     gate = Gateway("small@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--atom-budget", "6"])

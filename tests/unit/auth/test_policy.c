@@ -382,6 +382,9 @@ static const char *const some_targets[] = {"*",         "pid",       "name:*",  
 static const char *const asked_targets[] = {"pid",      "name:a",    "name:ab",   "name:c",    "global:a",
                                             "global:b", "group:a/b", "group:b/b", "group:a/c", "global-term"};
 
+static const char *const some_node_globs[] = {"*", "a@h", "b@h", "a*", "?", "*b@h", "ab@h"};
+static const char *const some_nodes[] = {"a@h", "b@h", "ab@h", "bb@h", "c@h"};
+
 #define PICK(list) list[roll(sizeof list / sizeof list[0])]
 
 static void pick_rule(struct plain_rule *r)
@@ -390,7 +393,7 @@ static void pick_rule(struct plain_rule *r)
     for (int i = 0; i < WORDS; i++) {
         r->ops[i] = PICK(some_ops);
         r->principals[i] = PICK(some_globs);
-        r->nodes[i] = PICK(some_globs);
+        r->nodes[i] = PICK(some_node_globs);
         r->targets[i] = PICK(some_targets);
     }
 }
@@ -478,7 +481,7 @@ static void decisions_are_as_their_definition(void **state)
             pick_rule(&rules[j]);
         p = policy_of(rules);
         for (int j = 0; j < 60; j++) {
-            const char *op = PICK(some_ops), *who = PICK(some_names), *node = PICK(some_names),
+            const char *op = PICK(some_ops), *who = PICK(some_names), *node = PICK(some_nodes),
                        *target = PICK(asked_targets);
             bool is_allowed = slow_decide(rules, op, who, node, target);
 
@@ -515,6 +518,8 @@ static void what_is_wrong_is_told(void **state)
         {"rules: []\nnods: {}", 2, 1, "did you mean 'nodes'?"},
         {"rules: []\nnodes: {admin: a}", 2, 9, "did you mean 'admit'?"},
         {"rules: []\nnodes: {admit: []}", 2, 16, "the list is empty"},
+        {"rules: []\nnodes: {connect: [a@b, 'c?', shop]}", 2, 30, "no node is called so"},
+        {RULE("deny: call, nodes: shop, targets: '*', principals: '*'"), 2, 23, "no node is called so"},
         {"rules: []\nnodes: [a@b]", 2, 8, "nodes says"},
         {"rules: []\n---\nrules: []", 2, 1, "second document"},
         {"rules: [1]", 1, 9, "no rule"},
