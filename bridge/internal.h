@@ -180,7 +180,8 @@ void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice
 const char *errors_code(enum err e); /* of the problem that it is */
 /* How a request to a node ended. */
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r);
-/* An rpc whose function does not exist. */
+/* An rpc whose function, the exchange's target, does not exist. */
+bool rpc_is_undefined(const struct exchange *x, const struct node_result *r);
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r);
 /* The same as a term: a map of code, detail, sent, retryable, and class, reason, stacktrace where there are.
  */

@@ -141,10 +141,16 @@ static void listed(void *ctx, uint64_t id, const struct node_result *r)
         count = 0;
     for (uint32_t i = 0; i < count && etf_read_atom(&rd, &name); i++)
         names_add(&l, name);
-    if (r->err == ERR_NONE)
+    if (r->err == ERR_NONE) {
         answer_names(g, x, &l);
-    else
-        errors_answer_result(g, x, r);
+    } else {
+        x->target.name = SLICE("erlang"); /* a node that is no BEAM may not have it */
+        x->target.function = SLICE("registered");
+        if (rpc_is_undefined(x, r))
+            errors_answer_undefined(g, x, r);
+        else
+            errors_answer_result(g, x, r);
+    }
     names_fini(&l);
     mem_free(x->work);
     exchange_free(g, x);

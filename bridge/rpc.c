@@ -9,7 +9,7 @@
  * top is {M, F, Args, []}: of that very name, with the arguments themselves, as the emulator notes them for a
  * call that went nowhere.
  */
-static bool is_undefined(const struct exchange *x, const struct node_result *r)
+bool rpc_is_undefined(const struct exchange *x, const struct node_result *r)
 {
     struct etf_rd reason = etf_rd_of(r->term, r->atoms), stack = etf_rd_of(r->stacktrace, r->atoms);
     struct etf_atom module, function;
@@ -40,7 +40,7 @@ void rpc_done(void *ctx, uint64_t id, const struct node_result *r)
 
     if (!x)
         return;
-    if (is_undefined(x, r))
+    if (rpc_is_undefined(x, r))
         errors_answer_undefined(g, x, r);
     else if (r->err != ERR_NONE)
         errors_answer_result(g, x, r);

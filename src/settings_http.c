@@ -54,7 +54,9 @@ static void read_main_listen(struct settings *s, struct options *o)
         return;
     }
     if (!read_address(options_get(o, OPT_LISTEN), s->http_host, &l->port)) {
-        options_fault(o, OPT_LISTEN, "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370, or none");
+        options_fault(
+            o, OPT_LISTEN,
+            "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370 (a port is at most 65535), or none");
         return;
     }
     l->host = s->http_host;

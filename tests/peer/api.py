@@ -625,6 +625,14 @@ def test_a_queue_that_is_full(release):
     peer.stop()
 
 
+def test_names_of_a_node_that_tells_none():
+    """A C node, of which another gateway is one, has no erlang:registered/0."""
+    gate = Gateway("other@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port)
+    answer = problem(HTTP.get("/v1/nodes/other@localhost/processes"), 404, "undef", sent=True)
+    check("erlang:registered/0" in answer["detail"], answer)
+    gate.stop()
+
+
 def test_reasons_can_be_hidden():
     """What has crashed, and not why: its last words may hold what it knows."""
     gate = Gateway("discreet@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--hide-reasons"])
