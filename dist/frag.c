@@ -84,11 +84,43 @@ static enum err cut(struct dist_frags *f, struct dist_seq *s)
     return ERR_NONE;
 }
 
+/* What cutting it would give back. */
+static size_t beyond_keep(const struct dist_seq *s)
+{
+    return s->is_cut || s->data.len < s->keep ? 0 : s->data.len - s->keep;
+}
+
+/* NULL: none would give anything back. */
+static struct dist_seq *largest(const struct dist_frags *f)
+{
+    struct dist_seq *s, *ret = NULL;
+    size_t cursor = 0;
+
+    while ((s = map_next(&f->open, &cursor, NULL)))
+        if (beyond_keep(s) > (ret ? beyond_keep(ret) : 0))
+            ret = s;
+    return ret;
+}
+
+/* Room for so many bytes more, of s: whichever holds the most then is the one that is too much. False: that
+ * is s, or there is no memory to cut another. */
+static bool make_room(struct dist_frags *f, const struct dist_seq *s, size_t more)
+{
+    while (!fits(f, more)) {
+        struct dist_seq *victim = largest(f);
+
+        if (!victim || victim == s || beyond_keep(victim) <= beyond_keep(s) + more ||
+            cut(f, victim) != ERR_NONE)
+            return false;
+    }
+    return true;
+}
+
 static enum err append(struct dist_frags *f, struct dist_seq *s, struct slice data)
 {
     if (s->is_cut)
         return ERR_NONE;
-    if (!fits(f, data.len))
+    if (!make_room(f, s, data.len))
         return cut(f, s);
     wr_slice(&s->data, data);
     if (!wr_ok(&s->data))
@@ -104,10 +136,10 @@ static enum err fill_first(struct dist_frags *f, struct dist_seq *s, const struc
 
     if (e != ERR_NONE)
         return e;
-    if (!fits(f, s->overhead + data.len)) {
+    if (!make_room(f, s, s->overhead + data.len)) {
         s->is_cut = true;
         data.len = s->keep;
-        if (!fits(f, s->overhead + data.len))
+        if (!make_room(f, s, s->overhead + data.len))
             return ERR_TOO_LARGE;
     }
     wr_slice(&s->data, data);

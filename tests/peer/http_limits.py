@@ -312,7 +312,8 @@ def test_slow_takers_of_large_answers_make_room():
         statuses.add(s.recv(12)[9:])
         takers.append(s)
     check(statuses <= {b"200", b"503"} and b"200" in statuses, "statuses", statuses)
-    check(gate.rss() - before < 400 << 10, "it holds", gate.rss() - before, "KiB more")
+    # (A sanitizer keeps 256 MiB of what has been freed.)
+    check(gate.rss() - before < (400 if peers.SLOWER == 1 else 800) << 10, "it holds", gate.rss() - before, "KiB more")
     time.sleep(3.5)  # from then on they are slow
     got = Http(gate.port).post(path, "{bytes, 30000000}", **{"Content-Type": peers.ERL})
     equal((got.status, len(got.body)), (200, 30000003), "a large answer meanwhile")

@@ -76,6 +76,18 @@ static void what_all_sequences_hold_is_bounded(void **state)
     assert_int_equal(done->data.len, 200);
     dist_seq_free(done);
     assert_int_equal(f.held, 0);
+    /* The largest is the one that is too much, whoever comes. */
+    assert_ok(dist_frags_first(&f, 6, 3, &no_atoms, slice_of(data, 5500), 100));
+    assert_ok(dist_frags_next(&f, 6, 2, slice_of(data, 4000), &done));
+    assert_ok(dist_frags_first(&f, 7, 2, &no_atoms, slice_of(data, 300), 100));
+    assert_ok(dist_frags_next(&f, 7, 1, slice_of(data, 2000), &done));
+    assert_false(done->is_cut);
+    assert_int_equal(done->data.len, 2300);
+    dist_seq_free(done);
+    assert_ok(dist_frags_next(&f, 6, 1, slice_of(data, 10), &done));
+    assert_true(done->is_cut);
+    dist_seq_free(done);
+    assert_int_equal(f.held, 0);
     /* What is kept of them is bounded, too. */
     assert_ok(dist_frags_first(&f, 4, 2, &no_atoms, slice_of(data, 6000), 6000));
     assert_int_equal(dist_frags_first(&f, 5, 2, &no_atoms, slice_of(data, 6000), 6000), ERR_TOO_LARGE);
