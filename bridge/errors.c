@@ -77,11 +77,11 @@ const char *errors_code(enum err e)
 }
 
 /* A message that is larger than node.h's max_message. */
-static const struct meaning reply_too_large = {
-    "reply-too-large", false,
-    "the reply of node '%s' is larger than any message may be, 128 MiB; "
-    "the callee has done what it was asked",
-    NULL};
+static const struct meaning reply_too_large = {"reply-too-large", false,
+                                               "the reply of node '%s' is larger than a message may be, 128 "
+                                               "MiB, or the largest of those that came together "
+                                               "and were; the callee has done what it was asked",
+                                               NULL};
 
 /* What there was no memory for once it had been sent may have had its effect. */
 static bool is_retryable(const struct meaning *m, bool was_sent)

@@ -312,6 +312,19 @@ void inbox_event_term(struct inbox_event *e, const char *name, struct etf_rd ter
     inbox_event_text(e, "omitted", SLICE("too-large"));
 }
 
+void inbox_event_reason(struct inbox_event *e, struct etf_rd reason)
+{
+    static const uint8_t shutdown[] = "w\10shutdown", crashed[] = "w\7crashed";
+    struct etf_rd r = reason;
+
+    if (e->inbox->g && e->inbox->g->config.hides_reasons && etf_peek(&r) != ETF_KIND_ATOM)
+        reason = etf_rd_of(etf_read_tuple_is(&r, 2) && etf_read_atom_is(&r, "shutdown")
+                               ? slice_of(shutdown, sizeof shutdown - 1)
+                               : slice_of(crashed, sizeof crashed - 1),
+                           NULL);
+    inbox_event_term(e, "reason", reason);
+}
+
 void inbox_event_emit(struct inbox_event *e, const char *name)
 {
     struct inbox *in = e->inbox;

@@ -116,6 +116,8 @@ struct wr *inbox_event_member(struct inbox_event *e, const char *name);
 void inbox_event_bool(struct inbox_event *e, const char *name, bool value);
 /* A term as the style wants it. One that is too large is left out, and `omitted` says so. */
 void inbox_event_term(struct inbox_event *e, const char *name, struct etf_rd term);
+/* Why something has ended; with --hide-reasons what is no atom is told as `shutdown` or `crashed`. */
+void inbox_event_reason(struct inbox_event *e, struct etf_rd reason);
 /* name of the event: static. */
 void inbox_event_emit(struct inbox_event *e, const char *name);
 /* A pid as JSON text, in quotes. */

@@ -183,7 +183,7 @@ static void emit_exit(struct inbox *in, const struct etf_pid *from, struct etf_r
 
     inbox_event_init(&e, in);
     inbox_event_pid(&e, "from", from);
-    inbox_event_term(&e, "reason", reason);
+    inbox_event_reason(&e, reason);
     inbox_event_emit(&e, "exit");
 }
 

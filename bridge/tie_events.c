@@ -51,7 +51,7 @@ void tie_emit_down(struct tie *t, const struct etf_pid *pid, struct etf_rd reaso
     begin(&e, t);
     if (pid)
         inbox_event_pid(&e, "pid", pid);
-    inbox_event_term(&e, "reason", reason);
+    inbox_event_reason(&e, reason);
     inbox_event_emit(&e, "down");
 }
 

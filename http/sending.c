@@ -145,7 +145,8 @@ static void help_others(struct http_server *s, uint64_t now_ms)
     uint64_t len = atomic_load_explicit(&s->answers->wanted, memory_order_relaxed), missing;
     struct victims v;
 
-    if (len == 0 || atomic_load_explicit(&s->answers->asker, memory_order_relaxed) == s)
+    if (len == 0 || atomic_load_explicit(&s->answers->asker, memory_order_relaxed) == s ||
+        atomic_load_explicit(&s->answers->asked_ms, memory_order_relaxed) + 2 * s->config.gone_ms < now_ms)
         return;
     missing = lacking(s, len);
     v = find_victims(s, len, now_ms);
@@ -184,6 +185,7 @@ bool http_sending_begin(struct http_request *r, size_t len)
     if (lacking(s, len) && !make_room(s, len, now_ms)) {
         s->stats.over_max_answers++;
         atomic_store_explicit(&s->answers->asker, s, memory_order_relaxed);
+        atomic_store_explicit(&s->answers->asked_ms, now_ms, memory_order_relaxed);
         atomic_store_explicit(&s->answers->wanted, len, memory_order_relaxed);
         return false;
     }

@@ -181,6 +181,7 @@ struct http_answers {
     _Atomic uint64_t bytes;
     _Atomic uint64_t wanted;     /* by an answer that one of them had no room for; 0: all had */
     _Atomic(const void *) asker; /* that one's server */
+    _Atomic uint64_t asked_ms;   /* when */
 };
 
 struct http_config {

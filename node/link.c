@@ -270,6 +270,7 @@ static void timer_due(void *ctx, uint64_t id)
     } else if (l->conn) {
         dist_conn_advance(l->conn, loop_now_ms(n->loop));
         pump(l);
+        link_look_beside(l);
     }
 }
 

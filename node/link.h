@@ -56,6 +56,9 @@ struct link {
 
 /* The link of that name: up, or on its way up; NULL. */
 struct link *link_find(const struct node *n, struct slice name);
+/* For what is to wait for it: as link_find, but that nothing waits long for a peer that has only said that
+ * this is its name. */
+struct link *link_for(struct node *n, struct slice name);
 /* Does the gate let it be? Counted and logged if not. */
 MUST_USE bool link_may_be(struct node *n, struct slice name, bool is_incoming);
 /* Starts to connect. NULL: no memory, or the gate does not let it be, which callers have asked. */

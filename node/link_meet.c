@@ -11,6 +11,7 @@ enum {
     UNPROVEN_MAX = 1024, /* connections at once that have not shown the cookie yet */
     UNPROVEN_BUCKET_BITS = 10,
     CROWDED_TELL_MS = 10000,
+    BESIDE_MS = 500, /* that one may take to show the cookie before we dial ourselves as well */
 };
 
 /* ---- connecting ---- */
@@ -256,6 +257,60 @@ static struct link *find_second(const struct node *n, const char *name)
     return NULL;
 }
 
+/* Our own attempt, for what waits for an accepted one; NULL: none can be made. */
+static struct link *dial_for(struct link *l)
+{
+    struct link *again;
+
+    link_drop_name(l);
+    again = link_dial(l->node, slice_of_str(l->name));
+    if (!again) {
+        if (link_take_name(l, slice_of_str(l->name)) != ERR_NONE)
+            LOG(LOG_WARN, "link-lost", LOG_STR("node", l->name), LOG_STR("error", err_name(ERR_NOMEM)));
+        return NULL;
+    }
+    again->is_again = true;
+    hand_over(l, again);
+    return again;
+}
+
+static bool is_slow_to_prove(const struct link *l)
+{
+    uint64_t handshake_ends = loop_now_ms(l->node->loop) + l->node->connect_ms; /* had it begun now */
+
+    return is_unproven(l) && l->is_named && !l->node->is_quiet &&
+           handshake_ends >= dist_conn_deadline(l->conn) &&
+           handshake_ends - dist_conn_deadline(l->conn) >= BESIDE_MS;
+}
+
+/* l, unless it is slow to prove itself: then our own attempt, and l goes on beside it. */
+static struct link *or_beside(struct link *l)
+{
+    struct link *again;
+
+    if (!is_slow_to_prove(l))
+        return l;
+    again = dial_for(l);
+    if (!again)
+        return l;
+    l->is_second = true;
+    l->node->seconds++;
+    return again;
+}
+
+struct link *link_for(struct node *n, struct slice name)
+{
+    struct link *l = link_find(n, name);
+
+    return l ? or_beside(l) : NULL;
+}
+
+void link_look_beside(struct link *l)
+{
+    if (l->state == LINK_HANDSHAKE && (l->requests || l->waiting.first))
+        (void)or_beside(l);
+}
+
 /*
  * Who has not shown the cookie may bear a name that is not his. What waits for him is tried by ourselves once
  * he has come to nothing; and what has waited for our own attempt may come by him, unless the node itself has
@@ -264,26 +319,21 @@ static struct link *find_second(const struct node *n, const char *name)
 void link_pass_on(struct link *l, enum err why)
 {
     struct node *n = l->node;
-    struct link *to = NULL;
+    struct link *to;
 
     if (!l->is_named || (!l->requests && !l->waiting.first) || why == ERR_CANCELLED || n->is_quiet)
         return;
-    if (!l->was_dialled || (why != ERR_AUTH && why != ERR_NOT_ALLOWED))
-        to = find_second(n, l->name);
-    if (!to && l->was_dialled)
+    if (!l->was_dialled) {
+        (void)dial_for(l);
+        return;
+    }
+    to = why == ERR_AUTH || why == ERR_NOT_ALLOWED ? NULL : find_second(n, l->name);
+    if (!to)
         return;
     link_drop_name(l);
-    if (to) {
-        first_of_name(to);
-        if (link_take_name(to, slice_of_str(l->name)) != ERR_NONE)
-            return;
-    } else {
-        to = link_dial(n, slice_of_str(l->name));
-        if (!to)
-            return;
-        to->is_again = true;
-    }
-    hand_over(l, to);
+    first_of_name(to);
+    if (link_take_name(to, slice_of_str(l->name)) == ERR_NONE)
+        hand_over(l, to);
 }
 
 /* Fibonacci hashing, of which the high bits are good; twice, and with a seed, so that nobody falls into
@@ -421,12 +471,10 @@ static bool is_greater(const struct node *n, struct slice peer)
     return slice_cmp(n->name_slice, peer) > 0;
 }
 
-/* Both dial: the connection of the greater name goes on. Where ours has not said its name yet the peer's may
- * be quicker; but not once more, when one such has come to nothing. */
+/* Both dial: the connection of the greater name goes on, once it has said it. */
 static bool is_ours_to_make(const struct link *l)
 {
-    return l->was_dialled && (l->state == LINK_HANDSHAKE || (l->is_again && l->state != LINK_YIELDED)) &&
-           is_greater(l->node, slice_of_str(l->name));
+    return l->was_dialled && l->state == LINK_HANDSHAKE && is_greater(l->node, slice_of_str(l->name));
 }
 
 /* (erl_dist_protocol, "Status") */
@@ -453,7 +501,7 @@ void link_peer_named(struct link *l)
         status = l->name ? DIST_STATUS_ALIVE : DIST_STATUS_NOK;
     } else if (other && is_ours_to_make(other)) {
         status = DIST_STATUS_NOK;
-    } else if (other && !(other->was_dialled && is_greater(n, name))) {
+    } else if (other && (!other->was_dialled || other->is_again || !is_greater(n, name))) {
         /* Whoever it is, the others of that name go on until this one has shown the cookie. (If it is our own
          * attempt that goes on, the node will answer it nok.) */
         l->name = mem_strndup(name.ptr, name.len);
@@ -469,6 +517,7 @@ void link_peer_named(struct link *l)
         }
         if (link_take_name(l, name) != ERR_NONE)
             status = DIST_STATUS_NOK;
+        link_arm(l, loop_now_ms(n->loop) + BESIDE_MS);
     }
     dist_conn_admit(l->conn, status, (struct slice){0}, 0);
 }
@@ -479,6 +528,11 @@ void link_came_up(struct link *l)
     struct link *other = link_find(n, dist_conn_peer_name(l->conn));
 
     first_of_name(l);
+    if (other && other != l && is_ours_to_make(other)) {
+        /* The peer, which has heard our name by now, gives this one up. */
+        link_close(l, ERR_NODEDOWN, NULL);
+        return;
+    }
     if (other != l) {
         if (other && other->state == LINK_UP) {
             link_close(other, ERR_NODEDOWN, "the node has connected anew");

@@ -29,7 +29,11 @@ extern const struct loop_stream_ops link_stream_ops;
 /* The peer has said its name: what we already have under it decides whether it is let in. */
 void link_peer_named(struct link *l);
 void link_came_up(struct link *l);
-/* It comes to nothing, for this reason: what waits for it is for another way to that node, if there is one. */
+/* If it is one that has not shown the cookie for a while, and something waits for it: that waits for an
+ * attempt of our own then, beside it. */
+void link_look_beside(struct link *l);
+/* It comes to nothing, for this reason: what waits for it is for another way to that node, if there is one.
+ */
 void link_pass_on(struct link *l, enum err why);
 /* Its connection has ended, whatever it was in the midst of: another try, a wait for the peer's, or its end.
  */

@@ -314,7 +314,7 @@ static enum err keep_term(struct request *r, struct slice term)
 /* The link to that node, which is dialled if there is none. */
 static enum err link_to(struct node *n, struct slice name, struct link **ret)
 {
-    *ret = link_find(n, name);
+    *ret = link_for(n, name);
     if (*ret)
         return ERR_NONE;
     if (!node_name_is_valid(name))

@@ -353,7 +353,7 @@ enum err route_signal(struct node *n, struct slice where, const struct dist_ctl 
     uses |= uses_of(&ctl->to);
     if (slice_eq(where, n->name_slice))
         return signals_add(&n->local, ctl, payload, count);
-    l = link_find(n, where);
+    l = link_for(n, where);
     if (!l) {
         if (n->is_quiet || !node_name_is_valid(where) || !link_may_be(n, where, false))
             return ERR_NO_CONNECTION;

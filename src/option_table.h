@@ -99,7 +99,7 @@
     X(OPT_RATE_LIMIT, OPTION_GROUP_ACCESS, "rate-limit", "RATE[/BURST]", "none", 0, NULL, \
       "requests a second of each principal, and how many at once; others are told 429") \
     X(OPT_HIDE_REASONS, OPTION_GROUP_ACCESS, "hide-reasons", NULL, "false", 0, NULL, \
-      "leave out of errors why a process crashed: reason and stack trace may hold what it knows") \
+      "leave out of errors and events why a process crashed: reason and stack trace may hold what it knows") \
     X(OPT_POLICY_FILE, OPTION_GROUP_ACCESS, "policy-file", "FILE", NULL, OPTION_FILE, NULL, \
       "rules about who may do what, and which nodes may be talked to; what no rule allows is denied. If not given: " \
       "everybody who is let in may do everything") \

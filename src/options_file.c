@@ -49,6 +49,10 @@ static void take_scalar(const struct file *f, enum option which, bool is_negated
 {
     char place[PLACE_MAX];
 
+    if (memchr(value->data.scalar.value, '\0', value->data.scalar.length)) {
+        fault(f, &value->start_mark, "no value has a zero byte");
+        return;
+    }
     options_set(f->o, which, is_negated, (const char *)value->data.scalar.value, OPTION_FROM_FILE,
                 place_of(f, &value->start_mark, place));
 }

@@ -637,7 +637,7 @@ def test_reasons_can_be_hidden():
     """What has crashed, and not why: its last words may hold what it knows."""
     gate = Gateway("discreet@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--hide-reasons"])
     peer, base = PEERS["27"], f"/v1/nodes/{segment(name('27'))}"
-    peer.eval("testpeer:serve(doomed_1), testpeer:serve(doomed_2), pg:join(doomed, whereis(doomed_2))")
+    peer.eval("testpeer:serve(doomed_1), testpeer:serve(doomed_2), testpeer:serve(doomed_3), pg:join(doomed, whereis(doomed_2))")
     gate.http.put(base)
     eventually(lambda: gate.http.post("/v1/groups/pg/doomed/cast?syntax=erlang", "x", ERL).status == 202, "the group is known")
     for path, body, klass in ((f"{base}/rpc/erlang/error", "[s3cret]", "error"), (f"{base}/rpc/erlang/throw", "[s3cret]", "throw"),
@@ -648,6 +648,10 @@ def test_reasons_can_be_hidden():
         check("its node's log says how" in answer["detail"], answer)
     response = gate.http.post("/v1/groups/pg/doomed/call?syntax=erlang&to=all", "{leave, {s3cret, []}}", ERL)
     check("callee-exit" in response.text and "s3cret" not in response.text, response)
+    monitor = EventStream(gate.port, f"{base}/processes/doomed_3/monitor")
+    monitor.next("monitor")
+    gate.http.post(f"{base}/processes/doomed_3/call", "{leave, {s3cret, []}}", ERL)
+    equal(monitor.next("down").data["reason"], "crashed", "reason of the monitor")
     gate.stop()
 
 
@@ -777,7 +781,8 @@ def test_what_no_message_may_be(release):
     made = HTTP.post("/v1/processes", {"name": watcher}).json
     for path, body in ((process_path(release) + "/call", "{bytes, 140000000}"), (rpc_path(release, "binary", "copy"), "[<<\"x\">>, 140000000]")):
         equal(problem(ask("POST", path, body), 502, "reply-too-large", sent=True)["detail"],
-              f"the reply of node '{name(release)}' is larger than any message may be, 128 MiB; the callee has done what it was asked", path)
+              f"the reply of node '{name(release)}' is larger than a message may be, 128 MiB, or the largest of those that came together and were; "
+              "the callee has done what it was asked", path)
     peer.eval("register(dying, spawn(fun() -> receive N -> exit(binary:copy(<<\"x\">>, N)) end end)), ok")
     monitor = EventStream(GATE.port, process_path(release, "dying") + "/monitor")
     monitor.next("monitor")

@@ -37,6 +37,7 @@ def test_the_check_tells_all_faults_with_their_places():
 
 
 SHAPES = {  # a file: what is said of it, each a fault; none: it is good
+    'max-body: "8MiB\\0x"': [":1:11: no value has a zero byte"],
     "workers: {count: 2}": [":1:10: workers is to be a number, and not a mapping"],
     "workers: {count: 2, name: x, more: [1]}": [":1:10: workers is to be a number, and not a mapping"],
     '{"timeout": {"ms": 5}, "max-body": {"bytes": 1}, "drain-delay": []}': [

@@ -185,6 +185,7 @@ static void another_thread_is_helped(void **state)
     assert_int_equal(http_server_stats(sender())->slow_answers, 0);
     began = loop_now_ms(h.loop);
     all->asker = &began;
+    all->asked_ms = began;
     all->wanted = 100000;
     TURN_UNTIL(http_server_answer_bytes(sender()) == 0);
     assert_int_equal(http_server_stats(sender())->slow_answers, 1);
