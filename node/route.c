@@ -128,7 +128,32 @@ static void message(struct node *n, struct link *l, const struct dist_message *m
         n->unknown_dropped++;
 }
 
-/* A message that was too large is nobody's, but whose reply it was is told. */
+/* {'$gen_call', {Pid, Tag}, _}: the caller hears by the monitor that he has set that it came to nothing. */
+static bool refuse_cut_call(struct node *n, const struct dist_message *m)
+{
+    static const uint8_t reason[] = "w\21request_too_large";
+    struct etf_rd r = etf_rd_of(m->payload, m->atoms);
+    struct process *p = find_end(n, &m->ctl.to);
+    struct dist_ctl down = {.op = DIST_CTL_MONITOR_P_EXIT,
+                            .from = m->ctl.to,
+                            .to = {.kind = DIST_END_PID},
+                            .reason = slice_of(reason, sizeof reason - 1)};
+    uint32_t len;
+
+    if (m->ctl.to.kind == DIST_END_REF || !etf_read_tuple_is(&r, 3) || !etf_read_atom_is(&r, "$gen_call") ||
+        !etf_read_tuple_is(&r, 2) || !etf_read_pid(&r, &down.to.pid))
+        return false;
+    if (etf_peek(&r) == ETF_KIND_LIST && (!etf_read_list(&r, &len) || len != 1 || !etf_skip(&r, NULL)))
+        return false;
+    if (!etf_read_ref(&r, &down.ref))
+        return false;
+    if (p)
+        process_remove_monitor(p, &down.to.pid, &down.ref);
+    route_answer(n, down.to.pid.node, &down);
+    return true;
+}
+
+/* A message that was too large is nobody's, but whose reply or call it was is told. */
 static void cut_message(struct node *n, struct link *l, const struct dist_message *m)
 {
     struct etf_ref ref = m->ctl.to.ref;
@@ -139,7 +164,7 @@ static void cut_message(struct node *n, struct link *l, const struct dist_messag
         LOG_STR("for", r ? "a call" : "a process"));
     if (r && r->link == l)
         request_reply_cut(r);
-    else
+    else if (!refuse_cut_call(n, m))
         n->unknown_dropped++;
 }
 

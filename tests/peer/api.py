@@ -791,6 +791,8 @@ def test_what_no_message_may_be(release):
     peer.eval(f"{{{watcher}, '{GATE.node}'}} ! binary:copy(<<\"x\">>, 140000000), {{{watcher}, '{GATE.node}'}} ! next, ok", 30)
     box = EventStream(GATE.port, f"/v1/processes/{made['id']}/events")
     equal(box.next("message", 20).data["message"], "next", "what came after it")
+    equal(peer.eval(f"try gen_server:call({{{watcher}, '{GATE.node}'}}, binary:copy(<<\"x\">>, 140000000), 20000) catch exit:{{R, _}} -> R end", 30),
+          "request_too_large", "a call")
     equal(HTTP.delete(f"/v1/processes/{made['id']}").status, 204, "the watcher")
     if release >= "25":  # before, a spawn on another node has no such arguments: the caller's own node spawns a server there
         equal(peer.eval(f"try erpc:call('{GATE.node}', erlang, node, [binary:copy(<<\"x\">>, 140000000)]) catch C:R -> {{C, R}} end", 30),
