@@ -20,8 +20,9 @@ static void warn_if_exposed(struct options *o, FILE *f, const char *path)
     struct stat st;
 
     if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 027))
-        options_warn_at(o, path,
-                        "the cookie can be read by others: chmod 600 it, unless nobody else is in this container");
+        options_warn_at(
+            o, path,
+            "the cookie can be read by others: chmod 600 it, unless nobody else is in this container");
 }
 
 static char *read_cookie_file(struct options *o, const char *path)
