@@ -248,7 +248,7 @@ enum err watch_node(struct actor *a, struct slice name, bool is_on)
         at = &a->nodes;
     }
     (*at)->count++;
-    if (link_find(n, name) || (is_valid && link_may_be(n, name, false) && link_dial(n, name)))
+    if (link_for(n, name) || (is_valid && link_may_be(n, name, false) && link_dial(n, name)))
         return ERR_NONE;
     tell_node(a, &(struct node_change){.node = name, .reason = process_reason_setup_failed});
     return unwatch_node(a, name);
