@@ -28,14 +28,14 @@ static void read_name(struct settings *s, struct options *o)
 /* Asked once: a name server that is not there takes its time. */
 static void find_home(struct settings *s, struct options *o)
 {
-    const char *at = strchr(s->name, '@');
+    const char *at = strchr(s->name, '@'), *given = options_get(o, OPT_NAME);
     char what[400];
     bool is_known = true;
 
     if (!at || !at[1] || settings_resolve_loopback(at + 1, s->home, sizeof s->home, &is_known))
         return;
     s->home[0] = '\0';
-    if (is_known)
+    if (is_known || !given || !strchr(given, '@')) /* the machine's own name is no typo */
         return;
     snprintf(what, sizeof what,
              "no address of the host '%s' is known here; other nodes reach this one if they know one",

@@ -12,9 +12,7 @@ from peers import BIN, ERL, Gateway, Http, Peer, check, equal, eventually, fresh
 
 
 def ask(command, *args, env=None):
-    # A host that is known on every machine: that of the default name, the machine's own, may have no address, and is warned of.
-    name = {"ERLGATE_NAME": "gate@localhost"} if command == "check-config" else {}
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "ERLGATE_COOKIE": "secret-cookie", **name, **(env or {})}
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "ERLGATE_COOKIE": "secret-cookie", **(env or {})}
     done = subprocess.run([BIN / "erlgate", command, *args], env=clean, capture_output=True, text=True, timeout=30, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -147,6 +145,12 @@ def test_what_wants_a_restart_is_told_until_it_is_as_it_runs():
     equal(told("workers: 1\nnet-ticktime: 30\nmax-body: 2000\n"), [], "all is as it runs")
     equal(told("workers: 1\nnet-ticktime: 30\nmax-body: 1000\n"), [("reload-changed", "max-body", "2000", "1000")], "what is taken is held against what was taken last")
     gate.stop()
+
+
+def test_a_host_that_nobody_knows_is_warned_of():
+    """One that was given: that of the machine itself is no typo."""
+    status, _, err = ask("check-config", "--strict", "--name", "gate@no-such-host.invalid")
+    check(status == 1 and "no address of the host 'no-such-host.invalid' is known here" in err, err)
 
 
 def test_warnings_count_when_told():
