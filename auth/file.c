@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/mode.h"
 
 /* Gives the number of bytes read; -1 with errno. */
 static ssize_t read_all(int fd, char *to, size_t room)
@@ -46,7 +47,7 @@ static bool read_open(int fd, const char *path, const char *what, size_t max, st
     n = read_all(fd, f.text, f.len + 1);
     if (n == st.st_size) {
         f.text[f.len] = '\0';
-        f.is_exposed = (st.st_mode & 027) != 0;
+        f.is_exposed = mode_is_exposed(st.st_mode);
         *ret = f;
         return true;
     }

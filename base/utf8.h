@@ -14,6 +14,14 @@ static inline bool utf8_is_valid(struct slice s)
     return utf8_valid_prefix(s) == s.len;
 }
 
+/* As much of it as is valid, and in max bytes. */
+static inline struct slice utf8_head(struct slice s, size_t max)
+{
+    s.len = s.len < max ? s.len : max;
+    s.len = utf8_valid_prefix(s);
+    return s;
+}
+
 static inline bool utf8_is_ascii(struct slice s)
 {
     uint64_t word, high = 0;

@@ -5,7 +5,8 @@
 
 What stands between `<!-- bench SECTION [WHO,WHO] -->` and `<!-- end -->` is replaced by the rows of that section, those of the
 named alone if some are named; `<!-- bench goals -->` by the goals, `<!-- bench machine -->` by what it ran on, `<!-- bench brief -->`
-by what most people want to know of calls. Of the goals for the codec's instructions, which are many (bench/cost/codec_instructions.json), those that are missed are told.
+by what most people want to know of calls. Of the goals for the codec's instructions, which are many
+(bench/cost/codec_instructions.json), those that are missed are told.
 """
 import json
 import pathlib

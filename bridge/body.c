@@ -193,9 +193,7 @@ void body_refuse_type(struct gateway *g, struct http_request *req, const char *w
     char detail[TYPE_DETAIL_MAX];
 
     (void)http_request_known(req, HTTP_KNOWN_CONTENT_TYPE, &type);
-    if (type.len > TYPE_SHOWN_MAX)
-        type.len = TYPE_SHOWN_MAX;
-    type.len = utf8_valid_prefix(type);
+    type = utf8_head(type, TYPE_SHOWN_MAX);
     snprintf(detail, sizeof detail, type.len ? "%s; Content-Type is '%.*s'" : "%s; there is no Content-Type",
              wanted, SLICE_FMT(type));
     http_answer_problem(g->http, http_request_id(req),

@@ -223,9 +223,8 @@ static void answer_failure(struct gateway *g, const struct exchange *x, const st
 
     wr_init(&reason, g->config.max_reply);
     wr_init(&stack, g->config.max_reply);
-    if (r->err == ERR_CALLEE_EXIT) {
+    if (r->err == ERR_CALLEE_EXIT)
         p.klass = slice_of_str(r->exception ? r->exception : "exit");
-    }
     if (r->err == ERR_CALLEE_EXIT && !g->config.hides_reasons) {
         write_term(&reason, x, r->term, r->atoms, &p.reason);
         write_term(&stack, x, r->stacktrace, r->atoms, &p.stacktrace);

@@ -146,11 +146,8 @@ static bool read_trap_exit(struct gateway *g, uint64_t http_id, const json_t *v,
 static bool refuse_member(struct gateway *g, uint64_t http_id, const char *key)
 {
     char detail[128];
-    struct slice shown = slice_of_str(key);
+    struct slice shown = utf8_head(slice_of_str(key), KEY_SHOWN_MAX);
 
-    if (shown.len > KEY_SHOWN_MAX)
-        shown.len = KEY_SHOWN_MAX;
-    shown.len = utf8_valid_prefix(shown);
     snprintf(detail, sizeof detail, "there is no member '%.*s' here: there are name, ttl and trap_exit",
              SLICE_FMT(shown));
     return refuse(g, http_id, "body", detail);

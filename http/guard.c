@@ -255,9 +255,7 @@ static bool judge_framing(const struct http_head *head, struct http_refusal *ret
 
 static int shown(struct slice s)
 {
-    size_t n = s.len > SHOWN_MAX ? SHOWN_MAX : s.len;
-
-    return (int)utf8_valid_prefix(slice_of(s.ptr, n));
+    return (int)utf8_head(s, SHOWN_MAX).len;
 }
 
 static bool judge_host(const struct http_guard *g, const struct http_head *head, struct slice host,

@@ -19,8 +19,8 @@ struct http_match {
     const struct http_route *route; /* NULL: the path exists, the method does not */
     const char *allow;              /* the path's methods, as for Allow: "GET, HEAD, OPTIONS"; borrowed */
     const char *pattern;            /* the path itself, as its first row has it; borrowed */
-    uint8_t
-        holes[HTTP_HOLES_MAX]; /* which segment stands for the n-th {…}; 0, which is always a word: none */
+    /* Which segment stands for the n-th {…}; 0, which is always a word: none does. */
+    uint8_t holes[HTTP_HOLES_MAX];
 };
 
 /* ERR_INVALID: two rows with the same method and the same path, or a pattern that is none: it begins with

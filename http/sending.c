@@ -82,8 +82,7 @@ static uint64_t lacking(const struct http_server *s, uint64_t len)
     if (len <= most / SMALL_PARTS)
         most += most / BESIDE_PARTS;
     beyond = all + len > most ? all + len - most : 0;
-    return beyond < all ? beyond
-                        : all; /* what is larger than all that there is room for needs the others gone */
+    return beyond < all ? beyond : all; /* one larger than all room needs the others gone, no more */
 }
 
 struct victims {
@@ -125,6 +124,13 @@ static void cut_off_slow(struct http_server *s, uint64_t bytes, uint64_t now_ms)
     }
 }
 
+static void cut_off_victims(struct http_server *s, const struct victims *v, uint64_t bytes, uint64_t now_ms)
+{
+    cut_off_slow(s, bytes, now_ms);
+    if (v->slow < bytes && v->largest)
+        cut_off(v->largest, now_ms);
+}
+
 /* Nobody is cut off in vain. */
 static bool make_room(struct http_server *s, size_t len, uint64_t now_ms)
 {
@@ -133,9 +139,7 @@ static bool make_room(struct http_server *s, size_t len, uint64_t now_ms)
 
     if (v.slow + (v.largest ? v.largest->held : 0) < wanted)
         return false;
-    cut_off_slow(s, wanted, now_ms);
-    if (v.slow < wanted)
-        cut_off(v.largest, now_ms);
+    cut_off_victims(s, &v, wanted, now_ms);
     return true;
 }
 
@@ -154,9 +158,7 @@ static void help_others(struct http_server *s, uint64_t now_ms)
         return; /* another may */
     if (atomic_exchange_explicit(&s->answers->wanted, 0, memory_order_relaxed) == 0)
         return; /* another does */
-    cut_off_slow(s, missing, now_ms);
-    if (v.slow < missing && v.largest)
-        cut_off(v.largest, now_ms);
+    cut_off_victims(s, &v, missing, now_ms);
 }
 
 void http_sending_relieve(struct http_server *s, uint64_t now_ms)

@@ -216,10 +216,10 @@ struct http_config {
     struct http_limits limits;
     /* A stream's reader left, and no other came within its linger: the id is gone. May be NULL. */
     void (*stream_gone)(void *ctx, uint64_t stream, uint64_t tag);
-    unsigned
-        threads; /* that serve what this one does: of max_in_flight and max_bodies each has its share; 0: 1 */
-    struct http_answers
-        *answers;          /* theirs together: http_server_answers of another. Borrowed; NULL: its own */
+    /* That serve what this one does: of max_in_flight and max_bodies each has its share; 0: 1. */
+    unsigned threads;
+    /* Theirs together: http_server_answers of another. Borrowed; NULL: its own. */
+    struct http_answers *answers;
     struct channel *owner; /* a worker's server, which listens nowhere: to the owner of all that there is one
                               of. Borrowed; NULL: it is the owner, or there are no workers */
     /* Each request once it is over, for metrics. May be NULL. Its own answers may not be given in it. */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/mode.h"
 #include "http/handshake.h"
 #include "http/text.h"
 
@@ -255,7 +256,7 @@ static enum err set_key(struct http_tls *tls, const struct http_tls_config *c, c
         return ERR_NOMEM;
     if (rc < 0)
         return fault(f, file, NULL, "%s", gnutls_strerror(rc));
-    tls->info.is_key_exposed = stat(file, &st) == 0 && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0;
+    tls->info.is_key_exposed = stat(file, &st) == 0 && mode_is_exposed(st.st_mode);
     return ERR_NONE;
 }
 

@@ -60,10 +60,10 @@ MUST_USE enum err loop_stream_write(struct loop_stream *s, struct slice bytes, s
 const char *loop_stream_why(const struct loop_stream *s);
 /* Stops and resumes reading: backpressure towards the peer. */
 void loop_stream_pause(struct loop_stream *s, bool is_paused);
+/* Has the other end a loopback address, or our own? */
 bool loop_stream_is_local(const struct loop_stream *s);
 /* The peer's IPv4 address, or the first 64 bits of its IPv6 one, as a number; 0: not known. */
-uint64_t
-loop_stream_peer_net(const struct loop_stream *s); /* the other end has a loopback address, or our own */
+uint64_t loop_stream_peer_net(const struct loop_stream *s);
 /* Closes once what the kernel has taken is on its way; takes NULL. */
 void loop_stream_close(struct loop_stream *s);
 

@@ -54,6 +54,12 @@ void link_drop_name(struct link *l)
     l->is_named = false;
 }
 
+void link_set_second(struct link *l, bool is_second)
+{
+    l->node->seconds += (unsigned)is_second - (unsigned)l->is_second;
+    l->is_second = is_second;
+}
+
 struct link *link_find(const struct node *n, struct slice name)
 {
     return map_get(&n->links_by_name, name);
@@ -85,8 +91,7 @@ void link_release(struct link *l)
 
     l->state = LINK_CLOSED;
     link_drop_name(l);
-    n->seconds -= l->is_second;
-    l->is_second = false;
+    link_set_second(l, false);
     idtab_remove(&n->links, l->id);
     epmd_find_cancel(n, l->lookup);
     loop_dial_cancel(n->loop, l->dial);

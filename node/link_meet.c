@@ -23,12 +23,6 @@ static void hand_over(struct link *from, struct link *to)
     signals_append(&to->waiting, &from->waiting);
 }
 
-static void first_of_name(struct link *l)
-{
-    l->node->seconds -= l->is_second;
-    l->is_second = false;
-}
-
 /* Through the node, for who listens there may end before the link does. */
 static void atom_came(void *ctx, struct slice utf8)
 {
@@ -293,8 +287,7 @@ static struct link *or_beside(struct link *l)
     again = dial_for(l);
     if (!again)
         return l;
-    l->is_second = true;
-    l->node->seconds++;
+    link_set_second(l, true);
     return again;
 }
 
@@ -331,7 +324,7 @@ void link_pass_on(struct link *l, enum err why)
     if (!to)
         return;
     link_drop_name(l);
-    first_of_name(to);
+    link_set_second(to, false);
     if (link_take_name(to, slice_of_str(l->name)) == ERR_NONE)
         hand_over(l, to);
 }
@@ -505,8 +498,7 @@ void link_peer_named(struct link *l)
         /* Whoever it is, the others of that name go on until this one has shown the cookie. (If it is our own
          * attempt that goes on, the node will answer it nok.) */
         l->name = mem_strndup(name.ptr, name.len);
-        l->is_second = l->name != NULL;
-        n->seconds += l->is_second;
+        link_set_second(l, l->name != NULL);
         status = !l->name                         ? DIST_STATUS_NOK
                  : other->state == LINK_HANDSHAKE ? DIST_STATUS_OK_SIMULTANEOUS
                                                   : DIST_STATUS_OK;
@@ -527,7 +519,7 @@ void link_came_up(struct link *l)
     struct node *n = l->node;
     struct link *other = link_find(n, dist_conn_peer_name(l->conn));
 
-    first_of_name(l);
+    link_set_second(l, false);
     if (other && other != l && is_ours_to_make(other)) {
         /* The peer, which has heard our name by now, gives this one up. */
         link_close(l, ERR_NODEDOWN, NULL);

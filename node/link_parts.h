@@ -14,6 +14,8 @@ MUST_USE struct link *link_new(struct node *n, enum link_state state);
 /* It is the link of that name from now on. */
 MUST_USE enum err link_take_name(struct link *l, struct slice name);
 void link_drop_name(struct link *l);
+/* Another has its name, or none any more: is_second, which is counted. */
+void link_set_second(struct link *l, bool is_second);
 /* What it calls itself, for who has not been let in yet. */
 struct slice link_shown_name(const struct link *l);
 /* Its timer is due then at the latest. */

@@ -3,6 +3,7 @@
  */
 #include "base/utf8.h"
 #include "node/actor.h"
+#include "node/gen.h"
 #include "node/internal.h"
 #include "node/request.h"
 #include "node/spawned.h"
@@ -81,17 +82,22 @@ static struct process *find_alias(struct node *n, const struct etf_ref *ref)
     return watch_take_alias(a) ? p : NULL;
 }
 
-/* {[alias|Ref], _} or {Ref, _}: the answer to a request. */
-static bool read_tag(struct slice term, const struct etf_atoms *atoms, struct etf_ref *ret)
+/* [alias|Ref] or Ref. */
+static bool read_tag(struct etf_rd r, struct etf_ref *ret)
 {
-    struct etf_rd r = etf_rd_of(term, atoms);
     uint32_t len;
 
-    if (!etf_read_tuple_is(&r, 2))
-        return false;
     if (etf_peek(&r) == ETF_KIND_LIST && (!etf_read_list(&r, &len) || len != 1 || !etf_skip(&r, NULL)))
         return false;
     return etf_read_ref(&r, ret);
+}
+
+/* {Tag, _}: the answer to a request. */
+static bool read_answer(struct slice term, const struct etf_atoms *atoms, struct etf_ref *ret)
+{
+    struct etf_rd r = etf_rd_of(term, atoms);
+
+    return etf_read_tuple_is(&r, 2) && read_tag(r, ret);
 }
 
 /* With a reference of ours, that of a request that has ended. */
@@ -99,7 +105,7 @@ static bool is_reply(const struct node *n, struct slice term, const struct etf_a
 {
     struct etf_ref ref;
 
-    return read_tag(term, atoms, &ref) && etf_atom_eq(ref.node, route_own_node(n));
+    return read_answer(term, atoms, &ref) && etf_atom_eq(ref.node, route_own_node(n));
 }
 
 /* Callees that know no aliases reply to the process in whose name a request was made: that request, or NULL.
@@ -107,7 +113,7 @@ static bool is_reply(const struct node *n, struct slice term, const struct etf_a
 static struct process *find_asker(const struct node *n, const struct process *p, const struct dist_message *m)
 {
     struct etf_ref ref;
-    struct request *r = read_tag(m->payload, m->atoms, &ref) ? request_of_ref(n, &ref) : NULL;
+    struct request *r = read_answer(m->payload, m->atoms, &ref) ? request_of_ref(n, &ref) : NULL;
 
     return r && r->from && r->from == p->number ? &r->process : NULL;
 }
@@ -132,21 +138,19 @@ static void message(struct node *n, struct link *l, const struct dist_message *m
 static bool refuse_cut_call(struct node *n, const struct dist_message *m)
 {
     static const uint8_t reason[] = "w\21request_too_large";
-    struct etf_rd r = etf_rd_of(m->payload, m->atoms);
     struct process *p = find_end(n, &m->ctl.to);
     struct dist_ctl down = {.op = DIST_CTL_MONITOR_P_EXIT,
                             .from = m->ctl.to,
                             .to = {.kind = DIST_END_PID},
                             .reason = slice_of(reason, sizeof reason - 1)};
-    uint32_t len;
+    struct node_from from;
+    struct etf_rd request;
 
-    if (m->ctl.to.kind == DIST_END_REF || !etf_read_tuple_is(&r, 3) || !etf_read_atom_is(&r, "$gen_call") ||
-        !etf_read_tuple_is(&r, 2) || !etf_read_pid(&r, &down.to.pid))
+    if (m->ctl.to.kind == DIST_END_REF ||
+        !gen_read_call(etf_rd_of(m->payload, m->atoms), "$gen_call", &from, &request) ||
+        !read_tag(from.tag, &down.ref))
         return false;
-    if (etf_peek(&r) == ETF_KIND_LIST && (!etf_read_list(&r, &len) || len != 1 || !etf_skip(&r, NULL)))
-        return false;
-    if (!etf_read_ref(&r, &down.ref))
-        return false;
+    down.to.pid = from.pid;
     if (p)
         process_remove_monitor(p, &down.to.pid, &down.ref);
     route_answer(n, down.to.pid.node, &down);
@@ -157,7 +161,7 @@ static bool refuse_cut_call(struct node *n, const struct dist_message *m)
 static void cut_message(struct node *n, struct link *l, const struct dist_message *m)
 {
     struct etf_ref ref = m->ctl.to.ref;
-    bool has_ref = m->ctl.to.kind == DIST_END_REF || read_tag(m->payload, m->atoms, &ref);
+    bool has_ref = m->ctl.to.kind == DIST_END_REF || read_answer(m->payload, m->atoms, &ref);
     struct request *r = has_ref ? request_of_ref(n, &ref) : NULL;
 
     LOG(LOG_WARN, "message-too-large", LOG_STR("node", l->name), LOG_STR("signal", dist_op_name(m->ctl.op)),

@@ -8,18 +8,18 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/mode.h"
 #include "src/settings_read.h"
 
 enum { COOKIE_MAX = 4096, PATH_LEN = 4096, WHAT_MAX = 512 };
 
 /* ---- the cookie ---- */
 
-/* That a group may read it is how secrets are handed to a user who is not root. */
 static void warn_if_exposed(struct options *o, FILE *f, const char *path)
 {
     struct stat st;
 
-    if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 027))
+    if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && mode_is_exposed(st.st_mode))
         options_warn_at(
             o, path,
             "the cookie can be read by others: chmod 600 it, unless nobody else is in this container");
