@@ -121,23 +121,13 @@ enum err inbox_new(struct gateway *g, const struct inbox_config *config, struct 
     return ERR_NONE;
 }
 
-static void emit_end(struct inbox *in, struct slice reason)
-{
-    struct inbox_event e;
-    struct etf_pid self = node_pid(in->self);
-
-    inbox_event_init(&e, in);
-    inbox_event_pid(&e, "from", &self);
-    inbox_event_term(&e, "reason", etf_rd_of(reason, NULL));
-    inbox_event_emit(&e, "exit");
-}
-
 void inbox_end(struct inbox *in, struct slice reason)
 {
     struct node_self self = in->self;
+    struct etf_pid pid = node_pid(self);
 
     if (in->is_kept)
-        emit_end(in, reason);
+        inbox_event_exit(in, &pid, etf_rd_of(reason, NULL));
     if (in->stream)
         http_stream_end(in->g->http, in->stream);
     detach(in);
@@ -312,17 +302,34 @@ void inbox_event_term(struct inbox_event *e, const char *name, struct etf_rd ter
     inbox_event_text(e, "omitted", SLICE("too-large"));
 }
 
-void inbox_event_reason(struct inbox_event *e, struct etf_rd reason)
+/* With --hide-reasons: an atom stands for itself, and so does a shutdown for a reason that is one. */
+static struct etf_rd shown_reason(struct etf_rd reason)
 {
     static const uint8_t shutdown[] = "w\10shutdown", crashed[] = "w\7crashed";
     struct etf_rd r = reason;
 
-    if (e->inbox->g && e->inbox->g->config.hides_reasons && etf_peek(&r) != ETF_KIND_ATOM)
-        reason = etf_rd_of(etf_read_tuple_is(&r, 2) && etf_read_atom_is(&r, "shutdown")
-                               ? slice_of(shutdown, sizeof shutdown - 1)
-                               : slice_of(crashed, sizeof crashed - 1),
-                           NULL);
-    inbox_event_term(e, "reason", reason);
+    if (etf_peek(&r) == ETF_KIND_ATOM)
+        return reason;
+    if (!etf_read_tuple_is(&r, 2) || !etf_read_atom_is(&r, "shutdown"))
+        return etf_rd_of(slice_of(crashed, sizeof crashed - 1), NULL);
+    return etf_peek(&r) == ETF_KIND_ATOM ? reason : etf_rd_of(slice_of(shutdown, sizeof shutdown - 1), NULL);
+}
+
+void inbox_event_reason(struct inbox_event *e, struct etf_rd reason)
+{
+    bool is_hidden = e->inbox->g && e->inbox->g->config.hides_reasons;
+
+    inbox_event_term(e, "reason", is_hidden ? shown_reason(reason) : reason);
+}
+
+void inbox_event_exit(struct inbox *in, const struct etf_pid *from, struct etf_rd reason)
+{
+    struct inbox_event e;
+
+    inbox_event_init(&e, in);
+    inbox_event_pid(&e, "from", from);
+    inbox_event_reason(&e, reason);
+    inbox_event_emit(&e, "exit");
 }
 
 void inbox_event_emit(struct inbox_event *e, const char *name)

@@ -116,10 +116,13 @@ struct wr *inbox_event_member(struct inbox_event *e, const char *name);
 void inbox_event_bool(struct inbox_event *e, const char *name, bool value);
 /* A term as the style wants it. One that is too large is left out, and `omitted` says so. */
 void inbox_event_term(struct inbox_event *e, const char *name, struct etf_rd term);
-/* Why something has ended; with --hide-reasons what is no atom is told as `shutdown` or `crashed`. */
+/* Why something has ended; with --hide-reasons what is neither an atom nor {shutdown, Atom} is told as
+ * `shutdown` or `crashed`. */
 void inbox_event_reason(struct inbox_event *e, struct etf_rd reason);
 /* name of the event: static. */
 void inbox_event_emit(struct inbox_event *e, const char *name);
+/* The whole event: from has ended, or the inbox's own process has. */
+void inbox_event_exit(struct inbox *in, const struct etf_pid *from, struct etf_rd reason);
 /* A pid as JSON text, in quotes. */
 void inbox_write_pid(struct wr *w, const struct etf_pid *pid);
 

@@ -177,16 +177,6 @@ static void handle_down(struct node_self self, void *state, uint64_t monitor, co
         tie_down(in, monitor, what, reason);
 }
 
-static void emit_exit(struct inbox *in, const struct etf_pid *from, struct etf_rd reason)
-{
-    struct inbox_event e;
-
-    inbox_event_init(&e, in);
-    inbox_event_pid(&e, "from", from);
-    inbox_event_reason(&e, reason);
-    inbox_event_emit(&e, "exit");
-}
-
 static void handle_exit(struct node_self self, void *state, const struct etf_pid *from, struct etf_rd reason)
 {
     struct inbox *in = state;
@@ -195,7 +185,7 @@ static void handle_exit(struct node_self self, void *state, const struct etf_pid
     if (!in->g)
         return;
     tie_link_broken(in, from);
-    emit_exit(in, from, reason);
+    inbox_event_exit(in, from, reason);
 }
 
 static void handle_node_changed(struct node_self self, void *state, const struct node_change *change)
@@ -215,7 +205,7 @@ static void terminate(struct node_self self, void *state, struct etf_rd reason)
     struct slice term = {0};
 
     if (in->g && !in->is_kept)
-        emit_exit(in, &pid, reason);
+        inbox_event_exit(in, &pid, reason);
     if (in->g && etf_skip(&reason, &term))
         inbox_end(in, term);
     inbox_free(in);

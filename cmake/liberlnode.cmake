@@ -64,13 +64,17 @@ foreach(header ${ERLNODE_HEADERS})
     install(FILES ${CMAKE_SOURCE_DIR}/${header} DESTINATION ${erlnode_include}/${folder} COMPONENT erlnode)
 endforeach()
 # As installed they include each other by where they are: a program may have a base/err.h of its own, and #include <erlnode/node/node.h>
-# for whose path ends at the prefix's include.
+# for whose path ends at the prefix's include. To C++ they are a system's headers: it warns of initializers that are C's own.
 install(CODE "set(headers ${erlnode_include})" COMPONENT erlnode)
 install(CODE [[
     file(GLOB_RECURSE headers "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/${headers}/*.h")
     foreach(header ${headers})
         file(READ "${header}" text)
         string(REGEX REPLACE "#include \"([a-z]+/)" "#include \"../\\1" text "${text}")
+        if(NOT text MATCHES "system_header")
+            string(REGEX REPLACE "(\n#define ERLGATE_[A-Z_]+_H\n)"
+                "\\1\n#ifdef __cplusplus\n#pragma GCC system_header\n#endif\n" text "${text}")
+        endif()
         file(WRITE "${header}" "${text}")
     endforeach()
 ]] COMPONENT erlnode)

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include "example.h"
@@ -23,7 +24,7 @@ static int asked, answered;
 static void *work(void *arg)
 {
     for (int i = 0; i < FINDS; i++) {
-        usleep(20000);
+        thrd_sleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* the work */
         atomic_fetch_add(&found, 1);
         eventfd_write(wake, 1);
     }

@@ -78,16 +78,28 @@ static bool copy_config(struct node *n, const struct node_config *c)
     return true;
 }
 
+/* NULL: nothing is wrong with it. */
+static const char *why_refused(const struct node_config *c)
+{
+    if (c->cookie.len == 0) /* a variable of the environment that was not set, and anybody would be let in */
+        return "it has no cookie";
+    if (c->named_by.len)
+        return !dist_host_is_plausible(c->name)   ? "beside named_by, its name is a host alone"
+               : !node_name_is_valid(c->named_by) ? "named_by is a node: name@host"
+                                                  : NULL;
+    return node_name_is_valid(c->name) ? NULL : "its name is to be name@host";
+}
+
 struct node *node_new(struct loop *l, const struct node_config *config)
 {
+    const char *why = why_refused(config);
     struct node *n;
     uint64_t seeds[2];
 
-    if (config->cookie.len == 0)
-        return NULL; /* a variable of the environment that was not set, and anybody would be let in */
-    if (config->named_by.len ? !dist_host_is_plausible(config->name) || !node_name_is_valid(config->named_by)
-                             : !node_name_is_valid(config->name))
+    if (why) {
+        LOG(LOG_ERROR, "node-refused", LOG_SLICE("name", config->name), LOG_STR("why", why));
         return NULL;
+    }
     n = mem_zalloc(sizeof *n);
     if (!n)
         return NULL;

@@ -53,8 +53,8 @@ struct node_config {
                          are suspended; 0: 64 MiB. Beyond: ERR_OVERLOADED, and to the last it is lost */
 };
 
-/* NULL: no memory, a name that is none, or no cookie. Nothing is listened on or registered before node_start.
- */
+/* NULL: no memory; or a name that is none, or no cookie, and the log says which. Nothing is listened on or
+ * registered before node_start. */
 MUST_USE struct node *node_new(struct loop *l, const struct node_config *config);
 
 /*

@@ -70,6 +70,7 @@ static const struct manual {
      "  monitor target=/nodes/kv@localhost/processes/kv\n"
      "  down target=/nodes/kv@localhost/processes/kv reason=shutdown\n\n"
      "  $ erlgate watch --nodes\n"
+     "  monitor target=/nodes nodes=[]\n"
      "  nodeup node=kv@localhost hidden=true\n\n"
      "  $ erlgate watch --nodes --json | jq -r 'select(.event == \"nodedown\") | .data.node'\n"},
 };

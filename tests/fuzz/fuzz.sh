@@ -1,6 +1,6 @@
 #!/bin/sh
 # fuzz.sh TARGET CORPUS BUILD: runs one fuzz target. ERLGATE_FUZZ_RUNS inputs, or, when that is not set, for
-# ERLGATE_FUZZ_SECONDS (30). What it learns goes to BUILD/corpus/NAME, what breaks it to BUILD/artifacts/; an input that
+# ERLGATE_FUZZ_SECONDS (20). What it learns goes to BUILD/corpus/NAME, what breaks it to BUILD/artifacts/; an input that
 # takes longer than ERLGATE_FUZZ_TIMEOUT seconds (10) does.
 set -eu
 target=$1 corpus=$2 build=$3
@@ -11,7 +11,7 @@ mkdir -p "$learnt" "$build/artifacts"
 if [ -n "${ERLGATE_FUZZ_RUNS:-}" ]; then
     limit=-runs=$ERLGATE_FUZZ_RUNS
 else
-    limit=-max_total_time=${ERLGATE_FUZZ_SECONDS:-30}
+    limit=-max_total_time=${ERLGATE_FUZZ_SECONDS:-20}
 fi
 # (-entropic weighs inputs, at a third of the time of the short ones.)
 # Freed memory is kept back for so long that use of it is seen, and not for so long that it is all there is.

@@ -637,7 +637,8 @@ def test_reasons_can_be_hidden():
     """What has crashed, and not why: its last words may hold what it knows."""
     gate = Gateway("discreet@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port, ["--hide-reasons"])
     peer, base = PEERS["27"], f"/v1/nodes/{segment(name('27'))}"
-    peer.eval("testpeer:serve(doomed_1), testpeer:serve(doomed_2), testpeer:serve(doomed_3), pg:join(doomed, whereis(doomed_2))")
+    peer.eval("testpeer:serve(doomed_1), testpeer:serve(doomed_2), testpeer:serve(doomed_3), testpeer:serve(doomed_4), "
+              "testpeer:serve(doomed_5), pg:join(doomed, whereis(doomed_2))")
     gate.http.put(base)
     eventually(lambda: gate.http.post("/v1/groups/pg/doomed/cast?syntax=erlang", "x", ERL).status == 202, "the group is known")
     for path, body, klass in ((f"{base}/rpc/erlang/error", "[s3cret]", "error"), (f"{base}/rpc/erlang/throw", "[s3cret]", "throw"),
@@ -652,6 +653,13 @@ def test_reasons_can_be_hidden():
     monitor.next("monitor")
     gate.http.post(f"{base}/processes/doomed_3/call", "{leave, {s3cret, []}}", ERL)
     equal(monitor.next("down").data["reason"], "crashed", "reason of the monitor")
+    for server, why, wanted in (("doomed_4", "{s3cret, []}", "crashed"), ("doomed_5", "{shutdown, old}", ["shutdown", "old"])):
+        made = gate.http.post("/v1/processes", "{}", JSON).json["id"]  # which ends with what it is linked to
+        pid = gate.http.get(f"{base}/processes/{server}").json["pid"]["$pid"]
+        equal(gate.http.post(f"/v1/processes/{made}/links", {"target": f"/pids/{pid}"}, JSON).status, 201, "linked")
+        stream = EventStream(gate.port, f"/v1/processes/{made}/events")
+        gate.http.post(f"{base}/processes/{server}/call", f"{{leave, {why}}}", ERL)
+        equal(stream.next("exit").data["reason"], wanted, "reason of its own end")
     gate.stop()
 
 

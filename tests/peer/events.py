@@ -184,18 +184,22 @@ def test_many_on_one_stream():
 
 
 def test_a_client_that_vanishes_leaves_nothing_behind():
+    """At a gateway of its own: what others have watched lingers there, and ends meanwhile."""
+    other = Gateway("vanished@localhost", cookie=gate.cookie, epmd="auto", epmd_port=gate.epmd_port)
+    before = other.self()["processes"]
     for node in nodes.values():
         loner(node, "watched")
-        before = gate.self()["processes"]
-        streams = [stream(name_path(node, "watched") + "/monitor?linger=0&heartbeat=1000") for _ in range(10)]
+        path = f"/v1{name_path(node, 'watched')}/monitor?linger=0&heartbeat=1000"
+        streams = [EventStream(other.port, path) for _ in range(10)]
         for s in streams:
             s.next("monitor")
-        watched(node, "watched", 10)
+        watched(node, "watched", 10, by=other)
         for s in streams:
             s.close()
-        watched(node, "watched", 0, 15)
-        eventually(lambda: gate.self()["processes"] == before, "processes of the gateway are gone", 5)
+        watched(node, "watched", 0, 15, by=other)
+        eventually(lambda: other.self()["processes"] == before, "processes of the gateway are gone", 5)
         node.eval("watched ! {leave, normal}")
+    other.stop()
 
 
 def test_a_client_that_leaves_while_it_waits():

@@ -86,7 +86,8 @@ def test_they_are_cpp_too():
     names = sorted(str(h.relative_to(include)) for h in include.rglob("*.h") if h.name != "log.h")
     source = temporary_dir() / "all.cc"
     source.write_text('extern "C" {\n' + "".join(f'#include "{n}"\n' for n in names) + "}\nint main() { return 0; }\n")
-    run(CXX, "-std=c++17", "-Wall", "-Werror", "-I", include, "-fsyntax-only", source)
+    for standard in ("c++17", "c++20"):
+        run(CXX, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", include, "-fsyntax-only", source)
 
 
 def test_a_program_may_have_headers_of_the_same_names():
@@ -116,6 +117,12 @@ def test_pkg_config_static():
     words = [w for w in flags("--static", "--cflags", "--libs") if w != "-lerlnode"]
     run(CC, SOURCE / "examples" / "ping.c", "-o", program, libdir() / "liberlnode.a", *words)
     pings(program)
+
+
+def test_examples_are_plain_c():
+    """No extension is needed: whoever copies one may have a compiler that is strict."""
+    for example in sorted((SOURCE / "examples").glob("*.c")):
+        run(CC, "-std=c17", "-Wall", "-Wextra", "-Werror", *flags("--cflags"), "-fsyntax-only", example)
 
 
 def test_find_package():

@@ -288,8 +288,17 @@ class Peer:
                 self.output.append(line)
         with self._lock:
             left, self._waiting = self._waiting, {}
-        for waiting in left.values():
-            waiting.put((False, b"the node has ended"))
+        if left:
+            text = self._how_it_ended().encode()
+            for waiting in left.values():
+                waiting.put((False, text))
+
+    def _how_it_ended(self):
+        try:
+            status = self.proc.wait(5)
+        except subprocess.TimeoutExpired:
+            return "the node's output has ended, the node has not"
+        return f"the node has ended: {signal.Signals(-status).name if status < 0 else f'exit status {status}'}"
 
     def ready(self, seconds=20):
         """Waits until the node is up."""
@@ -322,7 +331,7 @@ class Peer:
             self.proc.stdin.write(line)
             self.proc.stdin.flush()
         except OSError:
-            raise EvalError(f"OTP {self.release}: the node has ended") from None
+            raise EvalError(f"OTP {self.release}: {self._how_it_ended()} {self.stderr()}") from None
         return lambda: self._answer(waiting, expressions, seconds, kind)
 
     def eval(self, expressions, seconds=15, kind=str):

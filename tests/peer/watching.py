@@ -41,15 +41,15 @@ def loner(node, name):
                      f"testpeer:reached(fun() -> whereis('{name}') =:= P end, 5000), pid_to_list(P)")
 
 
-def watchers(node, name):
+def watchers(node, name, by=gate):
     """How many processes of the gateway monitor it."""
     return int(node.eval(f"case whereis('{name}') of undefined -> -1; P -> "
-                         f"length([W || W <- element(2, process_info(P, monitored_by)), node(W) =:= '{gate.node}']) end"))
+                         f"length([W || W <- element(2, process_info(P, monitored_by)), node(W) =:= '{by.node}']) end"))
 
 
-def watched(node, name, wanted, seconds=10):
+def watched(node, name, wanted, seconds=10, by=gate):
     """A monitor is there once its node has had the signal."""
-    eventually(lambda: watchers(node, name) == wanted, f"{wanted} monitors of {name} at {node.node}", seconds)
+    eventually(lambda: watchers(node, name, by) == wanted, f"{wanted} monitors of {name} at {node.node}", seconds)
 
 
 def told(node, name, reason):
