@@ -56,25 +56,29 @@ static bool load_keys(struct auth *a, const struct auth_config *c, struct auth_f
     return true;
 }
 
-static bool load(struct auth *a, const struct auth_config *c, struct auth_fault *fault)
+static bool load(struct auth *a, const struct auth_config *c, struct auth_faults *faults)
 {
+    struct auth_fault *fault = &faults->at[0];
+
     a->identities = auth_identities_read(c->principals, fault);
     if (!a->identities)
         return false;
-    if (c->token_file && !(a->tokens = auth_tokens_load(c->token_file, c->seed, fault)))
+    if (c->token_file && !(a->tokens = auth_tokens_load(c->token_file, c->seed, faults)))
         return false;
+    faults->count = 1; /* of what follows */
     return !c->jwks_file || load_keys(a, c, fault);
 }
 
-struct auth *auth_load(const struct auth_config *config, struct auth_fault *fault)
+struct auth *auth_load(const struct auth_config *config, struct auth_faults *faults)
 {
     struct auth *a = mem_zalloc(sizeof *a);
 
+    faults->count = 1;
     if (!a) {
-        auth_fault_set(fault, "authentication", 0, 0, NULL, "out of memory");
+        auth_fault_set(&faults->at[0], "authentication", 0, 0, NULL, "out of memory");
         return NULL;
     }
-    if (load(a, config, fault))
+    if (load(a, config, faults))
         return a;
     auth_free(a);
     return NULL;

@@ -34,8 +34,8 @@ struct auth_config {
     uint64_t seed;                 /* of hashes */
 };
 
-/* NULL, and fault says why. */
-MUST_USE struct auth *auth_load(const struct auth_config *config, struct auth_fault *fault);
+/* NULL, and faults says why: of what is wrong first, principals, tokens or keys. */
+MUST_USE struct auth *auth_load(const struct auth_config *config, struct auth_faults *faults);
 void auth_free(struct auth *a); /* takes NULL */
 /* Is there any way to say who one is? If not, everybody is "anonymous". */
 bool auth_is_on(const struct auth *a);

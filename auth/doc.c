@@ -55,6 +55,13 @@ void auth_doc_close(struct auth_doc *d)
     yaml_parser_delete(&d->parser);
 }
 
+bool auth_doc_keep(struct auth_doc *d, struct auth_faults *faults, bool is_good)
+{
+    if (!is_good && faults->count < AUTH_FAULTS_MAX)
+        d->fault = ++faults->count < AUTH_FAULTS_MAX ? &faults->at[faults->count] : NULL;
+    return is_good;
+}
+
 struct slice auth_doc_scalar(const yaml_node_t *n)
 {
     return n->type == YAML_SCALAR_NODE ? slice_of(n->data.scalar.value, n->data.scalar.length)

@@ -14,7 +14,7 @@
 
 struct auth_doc {
     const char *name;         /* borrowed: of the file */
-    struct auth_fault *fault; /* borrowed; may be NULL */
+    struct auth_fault *fault; /* borrowed: what is refused next; may be NULL */
     yaml_parser_t parser;     /* behind the document */
     yaml_document_t yaml;
 };
@@ -31,6 +31,11 @@ __attribute__((format(printf, 4, 5))) bool auth_doc_refuse(const struct auth_doc
                                                            const char *hint, const char *fmt, ...);
 bool auth_doc_refuse_all(const struct auth_doc *d, const char *hint, const char *what);
 bool auth_doc_refuse_text(const struct auth_doc *d, const char *hint);
+
+/* An item was read; or it was refused, which is kept in faults, and what is refused next is told behind it,
+ * so that the reading may go on with what stands beside. The document was opened with the first of faults,
+ * whose count was 0. Gives is_good. */
+bool auth_doc_keep(struct auth_doc *d, struct auth_faults *faults, bool is_good);
 
 /* The text of a scalar; empty for another node. */
 struct slice auth_doc_scalar(const yaml_node_t *n);

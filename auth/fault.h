@@ -19,6 +19,13 @@ struct auth_fault {
     const char *hint;      /* static: what to do about it; NULL: none */
 };
 
+/* What is wrong with a file: at most one fault of each of its items, and the first so many. */
+enum { AUTH_FAULTS_MAX = 8 };
+struct auth_faults {
+    struct auth_fault at[AUTH_FAULTS_MAX];
+    unsigned count;
+};
+
 /* Fills f (which may be NULL), and gives false, for `return auth_fault_set(…);`. */
 __attribute__((format(printf, 6, 7))) bool auth_fault_set(struct auth_fault *f, const char *file,
                                                           unsigned line, unsigned column, const char *hint,

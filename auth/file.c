@@ -59,14 +59,15 @@ static bool read_open(int fd, const char *path, const char *what, size_t max, st
     return false;
 }
 
-bool auth_file_read(const char *path, const char *what, size_t max, struct auth_file *ret,
-                    struct auth_fault *fault)
+bool auth_file_read(const char *path, const char *what, const char *missing_hint, size_t max,
+                    struct auth_file *ret, struct auth_fault *fault)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is not waited for */
     bool is_read;
 
     if (fd < 0)
-        return auth_fault_set(fault, path, 0, 0, NULL, "the %s cannot be opened: %s", what, strerror(errno));
+        return auth_fault_set(fault, path, 0, 0, errno == ENOENT ? missing_hint : NULL,
+                              "the %s cannot be opened: %s", what, strerror(errno));
     is_read = read_open(fd, path, what, max, ret, fault);
     close(fd);
     return is_read;

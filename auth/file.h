@@ -15,9 +15,10 @@ struct auth_file {
     bool is_exposed; /* its mode lets others read it, or the group write it */
 };
 
-/* what: "token file". A directory, a device or a file over max bytes is refused. */
-MUST_USE bool auth_file_read(const char *path, const char *what, size_t max, struct auth_file *ret,
-                             struct auth_fault *fault);
+/* what: "token file". missing_hint: what to do when there is none; static; NULL: nothing to be said. A
+ * directory, a device or a file over max bytes is refused. */
+MUST_USE bool auth_file_read(const char *path, const char *what, const char *missing_hint, size_t max,
+                             struct auth_file *ret, struct auth_fault *fault);
 void auth_file_free(struct auth_file *f);
 
 #endif

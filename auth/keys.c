@@ -242,7 +242,7 @@ struct auth_keys *auth_keys_load(const char *path, struct auth_fault *fault)
     struct auth_keys *k;
     struct auth_file f;
 
-    if (!auth_file_read(path, "key set", FILE_MAX, &f, fault))
+    if (!auth_file_read(path, "key set", NULL, FILE_MAX, &f, fault))
         return NULL;
     k = auth_keys_read(path, slice_of(f.text, f.len), fault);
     if (k)

@@ -163,10 +163,10 @@ bool policy_connects(const struct policy *p, struct slice node);
 
 /* ---- the file ---- */
 
-/* NULL, and fault says why. */
-MUST_USE struct policy *policy_load(const char *path, struct auth_fault *fault);
+/* NULL, and faults says why. */
+MUST_USE struct policy *policy_load(const char *path, struct auth_faults *faults);
 /* The same of its text, which name stands for in faults. */
-MUST_USE struct policy *policy_read(const char *name, struct slice text, struct auth_fault *fault);
+MUST_USE struct policy *policy_read(const char *name, struct slice text, struct auth_faults *faults);
 void policy_free(struct policy *p); /* takes NULL */
 
 /* Told of each rule that gives more than it seems to. what: a sentence without a full stop. */

@@ -23,6 +23,7 @@ enum {
 struct reading {
     struct auth_doc doc;
     struct policy *into;
+    struct auth_faults *faults;
 };
 
 static bool refuse_memory(const struct reading *r, const yaml_node_t *at)
@@ -337,7 +338,7 @@ static bool read_name(struct reading *r, const yaml_node_t *node, const yaml_nod
                                "a rule's name is 1 to %d bytes of UTF-8 without control characters",
                                POLICY_NAME_MAX);
     for (size_t i = 0; i < r->into->rule_count; i++)
-        if (n && slice_eq_str(name, r->into->rules[i].shown.name))
+        if (n && r->into->rules[i].name && slice_eq_str(name, r->into->rules[i].name))
             return auth_doc_refuse(&r->doc, n, NULL, "the rule at line %u has that name already",
                                    r->into->rules[i].shown.line);
     rule->shown.name = rule->name = mem_strndup(name.ptr, name.len);
@@ -372,6 +373,7 @@ static bool read_rule(struct reading *r, const yaml_node_t *node, struct rule *r
 static bool read_rules(struct reading *r, const yaml_node_t *n)
 {
     struct policy *p = r->into;
+    bool is_good = true;
     size_t count;
 
     if (n->type != YAML_SEQUENCE_NODE)
@@ -384,14 +386,13 @@ static bool read_rules(struct reading *r, const yaml_node_t *n)
         return refuse_memory(r, n);
     for (size_t i = 0; i < count; i++) {
         struct rule rule = {0};
-        bool is_read =
-            read_rule(r, yaml_document_get_node(&r->doc.yaml, n->data.sequence.items.start[i]), &rule);
 
+        is_good &= auth_doc_keep(
+            &r->doc, r->faults,
+            read_rule(r, yaml_document_get_node(&r->doc.yaml, n->data.sequence.items.start[i]), &rule));
         p->rules[p->rule_count++] = rule;
-        if (!is_read)
-            return false;
     }
-    return true;
+    return is_good;
 }
 
 /* ---- the whole ---- */
@@ -415,6 +416,7 @@ static bool read_root(struct reading *r)
 {
     const yaml_node_t *root = yaml_document_get_root_node(&r->doc.yaml);
     struct member m[] = {{"rules", NULL}, {"nodes", NULL}};
+    bool is_good;
 
     if (!root)
         return auth_doc_refuse_all(&r->doc, "rules: [] allows nothing", "the file is empty");
@@ -426,7 +428,8 @@ static bool read_root(struct reading *r)
         return false;
     if (!m[0].value)
         return auth_doc_refuse(&r->doc, root, "rules: [] allows nothing", "a policy has rules");
-    return read_rules(r, m[0].value) && (!m[1].value || read_nodes(r, m[1].value));
+    is_good = read_rules(r, m[0].value);
+    return is_good & (!m[1].value || auth_doc_keep(&r->doc, r->faults, read_nodes(r, m[1].value)));
 }
 
 /* A second document would be rules that nobody looks at. */
@@ -446,33 +449,37 @@ static bool is_only_one(struct reading *r)
     return is_one;
 }
 
-struct policy *policy_read(const char *name, struct slice text, struct auth_fault *fault)
+struct policy *policy_read(const char *name, struct slice text, struct auth_faults *faults)
 {
-    struct reading r = {.into = mem_zalloc(sizeof *r.into)};
+    struct reading r = {.into = mem_zalloc(sizeof *r.into), .faults = faults};
     bool is_read = false;
 
+    faults->count = 0;
     if (!r.into) {
-        auth_fault_set(fault, name, 0, 0, NULL, "out of memory");
+        auth_fault_set(&faults->at[faults->count++], name, 0, 0, NULL, "out of memory");
         return NULL;
     }
-    if (auth_doc_open(&r.doc, name, text, STAR_HINT, fault)) {
-        is_read = read_root(&r) && is_only_one(&r);
+    if (auth_doc_open(&r.doc, name, text, STAR_HINT, &faults->at[0])) {
+        is_read = read_root(&r) && auth_doc_keep(&r.doc, faults, is_only_one(&r));
         auth_doc_close(&r.doc);
     }
     if (is_read)
         return r.into;
+    if (faults->count == 0)
+        faults->count = 1; /* with the file as a whole */
     policy_free(r.into);
     return NULL;
 }
 
-struct policy *policy_load(const char *path, struct auth_fault *fault)
+struct policy *policy_load(const char *path, struct auth_faults *faults)
 {
     struct policy *p;
     struct auth_file f;
 
-    if (!auth_file_read(path, "policy file", FILE_MAX, &f, fault))
+    faults->count = 1;
+    if (!auth_file_read(path, "policy file", NULL, FILE_MAX, &f, &faults->at[0]))
         return NULL;
-    p = policy_read(path, slice_of(f.text, f.len), fault);
+    p = policy_read(path, slice_of(f.text, f.len), faults);
     auth_file_free(&f);
     return p;
 }

@@ -18,6 +18,7 @@ enum { FILE_MAX = 32 << 20, SHOWN_MAX = 40 };
 struct reading {
     struct auth_doc doc;
     struct auth_tokens *into;
+    struct auth_faults *faults;
 };
 
 /* The places of one item's members. */
@@ -106,6 +107,7 @@ static bool add(struct reading *r, const yaml_node_t *node)
 static bool read_list(struct reading *r)
 {
     const yaml_node_t *root = yaml_document_get_root_node(&r->doc.yaml);
+    bool is_good = true;
     size_t count;
 
     if (!root)
@@ -118,42 +120,49 @@ static bool read_list(struct reading *r)
     r->into->list = mem_realloc_array(NULL, count ? count : 1, sizeof *r->into->list);
     if (!r->into->list)
         return auth_doc_refuse(&r->doc, root, NULL, "out of memory");
-    for (size_t i = 0; i < count; i++)
-        if (!add(r, yaml_document_get_node(&r->doc.yaml, root->data.sequence.items.start[i])))
-            return false;
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *item = yaml_document_get_node(&r->doc.yaml, root->data.sequence.items.start[i]);
+
+        is_good &= auth_doc_keep(&r->doc, r->faults, add(r, item));
+    }
+    return is_good;
 }
 
 struct auth_tokens *auth_tokens_read(const char *name, struct slice text, uint64_t seed,
-                                     struct auth_fault *fault)
+                                     struct auth_faults *faults)
 {
-    struct reading r = {.into = mem_zalloc(sizeof *r.into)};
+    struct reading r = {.into = mem_zalloc(sizeof *r.into), .faults = faults};
     bool is_read = false;
 
+    faults->count = 0;
     if (!r.into) {
-        auth_fault_set(fault, name, 0, 0, NULL, "out of memory");
+        auth_fault_set(&faults->at[faults->count++], name, 0, 0, NULL, "out of memory");
         return NULL;
     }
     map_init(&r.into->by_digest, seed);
     map_init(&r.into->by_credential, seed);
-    if (auth_doc_open(&r.doc, name, text, NULL, fault)) {
+    if (auth_doc_open(&r.doc, name, text, NULL, &faults->at[0])) {
         is_read = read_list(&r);
         auth_doc_close(&r.doc);
     }
     if (is_read)
         return r.into;
+    if (faults->count == 0)
+        faults->count = 1; /* with the file as a whole */
     auth_tokens_free(r.into);
     return NULL;
 }
 
-struct auth_tokens *auth_tokens_load(const char *path, uint64_t seed, struct auth_fault *fault)
+struct auth_tokens *auth_tokens_load(const char *path, uint64_t seed, struct auth_faults *faults)
 {
     struct auth_tokens *t;
     struct auth_file f;
 
-    if (!auth_file_read(path, "token file", FILE_MAX, &f, fault))
+    faults->count = 1;
+    if (!auth_file_read(path, "token file", "`erlgate token NAME --append FILE` makes it, with a token in it",
+                        FILE_MAX, &f, &faults->at[0]))
         return NULL;
-    t = auth_tokens_read(path, slice_of(f.text, f.len), seed, fault);
+    t = auth_tokens_read(path, slice_of(f.text, f.len), seed, faults);
     if (t)
         t->is_exposed = f.is_exposed;
     auth_file_free(&f);

@@ -41,11 +41,11 @@ struct auth_tokens {
     bool is_exposed;                     /* the file can be read by others than its owner */
 };
 
-/* NULL, and fault says why. seed: of hashes. */
-MUST_USE struct auth_tokens *auth_tokens_load(const char *path, uint64_t seed, struct auth_fault *fault);
+/* NULL, and faults says why. seed: of hashes. */
+MUST_USE struct auth_tokens *auth_tokens_load(const char *path, uint64_t seed, struct auth_faults *faults);
 /* The same of its text, which name stands for in faults. */
 MUST_USE struct auth_tokens *auth_tokens_read(const char *name, struct slice text, uint64_t seed,
-                                              struct auth_fault *fault);
+                                              struct auth_faults *faults);
 void auth_tokens_free(struct auth_tokens *t); /* takes NULL */
 
 /* By the hash of what was shown; NULL when there is none. It may have expired. */

@@ -115,16 +115,16 @@ int main(int argc, char **argv)
         .token_file = tokens_path, .jwks_file = keys_path, .jwt_issuer = "i", .jwt_audience = "a"};
     struct auth_cache *cache = auth_cache_new();
     double us, known, least = 1e9, most = 0;
-    struct auth_fault fault;
+    struct auth_faults faults;
     struct auth *a;
 
     CHECK(mkdtemp(folder) && cache);
     snprintf(tokens_path, sizeof tokens_path, "%s/tokens", folder);
     snprintf(keys_path, sizeof keys_path, "%s/keys", folder);
     make_files();
-    a = auth_load(&config, &fault);
+    a = auth_load(&config, &faults);
     if (!a) {
-        fprintf(stderr, "%s: %s\n", fault.file, fault.what);
+        fprintf(stderr, "%s: %s\n", faults.at[0].file, faults.at[0].what);
         return 1;
     }
     snprintf(bearer, sizeof bearer, "Bearer %s", token);

@@ -292,6 +292,23 @@ static void answer_nobody(struct gateway *g, const struct exchange *x, const str
     wr_fini(&detail);
 }
 
+/* m of a function that was called, which is named: lists:reverse/2. */
+static void answer_function(struct gateway *g, const struct exchange *x, const struct meaning *m,
+                            const struct node_result *r)
+{
+    struct etf_atom module = {.text = x->target.name}, function = {.text = x->target.function};
+    struct node_result named = *r;
+    struct wr called;
+
+    wr_init(&called, SIZE_MAX);
+    etf_print_fun_text(&called, module, function, x->arity);
+    wr_u8(&called, '\0');
+    if (wr_ok(&called))
+        named.text = (const char *)called.buf;
+    answer_failure(g, x, m, &named);
+    wr_fini(&called);
+}
+
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
     bool is_named = !x->is_found &&
@@ -300,6 +317,8 @@ void errors_answer_result(struct gateway *g, const struct exchange *x, const str
 
     if (r->err == ERR_NOPROC && is_named)
         answer_nobody(g, x, r);
+    else if (x->target.kind == TARGET_FUNCTION && meaning_of_result(r) == &function_failed)
+        answer_function(g, x, &function_failed, r);
     else
         answer_failure(g, x, meaning_of_result(r), r);
 }
@@ -354,22 +373,13 @@ void errors_write(const struct gateway *g, struct wr *w, const struct node_resul
 
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
-    struct etf_atom module = {.text = x->target.name}, function = {.text = x->target.function};
     struct meaning m = function_unknown;
-    struct node_result named = *r;
-    struct wr called;
 
-    if (is_as_in_elixir(module.text))
+    if (is_as_in_elixir(x->target.name))
         m.hint = "a module of Elixir is called 'Elixir.…' in Erlang: Elixir.Enum, and Elixir.String:upcase/1";
     else if (slice_eq_str(node_name(g->node), x->node))
         m.hint = "the gateway's own node runs none: ask a node of the cluster";
-    wr_init(&called, SIZE_MAX);
-    etf_print_fun_text(&called, module, function, x->arity);
-    wr_u8(&called, '\0');
-    if (wr_ok(&called))
-        named.text = (const char *)called.buf;
-    answer_failure(g, x, &m, &named);
-    wr_fini(&called);
+    answer_function(g, x, &m, r);
 }
 
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f,

@@ -111,14 +111,14 @@ static void say_detail(struct slice problem)
     wr_fini(&text);
 }
 
-static void say_parameter(struct slice problem)
+static void say_member(struct slice problem, const char *key)
 {
     struct slice value;
     struct wr text;
 
     wr_init(&text, SIZE_MAX);
-    if (cli_json_member(problem, "parameter", &value) && cli_json_string(value, &text)) {
-        fputs("; parameter: ", stderr);
+    if (cli_json_member(problem, key, &value) && cli_json_string(value, &text)) {
+        fprintf(stderr, "; %s: ", key);
         cli_say_text(wr_written(&text));
     }
     wr_fini(&text);
@@ -184,7 +184,9 @@ static enum cli_status say_problem(const struct cli_args *a, const struct cli_an
     fputs(": ", stderr);
     say_place(problem, place);
     say_detail(problem);
-    say_parameter(problem);
+    say_member(problem, "parameter");
+    if (answer->status == 401 || answer->status == 500) /* whose log says more */
+        say_member(problem, "request_id");
     if (!slice_eq_str(code, "undef")) /* whose reason is no more than its name */
         say_term(problem, "reason", before_reason(problem), a->format);
     fprintf(stderr, "%s%s\n", hint ? "; " : "", hint ? hint : "");

@@ -110,13 +110,20 @@ static bool tell_fault(struct options *o, const struct auth_fault *f)
     return options_fault_at(o, place, what);
 }
 
+static bool tell_faults(struct options *o, const struct auth_faults *faults)
+{
+    for (unsigned i = 0; i < faults->count; i++)
+        tell_fault(o, &faults->at[i]);
+    return false;
+}
+
 static void try_auth(const struct auth_config *config, struct options *o)
 {
-    struct auth_fault fault;
-    struct auth *auth = auth_load(config, &fault);
+    struct auth_faults faults;
+    struct auth *auth = auth_load(config, &faults);
 
     if (!auth)
-        tell_fault(o, &fault);
+        tell_faults(o, &faults);
     auth_free(auth);
 }
 
@@ -124,12 +131,13 @@ static void try_principals(const struct auth_config *config, struct options *o)
 {
     for (size_t i = 0; config->principals && config->principals[i]; i++) {
         const char *const one[] = {config->principals[i], NULL};
-        struct auth_fault fault;
-        struct auth *auth = auth_load(&(struct auth_config){.principals = one, .seed = config->seed}, &fault);
+        struct auth_faults faults;
+        struct auth *auth =
+            auth_load(&(struct auth_config){.principals = one, .seed = config->seed}, &faults);
         char what[WHAT_MAX];
 
         if (!auth) {
-            join(fault.what, fault.hint, what);
+            join(faults.at[0].what, faults.at[0].hint, what);
             options_fault_of(o, OPT_PRINCIPAL, i, what);
         }
         auth_free(auth);
@@ -138,7 +146,7 @@ static void try_principals(const struct auth_config *config, struct options *o)
 
 /* Loading ends at what is wrong first: what is wrong besides is found by trying each by itself. whole: what
  * was wrong, if it is nothing of these. */
-static bool tell_auth_faults(const struct auth_config *config, const struct auth_fault *whole,
+static bool tell_auth_faults(const struct auth_config *config, const struct auth_faults *whole,
                              struct options *o)
 {
     struct auth_config tokens = {.token_file = config->token_file, .seed = config->seed}, keys = *config;
@@ -149,19 +157,19 @@ static bool tell_auth_faults(const struct auth_config *config, const struct auth
     try_principals(config, o);
     try_auth(&tokens, o);
     try_auth(&keys, o);
-    return o->faults != before ? false : tell_fault(o, whole);
+    return o->faults != before ? false : tell_faults(o, whole);
 }
 
 static bool load_auth(struct files *f, const struct settings *s, struct options *o)
 {
     struct auth_config config = s->auth;
-    struct auth_fault fault;
+    struct auth_faults faults;
     struct auth_info info;
 
     loop_random(&config.seed, sizeof config.seed);
-    f->auth = auth_load(&config, &fault);
+    f->auth = auth_load(&config, &faults);
     if (!f->auth)
-        return tell_auth_faults(&config, &fault, o);
+        return tell_auth_faults(&config, &faults, o);
     auth_look(f->auth, &info);
     if (s->auth.token_file && info.tokens == 0)
         options_warn_at(o, s->auth.token_file, "there is no token in it: nobody gets in by one");
@@ -200,16 +208,16 @@ static bool can_audit(const struct settings *s, struct options *o)
 static bool load_policy(struct files *f, const struct settings *s, struct options *o)
 {
     struct warning w = {.options = o, .file = s->policy_file};
-    struct auth_fault fault;
+    struct auth_faults faults;
 
     if (!s->policy_file)
         return true;
-    f->policy = policy_load(s->policy_file, &fault);
+    f->policy = policy_load(s->policy_file, &faults);
     if (f->policy) {
         policy_warn(f->policy, warn_of_rule, &w);
         return can_audit(s, o);
     }
-    return tell_fault(o, &fault);
+    return tell_faults(o, &faults);
 }
 
 bool files_load(struct files *f, const struct settings *s, struct options *o)

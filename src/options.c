@@ -210,6 +210,10 @@ void options_refuse_unknown(struct options *o, const char *place, const char *na
             "$ERLGATE_COOKIE");
         return;
     }
+    if (strcmp(name, "rules") == 0) {
+        options_fault_at(o, place, "rules are a policy's: put them into a file, and give --policy-file");
+        return;
+    }
     snprintf(what, sizeof what, "there is no option '%.60s'%s%s%s", name, hint ? "; did you mean '" : "",
              hint ? hint : "", hint ? "'?" : "");
     options_fault_at(o, place, what);

@@ -15,6 +15,7 @@ struct asked {
     const char *file, *principal;
     const char *operands[OPERANDS]; /* operation, node, target: those that the operation has */
     size_t count;
+    const char *beyond; /* the first that is none of these; NULL: none */
 };
 
 static void print_help(void)
@@ -88,13 +89,15 @@ static int read_arguments(int argc, char **argv, struct asked *a)
             return complain("there is no option", argv[i], "there are --policy-file and --as");
         else if (a->count < OPERANDS)
             a->operands[a->count++] = argv[i];
-        else
-            return complain("too much:", argv[i], NULL);
+        else if (!a->beyond)
+            a->beyond = argv[i];
     }
     if (!a->file)
         return complain("--policy-file FILE is missing", NULL, NULL);
     if (!a->principal || !auth_principal_is_valid(slice_of_str(a->principal)))
         return complain("--as PRINCIPAL is missing, or no name", NULL, NULL);
+    if (a->beyond)
+        return complain("too much:", a->beyond, NULL);
     return a->count ? 0 : complain("an OPERATION is missing", NULL, "`erlgate policy operations` lists them");
 }
 
@@ -167,7 +170,7 @@ static int check(int argc, char **argv)
     struct asked a = {.count = 0};
     struct policy_question q = {.op = POLICY_NOTHING};
     struct policy_decision d;
-    struct auth_fault fault;
+    struct auth_faults faults;
     struct policy *p;
     char text[TEXT_MAX];
     int status = read_arguments(argc, argv, &a);
@@ -176,11 +179,13 @@ static int check(int argc, char **argv)
         status = read_question(&a, &q);
     if (status != 0)
         return status;
-    p = policy_load(a.file, &fault);
-    if (!p) {
-        auth_fault_print(&fault, text, sizeof text);
-        return complain(text, NULL, NULL);
+    p = policy_load(a.file, &faults);
+    for (unsigned i = 0; !p && i < faults.count; i++) {
+        auth_fault_print(&faults.at[i], text, sizeof text);
+        status = complain(text, NULL, NULL);
     }
+    if (!p)
+        return status;
     policy_warn(p, warn, &a);
     d = policy_decide(p, &q);
     explain(p, &a, &q, &d);

@@ -135,7 +135,7 @@ static int failed(const char *path, const char *what)
 /* What is there already must be a token file, and end in a line's end. */
 static bool prepare(const char *path, bool *ret_needs_newline)
 {
-    struct auth_fault fault;
+    struct auth_faults faults;
     struct auth_tokens *t;
     char text[700], last = '\n';
     struct stat st;
@@ -144,12 +144,13 @@ static bool prepare(const char *path, bool *ret_needs_newline)
     *ret_needs_newline = false;
     if (stat(path, &st) != 0)
         return true;
-    t = auth_tokens_load(path, 1, &fault);
-    if (!t) {
-        auth_fault_print(&fault, text, sizeof text);
+    t = auth_tokens_load(path, 1, &faults);
+    for (unsigned i = 0; !t && i < faults.count; i++) {
+        auth_fault_print(&faults.at[i], text, sizeof text);
         fprintf(stderr, "erlgate: %s\n", text);
-        return false;
     }
+    if (!t)
+        return false;
     if (t->is_exposed)
         fprintf(stderr, "erlgate: warning: %s can be read by others: chmod 600 it\n", path);
     auth_tokens_free(t);

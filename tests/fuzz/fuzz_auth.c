@@ -78,11 +78,13 @@ static void tell(const struct auth_fault *f)
 
 static void read_tokens(struct slice text)
 {
-    struct auth_fault f = {0};
+    struct auth_faults f = {.count = 0};
     struct auth_tokens *t = auth_tokens_read("tokens", text, 7, &f);
 
     if (!t) {
-        tell(&f);
+        CHECK(f.count > 0 && f.count <= AUTH_FAULTS_MAX);
+        for (unsigned i = 0; i < f.count; i++)
+            tell(&f.at[i]);
         return;
     }
     for (size_t i = 0; i < t->count; i++) {

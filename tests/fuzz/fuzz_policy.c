@@ -31,12 +31,14 @@ static void ask(const struct policy *p, struct policy_question *q)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct auth_fault fault = {.line = 0};
-    struct policy *p = policy_read("fuzz", slice_of(data, size), &fault);
+    struct auth_faults faults = {.count = 0};
+    struct policy *p = policy_read("fuzz", slice_of(data, size), &faults);
     struct slice word = slice_of(data, size < 255 ? size : 255);
 
     if (!p) {
-        CHECK(fault.what[0]);
+        CHECK(faults.count > 0 && faults.count <= AUTH_FAULTS_MAX);
+        for (unsigned i = 0; i < faults.count; i++)
+            CHECK(faults.at[i].what[0]);
         return 0;
     }
     policy_warn(p, look_at, NULL);

@@ -647,6 +647,7 @@ def test_reasons_can_be_hidden():
         answer = problem(response, 502, "callee-exit", sent=True)
         equal((answer["class"], "reason" in answer, "stacktrace" in answer, "s3cret" in response.text), (klass, False, False, False), path)
         check("its node's log says how" in answer["detail"], answer)
+        check("rpc" not in path or f"(erlang:{path.rpartition('/')[2]}/1)" in answer["detail"], answer)
     response = gate.http.post("/v1/groups/pg/doomed/call?syntax=erlang&to=all", "{leave, {s3cret, []}}", ERL)
     check("callee-exit" in response.text and "s3cret" not in response.text, response)
     monitor = EventStream(gate.port, f"{base}/processes/doomed_3/monitor")

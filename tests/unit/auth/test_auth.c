@@ -59,11 +59,11 @@ static const struct auth_config *config(void)
 
 static struct auth *load_with(const struct auth_config *c)
 {
-    struct auth_fault f;
+    struct auth_faults f;
     struct auth *a = auth_load(c, &f);
 
     if (!a)
-        fail_msg("%s: %s", f.file, f.what);
+        fail_msg("%s: %s", f.at[0].file, f.at[0].what);
     return a;
 }
 
@@ -318,7 +318,7 @@ static void without_anything_nobody_is_asked(void **state)
 
 static void want_of_memory_is_told(void **state)
 {
-    struct auth_fault f;
+    struct auth_faults f;
     struct auth *a = NULL;
 
     (void)state;

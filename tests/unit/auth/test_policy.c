@@ -8,14 +8,15 @@
 #include "auth/policy_glob.h"
 #include "base/mem.h"
 
-static struct auth_fault fault;
+static struct auth_faults faults;
+static const struct auth_fault *const fault = &faults.at[0]; /* the first */
 
 static struct policy *read_text(const char *text)
 {
-    struct policy *p = policy_read("policy.yaml", slice_of_str(text), &fault);
+    struct policy *p = policy_read("policy.yaml", slice_of_str(text), &faults);
 
     if (!p)
-        fail_msg("%s:%u:%u: %s", fault.file, fault.line, fault.column, fault.what);
+        fail_msg("%s:%u:%u: %s", fault->file, fault->line, fault->column, fault->what);
     return p;
 }
 
@@ -567,15 +568,39 @@ static void what_is_wrong_is_told(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct policy *p = policy_read("policy.yaml", slice_of_str(rows[i].text), &fault);
+        struct policy *p = policy_read("policy.yaml", slice_of_str(rows[i].text), &faults);
 
-        if (p || !strstr(fault.what, rows[i].what) || (rows[i].line && fault.line != rows[i].line) ||
-            (rows[i].column && fault.column != rows[i].column))
-            fail_msg("%s: %s at %u:%u", rows[i].text, p ? "taken" : fault.what, fault.line, fault.column);
+        if (p || !strstr(fault->what, rows[i].what) || (rows[i].line && fault->line != rows[i].line) ||
+            (rows[i].column && fault->column != rows[i].column))
+            fail_msg("%s: %s at %u:%u", rows[i].text, p ? "taken" : fault->what, fault->line, fault->column);
         policy_free(p);
     }
-    assert_null(policy_load("/nowhere/policy.yaml", &fault));
-    assert_string_equal(fault.file, "/nowhere/policy.yaml");
+    assert_null(policy_load("/nowhere/policy.yaml", &faults));
+    assert_string_equal(fault->file, "/nowhere/policy.yaml");
+}
+
+static void each_rule_tells_its_own_fault(void **state)
+{
+    char text[2048] = "nodes: {admit: ['nohost']}\nrules:\n";
+    static const char bad[] = "- {alow: spawn, principals: a}\n",
+                      good[] = "- {allow: spawn, principals: a}\n";
+
+    (void)state;
+    strcat(strcat(strcat(text, bad), good), bad);
+    assert_null(policy_read("p", slice_of_str(text), &faults));
+    assert_int_equal(faults.count, 3);
+    assert_int_equal(faults.at[0].line, 3);
+    assert_int_equal(faults.at[1].line, 5);
+    assert_int_equal(faults.at[2].line, 1);
+    for (unsigned i = 0; i < 20; i++)
+        strcat(text, bad);
+    strcat(text, "---\nrules: []\n");
+    assert_null(policy_read("p", slice_of_str(text), &faults));
+    assert_int_equal(faults.count, AUTH_FAULTS_MAX);
+    assert_int_equal(faults.at[AUTH_FAULTS_MAX - 1].line, 11);
+    assert_null(policy_read("p", slice_of_str("rules: []\n---\nrules: []\n"), &faults));
+    assert_int_equal(faults.count, 1);
+    assert_int_equal(fault->line, 2);
 }
 
 static void a_name_is_its_line_when_it_has_none(void **state)
@@ -597,10 +622,10 @@ static void memory_may_end_anywhere(void **state)
     (void)state;
     do {
         mem_fail_from(++n);
-        p = policy_read("p", slice_of_str(shop), &fault);
+        p = policy_read("p", slice_of_str(shop), &faults);
         mem_fail_from(0);
         if (!p)
-            assert_string_equal(fault.what, "out of memory");
+            assert_string_equal(fault->what, "out of memory");
     } while (!p && n < 1000);
     assert_non_null(p);
     assert_true(n > 30);
@@ -683,6 +708,7 @@ int main(void)
         cmocka_unit_test(globs_are_as_their_definition),
         cmocka_unit_test(decisions_are_as_their_definition),
         cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(each_rule_tells_its_own_fault),
         cmocka_unit_test(a_name_is_its_line_when_it_has_none),
         cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(rules_that_open_doors_are_told),

@@ -12,21 +12,22 @@
 #define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B64 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static struct auth_fault fault;
+static struct auth_faults faults;
+static const struct auth_fault *const fault = &faults.at[0]; /* the first */
 
 static struct auth_tokens *read_tokens(const char *text)
 {
-    memset(&fault, 0, sizeof fault);
-    return auth_tokens_read("tokens.yaml", slice_of_str(text), 7, &fault);
+    memset(&faults, 0, sizeof faults);
+    return auth_tokens_read("tokens.yaml", slice_of_str(text), 7, &faults);
 }
 
 static void assert_refused(const char *text, unsigned line, unsigned column, const char *what)
 {
     if (read_tokens(text))
         fail_msg("taken: %s", text);
-    if (!strstr(fault.what, what) || fault.line != line || fault.column != column)
-        fail_msg("%u:%u: %s, of %s", fault.line, fault.column, fault.what, text);
-    assert_string_equal(fault.file, "tokens.yaml");
+    if (!strstr(fault->what, what) || fault->line != line || fault->column != column)
+        fail_msg("%u:%u: %s, of %s", fault->line, fault->column, fault->what, text);
+    assert_string_equal(fault->file, "tokens.yaml");
 }
 
 static const struct auth_token *find(const struct auth_tokens *t, const char *hex)
@@ -103,11 +104,22 @@ static void a_mistake_is_told_with_its_place(void **state)
 }
 
 /* Who puts the token where its hash belongs does not find it in the log. */
+static void each_token_tells_its_own_fault(void **state)
+{
+    (void)state;
+    assert_null(read_tokens("- {principal: a}\n- {principal: b, sha256: " A64
+                            "}\n- 7\n- {principal: c, sha256: " A64 "}\n"));
+    assert_int_equal(faults.count, 3);
+    assert_int_equal(faults.at[0].line, 1);
+    assert_int_equal(faults.at[1].line, 3);
+    assert_int_equal(faults.at[2].line, 4);
+}
+
 static void a_fault_never_shows_what_may_be_a_token(void **state)
 {
     (void)state;
     assert_refused("- {principal: a, sha256: erlg_secretsecret}", 1, 26, "hash of a token");
-    assert_null(strstr(fault.what, "secretsecret"));
+    assert_null(strstr(fault->what, "secretsecret"));
 }
 
 static void nested_without_end(void **state)
@@ -224,21 +236,21 @@ static void a_file_is_read_and_its_mode_looked_at(void **state)
     assert_true(fd >= 0);
     assert_true(write(fd, "- {principal: a, sha256: " A64 "}\n", 27 + 64) == 27 + 64);
     close(fd);
-    t = auth_tokens_load(path, 7, &fault);
+    t = auth_tokens_load(path, 7, &faults);
     assert_non_null(t);
     assert_false(t->is_exposed);
     auth_tokens_free(t);
     assert_int_equal(chmod(path, 0644), 0);
-    t = auth_tokens_load(path, 7, &fault);
+    t = auth_tokens_load(path, 7, &faults);
     assert_non_null(t);
     assert_true(t->is_exposed);
     auth_tokens_free(t);
     unlink(path);
-    assert_null(auth_tokens_load(path, 7, &fault));
-    assert_non_null(strstr(fault.what, "No such file"));
-    assert_null(auth_tokens_load("/tmp", 7, &fault));
-    assert_non_null(strstr(fault.what, "no regular file"));
-    assert_null(auth_tokens_load("/dev/zero", 7, &fault));
+    assert_null(auth_tokens_load(path, 7, &faults));
+    assert_non_null(strstr(fault->what, "No such file"));
+    assert_null(auth_tokens_load("/tmp", 7, &faults));
+    assert_non_null(strstr(fault->what, "no regular file"));
+    assert_null(auth_tokens_load("/dev/zero", 7, &faults));
 }
 
 /* The first allocation fails, then the second, and so on, until none does. */
@@ -251,7 +263,7 @@ static void want_of_memory_is_told(void **state)
         mem_fail_from(n);
         t = read_tokens("- {principal: a, sha256: " A64 "}\n- {principal: b, sha256: " B64 "}\n");
         if (!t)
-            assert_non_null(strstr(fault.what, "memory"));
+            assert_non_null(strstr(fault->what, "memory"));
         assert_true(n < 100);
     }
     mem_fail_from(0);
@@ -271,7 +283,7 @@ static void brackets_without_end_are_refused_at_once(void **state)
     text[BRACKETS] = '\0';
     if (read_tokens(text))
         fail_msg("taken");
-    assert_non_null(strstr(fault.what, "nested too deep"));
+    assert_non_null(strstr(fault->what, "nested too deep"));
     mem_free(text);
 }
 
@@ -281,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_principal_has_any_number_of_tokens),
         cmocka_unit_test(an_empty_file_admits_nobody),
         cmocka_unit_test(a_mistake_is_told_with_its_place),
+        cmocka_unit_test(each_token_tells_its_own_fault),
         cmocka_unit_test(a_fault_never_shows_what_may_be_a_token),
         cmocka_unit_test(nested_without_end),
         cmocka_unit_test(brackets_without_end_are_refused_at_once),
