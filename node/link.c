@@ -10,6 +10,8 @@
 #include "node/link_parts.h"
 #include "node/request.h"
 
+enum { TLS_ALERT_LEN = 7 }; /* what a node that speaks TLS says to one that does not (RFC 8446, 5.1, 6) */
+
 static void pump(struct link *l);
 
 /* ---- life ---- */
@@ -188,16 +190,25 @@ static void stream_writable(void *ctx)
     link_flush(ctx);
 }
 
+static const char *why_closed(const struct link *l)
+{
+    uint64_t bytes = dist_conn_stats(l->conn).bytes_in;
+
+    if (!l->was_dialled || l->state != LINK_HANDSHAKE || (bytes > 0 && bytes != TLS_ALERT_LEN))
+        return "the peer closed the connection";
+    if (l->node->tls)
+        return "it hung up without a word: its log may say why";
+    return bytes ? "it answered as TLS does, and hung up: see --dist-tls-cert"
+                 : "it hung up without a word: its log may say why; or it speaks TLS, see --dist-tls-cert";
+}
+
 static void stream_ended(void *ctx, enum err e)
 {
     struct link *l = ctx;
     const char *why = loop_stream_why(l->stream);
 
     if (!why && e == ERR_CLOSED)
-        why = !l->was_dialled || l->state != LINK_HANDSHAKE || dist_conn_stats(l->conn).bytes_in > 0
-                  ? "the peer closed the connection"
-              : l->node->tls ? "it hung up without a word: its log may say why"
-                             : "it hung up without a word: its log may say why; or it speaks TLS";
+        why = why_closed(l);
     if (!why)
         why = err_text(e);
     dist_conn_close(l->conn, e, why);
@@ -271,7 +282,7 @@ static void timer_due(void *ctx, uint64_t id)
         return;
     l->armed_at = UINT64_MAX;
     if (l->state == LINK_YIELDED) {
-        link_close(l, ERR_NO_CONNECTION, "it refused our connection for its own, which did not come");
+        link_yield_ends(l);
     } else if (l->conn) {
         dist_conn_advance(l->conn, loop_now_ms(n->loop));
         pump(l);

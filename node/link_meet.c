@@ -12,6 +12,7 @@ enum {
     UNPROVEN_BUCKET_BITS = 10,
     CROWDED_TELL_MS = 10000,
     BESIDE_MS = 500, /* that one may take to show the cookie before we dial ourselves as well */
+    YIELD_MS = 500,  /* that the peer's own connection may take to come before we ask again for ours */
 };
 
 /* ---- connecting ---- */
@@ -80,7 +81,18 @@ static const char *undialled(const struct link *l, enum err e)
     if (e == ERR_TIMEOUT)
         return "its port does not answer in time";
     return l->is_memory ? "EPMD on its host knows no node of that name, and it is not where it was"
-                        : "its port does not accept a connection";
+                        : "its port does not accept a connection: does it run?";
+}
+
+/* Of connecting and of the handshake, each: a whole one at first, and what is left of it after a nok. */
+static uint32_t time_left(const struct link *l)
+{
+    const struct node *n = l->node;
+    uint64_t now = loop_now_ms(n->loop);
+
+    if (!l->yields_until)
+        return n->connect_ms;
+    return now < l->yields_until ? (uint32_t)(l->yields_until - now) : 1;
 }
 
 static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
@@ -101,6 +113,7 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
         return;
     }
     config_of(n, &config);
+    config.handshake_ms = time_left(l);
     l->stream = s;
     l->conn = dist_conn_dial(&config, slice_of_str(l->name), l->handshake_version, loop_now_ms(n->loop));
     if (!l->conn || secure(l, (const char *)host_of(l).ptr) != ERR_NONE) {
@@ -119,7 +132,7 @@ static void dial(struct link *l, unsigned version)
 
     l->state = LINK_DIALLING;
     l->handshake_version = version;
-    l->dial = loop_dial(n->loop, l->at_host, l->at_port, n->connect_ms, connected, n, l->id);
+    l->dial = loop_dial(n->loop, l->at_host, l->at_port, time_left(l), connected, n, l->id);
     if (!l->dial)
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
 }
@@ -189,14 +202,14 @@ static bool wants_older_version(const struct link *l, enum err e)
            (!l->node->tls || loop_stream_tls_version(l->stream));
 }
 
-static void dial_older_version(struct link *l)
+static void dial_once_more(struct link *l, unsigned version)
 {
     loop_stream_close(l->stream);
     l->stream = NULL;
     node_totals_add(&l->node->totals, l);
     dist_conn_free(l->conn);
     l->conn = NULL;
-    dial(l, 5);
+    dial(l, version);
 }
 
 static void give_up(struct link *l)
@@ -556,14 +569,30 @@ void link_came_up(struct link *l)
     survey_soon(n);
 }
 
-/* Refused with nok: the peer's own connection to us is under way and takes our place when it comes. */
+/*
+ * Refused with nok: the peer's own connection to us is under way and takes our place when it comes. It need
+ * not come: OTP says nok as well while a connection of ours that has ended since is still on its list. So we
+ * ask again now and then.
+ */
 static void yield_to_peer(struct link *l)
 {
+    uint64_t now = loop_now_ms(l->node->loop);
+
     l->state = LINK_YIELDED;
     loop_stream_close(l->stream);
     l->stream = NULL;
     l->armed_at = UINT64_MAX;
-    link_arm(l, loop_now_ms(l->node->loop) + l->node->connect_ms);
+    if (!l->yields_until)
+        l->yields_until = now + l->node->connect_ms;
+    link_arm(l, now + YIELD_MS < l->yields_until ? now + YIELD_MS : l->yields_until);
+}
+
+void link_yield_ends(struct link *l)
+{
+    if (loop_now_ms(l->node->loop) < l->yields_until)
+        dial_once_more(l, l->handshake_version);
+    else
+        link_close(l, ERR_NO_CONNECTION, "it refused our connection for its own, which did not come");
 }
 
 void link_ended(struct link *l, enum err e, const char *text)
@@ -573,7 +602,7 @@ void link_ended(struct link *l, enum err e, const char *text)
         return;
     }
     if (wants_older_version(l, e)) {
-        dial_older_version(l);
+        dial_once_more(l, 5);
         return;
     }
     if (l->state != LINK_UP && e != ERR_AUTH && e != ERR_NOT_ALLOWED && e != ERR_TIMEOUT && e != ERR_NOMEM)

@@ -37,6 +37,8 @@ void link_look_beside(struct link *l);
 /* It comes to nothing, for this reason: what waits for it is for another way to that node, if there is one.
  */
 void link_pass_on(struct link *l, enum err why);
+/* It has waited for the peer's own connection for a while: asks again for ours, or gives up. */
+void link_yield_ends(struct link *l);
 /* Its connection has ended, whatever it was in the midst of: another try, a wait for the peer's, or its end.
  */
 void link_ended(struct link *l, enum err e, const char *text);

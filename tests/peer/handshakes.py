@@ -260,6 +260,19 @@ def test_nok_waits_for_the_other_connection():
     talks(own)
 
 
+def test_nok_and_nothing_comes():
+    """OTP says it as well while our last connection, which has ended, is still on its list: we ask again, in time."""
+    answer = put()
+    for _ in range(2):
+        link = played.Link(SERVER.accept(), "played@localhost", COOKIE)
+        link.read_opening()
+        link.say(b"snok")
+        link.close()
+    link = meet(SERVER.accept(), "played@localhost", COOKIE)
+    equal(answer().status, 200, "connected at last")
+    talks(link)
+
+
 @each("both dial at once, either name the greater")
 def test_the_tie_is_broken(release):
     """Both have dialled before either's first words arrive: the connection of the greater name goes on, the other is refused
