@@ -162,12 +162,21 @@ static enum err read_json(struct gateway *g, struct slice body, const struct tra
     return transcode_json_to_etf(body, o, &g->term, ret_uses, f);
 }
 
+/* In a {"$erl": "…"}? It is Erlang syntax, and where it belongs. */
+static bool is_within_erl(const struct transcode_fault *f)
+{
+    static const char end[] = "/$erl";
+    size_t len = strlen(f->pointer);
+
+    return len >= sizeof end - 1 && strcmp(f->pointer + len - (sizeof end - 1), end) == 0;
+}
+
 /* What is most often meant by what is not JSON: Erlang syntax, whose Content-Type was forgotten. */
 static const char *hint_of_json(struct slice body, const struct transcode_fault *f)
 {
     size_t at = f->fault.offset;
 
-    if (f->fault.err != ERR_MALFORMED || at >= body.len)
+    if (f->fault.err != ERR_MALFORMED || at >= body.len || is_within_erl(f))
         return NULL;
     if (body.ptr[at] == '\'')
         return "JSON's strings are in double quotes";

@@ -150,7 +150,7 @@ static bool refuse_member(struct gateway *g, uint64_t http_id, const char *key)
 
     snprintf(detail, sizeof detail, "there is no member '%.*s' here: there are name, ttl and trap_exit",
              SLICE_FMT(shown));
-    return refuse(g, http_id, "body", detail);
+    return refuse(g, http_id, key, detail);
 }
 
 static bool read_wish(struct gateway *g, uint64_t http_id, json_t *o, struct wish *wish)

@@ -210,6 +210,8 @@ void http_listeners_before_wait(void *ctx)
 
 /* ---- its log ---- */
 
+#define NO_REQUEST "what came is no HTTP request (HTTPS at a port of plain HTTP looks so)"
+
 __attribute__((format(printf, 2, 0))) static void library_logs(void *cls, const char *fmt, va_list ap)
 {
     struct http_listener *l = cls;
@@ -225,7 +227,8 @@ __attribute__((format(printf, 2, 0))) static void library_logs(void *cls, const 
         http_shake_failed(l->shaking);
     /* So it says of requests that are none; all else is the daily coming and going of clients. */
     if (strncmp(line, "Error processing request", 24) == 0)
-        LOG(LOG_INFO, "http-malformed", LOG_STR("detail", line));
+        LOG(LOG_INFO, "http-malformed",
+            LOG_STR("detail", strstr(line, "<title>Request malformed<") ? NO_REQUEST : line));
     else
         LOG(LOG_DEBUG, "http-library", LOG_STR("detail", line));
 }

@@ -27,6 +27,9 @@ bool cli_target_node(struct wr *path, const struct cli_args *a, const char *node
         return cli_args_refuse(
             a, "'%s' is no pid as the gateway prints them, with its node: kv@localhost:93:0:1672531200",
             node);
+    if (*node == '{')
+        return cli_args_refuse(a, "a name at a node is written NODE NAME, as kv@localhost kv, and not '%s'",
+                               node);
     if (!at || at == node || !at[1])
         return cli_args_refuse(a, "'%s' is no node: a node is written name@host", node);
     wr_str(path, "/v1/nodes");

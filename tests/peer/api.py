@@ -416,7 +416,7 @@ def test_nodes_that_are_only_configured_or_gone():
     # What was tried in vain says why.
     problem(gate.http.put("/v1/nodes/far@host"), 503, "no-connection", sent=False)
     failure = gate.http.get("/v1/nodes/far@host").json["last_failure"]
-    equal((failure["code"], failure["detail"]), ("no-connection", "its port does not accept a connection"), "last_failure")
+    equal((failure["code"], failure["detail"]), ("no-connection", "its port does not accept a connection: does it run?"), "last_failure")
     check(0 <= failure["ago_ms"] < 5000 * peers.SLOWER, failure)
     gate.stop()
     eventually(lambda: HTTP.get("/v1/nodes/second@localhost").status == 404, "forgotten")
