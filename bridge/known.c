@@ -37,8 +37,11 @@ static void add_links(const struct node *n, struct known_list *l)
     size_t cursor = 0;
 
     while (node_next_peer(n, &cursor, &peer)) {
-        struct known *k = add(l, peer.name);
+        struct known *k;
 
+        if (!peer.is_up && !peer.was_dialled && !peer.in_flight)
+            continue; /* without the cookie, anybody says any name */
+        k = add(l, peer.name);
         if (!k)
             return;
         k->has_link = true;

@@ -41,6 +41,7 @@ static void keep_known(struct http_head *head, enum http_known which, struct sli
 
 void http_head_add(struct http_head *head, struct slice name, struct slice value)
 {
+    struct slice raw = value;
     unsigned once = 0;
 
     if (!text_is_token(name))
@@ -102,7 +103,7 @@ void http_head_add(struct http_head *head, struct slice name, struct slice value
         break;
     case 17:
         if (IS(name, "Transfer-Encoding"))
-            keep_first(value, &head->encoding_count, &head->encoding);
+            keep_first(raw, &head->encoding_count, &head->encoding); /* as the library compares it */
         break;
     default: break;
     }

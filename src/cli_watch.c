@@ -94,6 +94,7 @@ static bool write_names(struct wr *w, struct slice list)
         ok = write_bare(w, value);
     }
     wr_u8(w, ']');
+    json_rd_fini(&r);
     if (!ok && wr_ok(w))
         w->len = from;
     return ok;

@@ -290,6 +290,8 @@ SMUGGLED = {
     "two codings": ("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
     "chunked twice": ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
     "chunked with a vertical tab": ("Transfer-Encoding: \x0bchunked\r\n", "0\r\n\r\n"),
+    "chunked with a blank behind it": ("Transfer-Encoding: chunked \r\n", "0\r\n\r\n"),
+    "chunked with a tab behind it": ("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n"),
     "chunked in quotes": ('Transfer-Encoding: "chunked"\r\n', "0\r\n\r\n"),
     "a folded line": ("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n"),
     "a folded header before it": ("X-A: b\r\n Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),

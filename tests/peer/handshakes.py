@@ -554,6 +554,13 @@ def test_a_stranger_with_a_good_name_is_not_in_the_way():
         peer.stop()
 
 
+def test_what_strangers_say_is_not_listed():
+    with played.Link(played.connect(PORT), "anything@nowhere", COOKIE) as stranger:
+        stranger.say(played.opening(stranger.name, played.PLAIN, 6))
+        equal(stranger.status(), b"ok", "it is asked for the cookie")
+        check(stranger.name not in GATE.http.get("/v1/nodes").text, "it is listed")
+
+
 def test_what_is_called_off_is_no_failure():
     """DELETE of a node that is being connected: who waits hears that it cannot be reached, and nobody of it later."""
     answer = put()
