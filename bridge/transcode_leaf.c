@@ -205,42 +205,52 @@ enum err out_judge(const struct out *s)
 
 /* ---- Lists of characters ---- */
 
+static bool are_printable(struct slice latin1)
+{
+    for (size_t i = 0; i < latin1.len; i++) {
+        if (!utf8_is_printable(latin1.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+/* (A list may be in pieces, each the tail of the one before: no BEAM writes it so, others may.) */
 bool out_is_charlist(struct etf_rd r)
 {
+    bool has_some = false;
     struct slice bytes;
     uint32_t n;
 
-    if (etf_read_string(&r, &bytes)) {
-        for (size_t i = 0; i < bytes.len; i++) {
-            if (!utf8_is_printable(bytes.ptr[i]))
+    while (!etf_read_nil(&r)) {
+        if (etf_read_string(&r, &bytes))
+            return (has_some || bytes.len > 0) && are_printable(bytes);
+        if (!etf_read_list(&r, &n))
+            return false;
+        has_some = has_some || n > 0;
+        for (int64_t v; n > 0; n--) {
+            if (!etf_read_int64(&r, &v) || v < 0 || v > 0x10FFFF || !utf8_is_printable((uint32_t)v))
                 return false;
         }
-        return bytes.len > 0;
     }
-    if (!etf_read_list(&r, &n) || n == 0)
-        return false;
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t v;
-
-        if (!etf_read_int64(&r, &v) || v < 0 || v > 0x10FFFF || !utf8_is_printable((uint32_t)v))
-            return false;
-    }
-    return etf_read_nil(&r);
+    return has_some;
 }
 
 enum err out_write_charlist(struct out *s)
 {
+    bool is_over = false;
     struct slice bytes;
     uint32_t n;
 
     wr_reset(&s->scratch);
-    if (etf_read_string(&s->rd, &bytes)) {
-        utf8_write_latin1(&s->scratch, bytes);
-    } else if (etf_read_list(&s->rd, &n)) {
-        for (int64_t v; n > 0 && etf_read_int64(&s->rd, &v); n--)
-            utf8_write(&s->scratch, (uint32_t)v);
-        if (!etf_read_nil(&s->rd))
+    while (!is_over && !etf_read_nil(&s->rd)) {
+        is_over = etf_read_string(&s->rd, &bytes);
+        if (is_over)
+            utf8_write_latin1(&s->scratch, bytes);
+        else if (!etf_read_list(&s->rd, &n))
             return ERR_MALFORMED;
+        else
+            for (int64_t v; n > 0 && etf_read_int64(&s->rd, &v); n--)
+                utf8_write(&s->scratch, (uint32_t)v);
     }
     if (!wr_ok(&s->scratch))
         return s->scratch.err;

@@ -1,7 +1,7 @@
 # How nodes are found and links are held.
 erlgate_peer_test(tls LEAK)
-erlgate_peer_test(finding LEAK)
-erlgate_peer_test(handshakes LEAK)
+erlgate_peer_test(finding LEAK WAITS)
+erlgate_peer_test(handshakes LEAK WAITS)
 erlgate_peer_test(frames LEAK)
 erlgate_peer_test(replies LEAK)
 erlgate_peer_test(ipv6)
@@ -10,7 +10,7 @@ erlgate_peer_test(netsplit)
 if(TEST peer/netsplit)
     set_tests_properties(peer/netsplit PROPERTIES RUN_SERIAL TRUE)
 endif()
-erlgate_peer_test(idle TIMEOUT 300)
+erlgate_peer_test(idle WAITS TIMEOUT 300)
 if(NOT ERLGATE_SANITIZE)
     set_tests_properties(peer/idle PROPERTIES COST 1000) # two minutes of silence: beside the others, so first
 endif()

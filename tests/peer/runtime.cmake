@@ -2,7 +2,7 @@
 add_executable(runtime_peer runtime_peer.c)
 target_link_libraries(runtime_peer PRIVATE node erlgate_flags)
 erlgate_link_plainly(runtime_peer)
-erlgate_peer_test(runtime LEAK TIMEOUT 240)
+erlgate_peer_test(runtime LEAK WAITS TIMEOUT 240)
 erlgate_peer_test(exact LEAK TIMEOUT 240)
 erlgate_peer_test(examples LEAK TIMEOUT 180)
 if(TARGET erlnode)

@@ -228,6 +228,14 @@ static void lists(void **state)
     assert_written(SLICE("\x6c\0\0\0\x02\x62\0\0\x20\xac\x61\x61\x6a"), &chars, false,
                    "\"\xE2\x82\xAC"
                    "a\"");
+    /* In pieces, each the tail of the one before. */
+    assert_written(SLICE("\x6c\0\0\0\x01\x62\0\0\x20\xac\x6c\0\0\0\x01\x61\x61\x6a"), &chars, false,
+                   "\"\xE2\x82\xAC"
+                   "a\"");
+    assert_written(SLICE("\x6c\0\0\0\x01\x61\x61\x6b\0\x02"
+                         "bc"),
+                   &chars, false, "\"abc\"");
+    assert_written(SLICE("\x6c\0\0\0\x01\x61\x61\x6b\0\x01\x01"), &chars, false, "[97,1]");
     assert_written(SLICE("\x6c\0\0\0\x01\x61\x61\x61\x62"), &chars, false, "{\"$list\":[97],\"$tail\":98}");
     assert_written(SLICE("\x6c\0\0\0\x02\x6c\0\0\0\x01\x62\0\0\x20\xac\x6a\x6c\0\0\0\x01\x6a\x61\x01\x6a"),
                    &chars, false, "[\"\xE2\x82\xAC\",{\"$list\":[[]],\"$tail\":1}]");
