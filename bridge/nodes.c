@@ -91,10 +91,13 @@ static void answer_nodes(struct gateway *g, const struct exchange *x)
 
 static void answer_node(struct gateway *g, const struct exchange *x)
 {
-    static const struct http_problem unknown = {.code = "not-found",
-                                                .detail =
-                                                    "that node is neither connected nor configured nor in an "
-                                                    "EPMD that we know: PUT this path connects to it"};
+    static const struct http_problem
+        unknown = {.code = "not-found",
+                   .detail = "that node is neither connected nor configured nor in an EPMD that we know: PUT "
+                             "this path connects to it"},
+        ourselves = {.code = "not-found",
+                     .detail = "that is the gateway's own node: GET /v1/self is about it"};
+    bool is_own = slice_eq_str(node_name(g->node), x->node);
     struct known_list l;
     const struct known *k;
 
@@ -105,7 +108,7 @@ static void answer_node(struct gateway *g, const struct exchange *x)
     else if (k)
         answer_object_for(g, x, describe(g, k));
     else
-        http_answer_problem(g->http, x->http_id, &unknown);
+        http_answer_problem(g->http, x->http_id, is_own ? &ourselves : &unknown);
     known_free(&l);
 }
 
