@@ -40,7 +40,8 @@ struct link {
     unsigned handshake_version;
     char *at_host; /* owned: where it is dialled */
     uint16_t at_port;
-    uint64_t yields_until; /* it has refused us for its own connection: until then we ask; 0: it has not */
+    uint64_t yields_until;    /* it has refused us for its own connection: until then we ask; 0: it has not */
+    uint32_t yield_ms;        /* after which we ask again */
     bool is_version_sure;     /* else, when the peer hangs up on version 6, it is dialled once more with 5 */
     bool is_memory;           /* it is dialled where it was: EPMD does not know it */
     struct request *requests; /* waiting for the link or for an answer over it */

@@ -12,7 +12,9 @@ enum {
     UNPROVEN_BUCKET_BITS = 10,
     CROWDED_TELL_MS = 10000,
     BESIDE_MS = 500, /* that one may take to show the cookie before we dial ourselves as well */
-    YIELD_MS = 500,  /* that the peer's own connection may take to come before we ask again for ours */
+    /* That the peer's own connection may take to come before we ask again for ours: at first, and at last. */
+    YIELD_FIRST_MS = 50,
+    YIELD_MS = 500,
 };
 
 /* ---- connecting ---- */
@@ -584,7 +586,8 @@ static void yield_to_peer(struct link *l)
     l->armed_at = UINT64_MAX;
     if (!l->yields_until)
         l->yields_until = now + l->node->connect_ms;
-    link_arm(l, now + YIELD_MS < l->yields_until ? now + YIELD_MS : l->yields_until);
+    l->yield_ms = l->yield_ms == 0 ? YIELD_FIRST_MS : l->yield_ms < YIELD_MS / 2 ? 2 * l->yield_ms : YIELD_MS;
+    link_arm(l, now + l->yield_ms < l->yields_until ? now + l->yield_ms : l->yields_until);
 }
 
 void link_yield_ends(struct link *l)

@@ -554,6 +554,18 @@ def test_a_stranger_with_a_good_name_is_not_in_the_way():
         peer.stop()
 
 
+def test_disconnected_and_connected_again_at_once():
+    """The node may still have the last connection on its list, and say nok for it: whichever name is the greater."""
+    for release in peers.RELEASES:
+        for node in (f"a{release}@localhost", f"z{release}@localhost"):
+            peer = peers.serving(release, GATE, node)
+            for _ in range(200):
+                answer = GATE.http.put(f"/v1/nodes/{segment(node)}")
+                equal(answer.status, 200, answer)
+                equal(GATE.http.delete(f"/v1/nodes/{segment(node)}").status, 204, "disconnected")
+            peer.stop()
+
+
 def test_what_strangers_say_is_not_listed():
     with played.Link(played.connect(PORT), "anything@nowhere", COOKIE) as stranger:
         stranger.say(played.opening(stranger.name, played.PLAIN, 6))
