@@ -37,6 +37,10 @@ bool auth_doc_refuse_text(const struct auth_doc *d, const char *hint);
  * whose count was 0. Gives is_good. */
 bool auth_doc_keep(struct auth_doc *d, struct auth_faults *faults, bool is_good);
 
+/* The file ends with this document; else told, and false: of a second one nobody would look at a word. hint:
+ * static. */
+bool auth_doc_is_last(struct auth_doc *d, const char *hint);
+
 /* The text of a scalar; empty for another node. */
 struct slice auth_doc_scalar(const yaml_node_t *n);
 

@@ -370,20 +370,24 @@ static bool read_rule(struct reading *r, const yaml_node_t *node, struct rule *r
            (!m[M_TARGETS].value || read_targets(r, m[M_TARGETS].value, rule)) && settle(r, node, m, rule);
 }
 
+static bool has_room_for_rules(struct reading *r, const yaml_node_t *n, size_t count)
+{
+    if (n->type != YAML_SEQUENCE_NODE)
+        return auth_doc_refuse(&r->doc, n, RULE_HINT, "rules is to be a list of rules");
+    if (count > POLICY_RULES_MAX)
+        return auth_doc_refuse(&r->doc, n, NULL, "there are more than %d rules", POLICY_RULES_MAX);
+    r->into->rules = mem_zalloc((count ? count : 1) * sizeof *r->into->rules);
+    return r->into->rules || refuse_memory(r, n);
+}
+
 static bool read_rules(struct reading *r, const yaml_node_t *n)
 {
     struct policy *p = r->into;
     bool is_good = true;
-    size_t count;
+    size_t count = text_count(n);
 
-    if (n->type != YAML_SEQUENCE_NODE)
-        return auth_doc_refuse(&r->doc, n, RULE_HINT, "rules is to be a list of rules");
-    count = text_count(n);
-    if (count > POLICY_RULES_MAX)
-        return auth_doc_refuse(&r->doc, n, NULL, "there are more than %d rules", POLICY_RULES_MAX);
-    p->rules = mem_zalloc((count ? count : 1) * sizeof *p->rules);
-    if (!p->rules)
-        return refuse_memory(r, n);
+    if (!has_room_for_rules(r, n, count))
+        return auth_doc_keep(&r->doc, r->faults, false);
     for (size_t i = 0; i < count; i++) {
         struct rule rule = {0};
 
@@ -432,23 +436,6 @@ static bool read_root(struct reading *r)
     return is_good & (!m[1].value || auth_doc_keep(&r->doc, r->faults, read_nodes(r, m[1].value)));
 }
 
-/* A second document would be rules that nobody looks at. */
-static bool is_only_one(struct reading *r)
-{
-    yaml_document_t second;
-    bool is_one;
-
-    if (!yaml_parser_load(&r->doc.parser, &second))
-        return auth_doc_refuse_text(&r->doc, NULL);
-    is_one = yaml_document_get_root_node(&second) == NULL;
-    if (!is_one)
-        auth_fault_set(r->doc.fault, r->doc.name, (unsigned)second.start_mark.line + 1,
-                       (unsigned)second.start_mark.column + 1, "a policy is one document",
-                       "a second document begins here");
-    yaml_document_delete(&second);
-    return is_one;
-}
-
 struct policy *policy_read(const char *name, struct slice text, struct auth_faults *faults)
 {
     struct reading r = {.into = mem_zalloc(sizeof *r.into), .faults = faults};
@@ -460,7 +447,8 @@ struct policy *policy_read(const char *name, struct slice text, struct auth_faul
         return NULL;
     }
     if (auth_doc_open(&r.doc, name, text, STAR_HINT, &faults->at[0])) {
-        is_read = read_root(&r) && auth_doc_keep(&r.doc, faults, is_only_one(&r));
+        is_read = read_root(&r) &&
+                  auth_doc_keep(&r.doc, faults, auth_doc_is_last(&r.doc, "a policy is one document"));
         auth_doc_close(&r.doc);
     }
     if (is_read)

@@ -15,6 +15,7 @@
 #include "auth/when.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/wr.h"
 #include "loop/loop.h"
 #include "src/options.h"
 #include "src/words.h"
@@ -132,57 +133,100 @@ static int failed(const char *path, const char *what)
     return EXIT_FAILED;
 }
 
-/* What is there already must be a token file, and end in a line's end. */
-static bool prepare(const char *path, bool *ret_needs_newline)
+static void tell_faults(const struct auth_faults *faults)
 {
-    struct auth_faults faults;
-    struct auth_tokens *t;
-    char text[700], last = '\n';
-    struct stat st;
-    int fd;
+    char text[700];
 
-    *ret_needs_newline = false;
-    if (stat(path, &st) != 0)
-        return true;
-    t = auth_tokens_load(path, 1, &faults);
-    for (unsigned i = 0; !t && i < faults.count; i++) {
-        auth_fault_print(&faults.at[i], text, sizeof text);
+    for (unsigned i = 0; i < faults->count; i++) {
+        auth_fault_print(&faults->at[i], text, sizeof text);
         fprintf(stderr, "erlgate: %s\n", text);
     }
-    if (!t)
+}
+
+/* What is there already must be a token file. ret: all of it; to be freed. */
+static bool read_file(const char *path, int fd, struct wr *ret)
+{
+    struct auth_faults faults;
+    struct auth_tokens *t = auth_tokens_load(path, 1, &faults);
+    uint8_t piece[4096];
+    ssize_t n;
+
+    if (!t) {
+        tell_faults(&faults);
         return false;
+    }
     if (t->is_exposed)
         fprintf(stderr, "erlgate: warning: %s can be read by others: chmod 600 it\n", path);
     auth_tokens_free(t);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1)
-        last = '\n';
-    if (fd >= 0)
-        close(fd);
-    *ret_needs_newline = last != '\n';
-    return true;
+    while ((n = read(fd, piece, sizeof piece)) > 0)
+        wr_bytes(ret, piece, (size_t)n);
+    if (n == 0 && wr_ok(ret))
+        return true;
+    failed(path, "cannot be read");
+    return false;
 }
 
-static int append(const char *path, const char *line)
+/* A list in brackets, or one that is indented, is a list of tokens too; but a line behind it is no item of
+ * it. */
+static bool would_hold(const char *path, struct slice text, const struct auth_digest *digest)
 {
-    char text[AUTH_LINE_MAX + 1];
-    bool needs_newline;
-    size_t len;
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    struct auth_faults faults;
+    struct auth_tokens *t = auth_tokens_read(path, text, 1, &faults);
+    bool holds = t && auth_tokens_find(t, digest);
+
+    if (!t)
+        tell_faults(&faults);
+    if (!holds)
+        fprintf(
+            stderr,
+            "erlgate: %s: nothing was put at its end, where it would be no token: the file is to have one "
+            "item a line, its dash in the first column\n",
+            path);
+    auth_tokens_free(t);
+    return holds;
+}
+
+/* All of it is there, or nothing. */
+static bool write_end(int fd, struct slice text)
+{
+    struct stat st;
+    ssize_t n;
+
+    if (fstat(fd, &st) != 0)
+        return false;
+    n = write(fd, text.ptr, text.len);
+    if (n == (ssize_t)text.len && fsync(fd) == 0)
+        return true;
+    if (n >= 0 && n != (ssize_t)text.len)
+        errno = ENOSPC; /* what a second attempt would be told */
+    n = errno;
+    if (ftruncate(fd, st.st_size) != 0)
+        fprintf(stderr, "erlgate: its last line is not whole: take it out\n");
+    errno = (int)n;
+    return false;
+}
+
+static int append(const char *path, const char *line, const struct auth_digest *digest)
+{
+    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600), status = EXIT_FAILED;
+    struct wr whole;
+    size_t before;
 
     /* Another command that does the same at once shall not see half a line. */
     if (fd < 0 || flock(fd, LOCK_EX) != 0)
         return failed(path, "cannot be written");
-    if (!prepare(path, &needs_newline)) {
-        close(fd);
-        return EXIT_FAILED;
+    wr_init(&whole, SIZE_MAX);
+    if (read_file(path, fd, &whole)) {
+        before = whole.len;
+        wr_str(&whole, before && whole.buf[before - 1] != '\n' ? "\n" : "");
+        wr_str(&whole, line);
+        if (would_hold(path, wr_written(&whole), digest))
+            status = write_end(fd, slice_of(whole.buf + before, whole.len - before))
+                         ? 0
+                         : failed(path, "cannot be written");
     }
-    len = (size_t)snprintf(text, sizeof text, "%s%s", needs_newline ? "\n" : "", line);
-    if (write(fd, text, len) != (ssize_t)len || fsync(fd) != 0) {
-        close(fd);
-        return failed(path, "cannot be written");
-    }
-    return close(fd) == 0 ? 0 : failed(path, "cannot be written");
+    wr_fini(&whole);
+    return close(fd) == 0 || status != 0 ? status : failed(path, "cannot be written");
 }
 
 /* ---- the token ---- */
@@ -200,7 +244,7 @@ static int give(const struct token_cmd *t, struct slice token, FILE *line_to)
                           slice_of_str(t->comment ? t->comment : ""), line))
         return usage("a comment is one line of UTF-8, and not long", NULL);
     if (t->append)
-        return append(t->append, line);
+        return append(t->append, line, &digest);
     return fputs(line, line_to) < 0 || fflush(line_to) != 0 ? failed("the line", "cannot be written") : 0;
 }
 

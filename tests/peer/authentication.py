@@ -108,6 +108,20 @@ def test_erlgate_token_appends():
     check(f"{file}:1:3: the item lacks its sha256" in said, said)
     equal(file.read_text(), "- {principal: a}\n", "a file that is none is left")
     erlgate_token("c", "--append", file.parent, status=1)
+    hand = "{principal: hand, sha256: " + "a" * 64 + "}"
+    for text in ("[]\n", f"[{hand}]\n", f"  - {hand}\n", f"- {hand}\n...\n", f"- {hand}\n# end"):
+        file.write_text(text)
+        is_good = text.endswith("# end")
+        said = erlgate_token("c", "--append", file, status=0 if is_good else 1).stderr
+        check(is_good or "would be no token" in said, text, said)
+        equal(file.read_text() == text, not is_good, text)
+    file.write_text(f"- {hand}\n")
+    full = subprocess.run(["sh", "-c", f"ulimit -f 1; trap '' XFSZ; {BIN}/erlgate token c --append {file}"], capture_output=True, text=True, check=False)
+    equal(full.returncode, 0, "it has room")
+    file.write_text(f"- {hand}\n# " + "x" * 340 + "\n")
+    before = file.read_text()
+    full = subprocess.run(["sh", "-c", f"ulimit -f 1; trap '' XFSZ; {BIN}/erlgate token c --append {file}"], capture_output=True, text=True, check=False)
+    equal((full.returncode, full.stdout, file.read_text()), (1, "", before), f"no room: {full.stderr}")
 
 
 # ---- Tokens ------------------------------------------------------------------------------------------------------------------

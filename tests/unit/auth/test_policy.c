@@ -598,6 +598,10 @@ static void each_rule_tells_its_own_fault(void **state)
     assert_null(policy_read("p", slice_of_str(text), &faults));
     assert_int_equal(faults.count, AUTH_FAULTS_MAX);
     assert_int_equal(faults.at[AUTH_FAULTS_MAX - 1].line, 11);
+    assert_null(policy_read("p", slice_of_str("rules: 3\nnodes: 4\n"), &faults));
+    assert_int_equal(faults.count, 2);
+    assert_int_equal(faults.at[0].line, 1);
+    assert_int_equal(faults.at[1].line, 2);
     assert_null(policy_read("p", slice_of_str("rules: []\n---\nrules: []\n"), &faults));
     assert_int_equal(faults.count, 1);
     assert_int_equal(fault->line, 2);

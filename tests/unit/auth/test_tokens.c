@@ -113,6 +113,7 @@ static void each_token_tells_its_own_fault(void **state)
     assert_int_equal(faults.at[0].line, 1);
     assert_int_equal(faults.at[1].line, 3);
     assert_int_equal(faults.at[2].line, 4);
+    assert_refused("[]\n---\n[]\n", 2, 1, "second document");
 }
 
 static void a_fault_never_shows_what_may_be_a_token(void **state)
