@@ -235,7 +235,7 @@ enum err node_raise(struct node_self self, enum node_class class_, struct slice 
 {
     struct actor *a;
     uint32_t uses = 0;
-    enum err e = check(self, reason, &a, &uses);
+    enum err e = class_ <= NODE_CLASS_THROW ? check(self, reason, &a, &uses) : ERR_INVALID;
     const struct invocation *v;
 
     if (e != ERR_NONE)

@@ -42,7 +42,7 @@ struct node_server_ops {
                                const struct etf_ref *monitor);
     /* The last callback, whatever ended it; free the state here. */
     void (*terminate)(struct node_self self, void *state, struct etf_rd reason);
-    /* Writes one term: what sys:get_state/1 shows. NULL: the atom undefined. */
+    /* Writes one term: what sys:get_state/1 shows. NULL, or no term: the atom undefined. */
     void (*format_state)(struct node_self self, void *state, struct wr *w);
 };
 

@@ -199,6 +199,8 @@ enum err node_link(struct node_self self, const struct etf_pid *to)
     own = process_pid(&a->process);
     if (etf_pid_eq(&own, to))
         return ERR_NONE;
+    if (!node_name_is_valid(to->node.text))
+        return ERR_INVALID;
     e = process_link(&a->process, to, &is_new);
     if (e != ERR_NONE || !is_new)
         return e;
@@ -315,7 +317,8 @@ enum err node_alias(struct node_self self, enum node_alias_kind kind, uint64_t *
     e = watch_alias(a, kind == NODE_ALIAS_REPLY, &r);
     if (e == ERR_NONE) {
         *ret_alias = r->id;
-        *ret_ref = watch_ref(r);
+        if (ret_ref)
+            *ret_ref = watch_ref(r);
     }
     return e;
 }
@@ -350,5 +353,7 @@ enum err node_set_group_leader(struct node_self self, const struct etf_pid *lead
 {
     struct actor *a = actor_get(self);
 
-    return a ? actor_set_leader(a, leader) : ERR_NOPROC;
+    if (!a)
+        return ERR_NOPROC;
+    return node_name_is_valid(leader->node.text) ? actor_set_leader(a, leader) : ERR_INVALID;
 }

@@ -129,7 +129,7 @@ bool node_next_registered(const struct node *n, size_t *cursor, struct slice *re
 
 /* ---- links ---- */
 
-/* link(Pid): a second one is the same link. */
+/* link(Pid): a second one is the same link. ERR_INVALID: the pid is of no node. */
 MUST_USE enum err node_link(struct node_self self, const struct etf_pid *to);
 /* unlink(Pid): no exit over this link is seen after it has returned. */
 MUST_USE enum err node_unlink(struct node_self self, const struct etf_pid *to);
@@ -157,7 +157,8 @@ enum node_alias_kind {
     NODE_ALIAS_EXPLICIT, /* until node_unalias */
     NODE_ALIAS_REPLY,    /* until the first message over it */
 };
-/* alias(Options). The handle is for node_unalias and node_ref_of. ERR_NOPROC: self has ended; ERR_NOMEM. */
+/* alias(Options). The handle is for node_unalias and node_ref_of; ret_ref may be NULL. ERR_NOPROC: self has
+ * ended; ERR_NOMEM. */
 MUST_USE enum err node_alias(struct node_self self, enum node_alias_kind kind, uint64_t *ret_alias,
                              struct etf_ref *ret_ref);
 /* unalias(Alias): what still comes to it is dropped. False: it was none any more. */

@@ -4,12 +4,21 @@
 #include "node/gen.h"
 #include "node/internal.h"
 
+/* Who asks is not to wait in vain for what is no term. */
 static void write_state(struct wr *w, struct actor *a, const struct server *s)
 {
+    size_t before = w->len;
+    struct etf_rd r;
+
     if (s->ops->format_state)
         s->ops->format_state(actor_self(a), s->state, w);
-    else
-        etf_write_atom_str(w, "undefined");
+    if (!wr_ok(w))
+        return;
+    r = etf_rd_of(slice_of(w->buf + before, w->len - before), NULL);
+    if (etf_skip(&r, NULL) && rd_left(&r.rd) == 0)
+        return;
+    w->len = before;
+    etf_write_atom_str(w, "undefined");
 }
 
 static void write_string(struct wr *w, const char *text)

@@ -243,7 +243,8 @@ enum err watch_node(struct actor *a, struct slice name, bool is_on)
         if (!w)
             return ERR_NOMEM;
         *w = (struct actor_node){.next = a->nodes, .name = {.ptr = w->text, .len = name.len}};
-        memcpy(w->text, name.ptr, name.len);
+        if (name.len)
+            memcpy(w->text, name.ptr, name.len);
         a->nodes = w;
         at = &a->nodes;
     }

@@ -250,6 +250,8 @@ static void links_and_exits_are_erlangs(void **state)
     struct etf_pid pid = node_pid(b), pid_c = node_pid(c);
 
     (void)state;
+    assert_int_equal(node_link(a, &(struct etf_pid){0}), ERR_INVALID);
+    assert_int_equal(node_set_group_leader(a, &(struct etf_pid){0}), ERR_INVALID);
     assert_int_equal(node_link(a, &pid), ERR_NONE);
     assert_int_equal(node_link(a, &pid_c), ERR_NONE);
     turns(1);
