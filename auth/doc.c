@@ -64,17 +64,15 @@ bool auth_doc_keep(struct auth_doc *d, struct auth_faults *faults, bool is_good)
 
 bool auth_doc_is_last(struct auth_doc *d, const char *hint)
 {
-    yaml_document_t second;
-    bool is_last;
+    yaml_mark_t at;
 
-    if (!yaml_parser_load(&d->parser, &second))
-        return auth_doc_refuse_text(d, NULL);
-    is_last = yaml_document_get_root_node(&second) == NULL;
-    if (!is_last)
-        auth_fault_set(d->fault, d->name, (unsigned)second.start_mark.line + 1,
-                       (unsigned)second.start_mark.column + 1, hint, "a second document begins here");
-    yaml_document_delete(&second);
-    return is_last;
+    switch (auth_yaml_rest_of(&d->parser, &at)) {
+    case AUTH_YAML_NOTHING: return true;
+    case AUTH_YAML_BROKEN: return auth_doc_refuse_text(d, NULL);
+    case AUTH_YAML_SECOND: break;
+    }
+    return auth_fault_set(d->fault, d->name, (unsigned)at.line + 1, (unsigned)at.column + 1, hint,
+                          "a second document begins here");
 }
 
 struct slice auth_doc_scalar(const yaml_node_t *n)

@@ -6,7 +6,7 @@ static bool is_alnum(uint8_t c)
 }
 
 /* 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=" */
-static bool is_token68(struct slice s)
+bool auth_is_token68(struct slice s)
 {
     size_t n = s.len, i = 0;
 
@@ -43,7 +43,7 @@ enum auth_why auth_bearer_read(struct slice authorization, struct slice *ret)
         return AUTH_MALFORMED;
     while (token.len && token.ptr[0] == ' ')
         token = slice_of(token.ptr + 1, token.len - 1);
-    if (!is_token68(token))
+    if (!auth_is_token68(token))
         return AUTH_MALFORMED;
     *ret = token;
     return AUTH_FINE;

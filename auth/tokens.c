@@ -209,25 +209,42 @@ void auth_token_make(const uint8_t random[AUTH_TOKEN_RANDOM], char out[AUTH_TOKE
 }
 
 /* A text between double quotes, as YAML has it. */
+/* What YAML does not take as it is, or takes for the end of a line. */
+static bool wants_escape(int32_t cp)
+{
+    return cp == '"' || cp == '\\' || (cp >= 0x80 && cp < 0xA0) || cp == 0x2028 || cp == 0x2029 ||
+           cp == 0xFEFF || cp == 0xFFFE || cp == 0xFFFF;
+}
+
+/* Within double quotes (YAML, 5.7). */
 static bool quote(struct slice text, char *out, size_t cap)
 {
+    const uint8_t *at = text.ptr, *end = text.ptr + text.len;
     size_t n = 0;
 
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < 0x20 || text.ptr[i] == 0x7F || n + 4 > cap)
+    while (at < end) {
+        const uint8_t *from = at;
+        int32_t cp = utf8_next(&at, end);
+
+        if (cp < 0x20 || cp == 0x7F || n + 8 > cap)
             return false;
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+        if (wants_escape(cp) && cp >= 0x80) {
+            n += (size_t)snprintf(out + n, cap - n, "\\u%04X", (unsigned)cp);
+            continue;
+        }
+        if (wants_escape(cp))
             out[n++] = '\\';
-        out[n++] = (char)text.ptr[i];
+        memcpy(out + n, from, (size_t)(at - from));
+        n += (size_t)(at - from);
     }
     out[n] = '\0';
-    return utf8_is_valid(text);
+    return true;
 }
 
 bool auth_token_print(const struct auth_digest *d, struct slice principal, int64_t expires_s,
                       struct slice comment, char out[AUTH_LINE_MAX])
 {
-    char hex[AUTH_DIGEST_HEX + 1], name[2 * AUTH_PRINCIPAL_MAX + 4], note[600], when[AUTH_WHEN_MAX] = "";
+    char hex[AUTH_DIGEST_HEX + 1], name[3 * AUTH_PRINCIPAL_MAX + 8], note[600], when[AUTH_WHEN_MAX] = "";
     int n;
 
     if (!auth_principal_is_valid(principal) || !quote(principal, name, sizeof name) ||

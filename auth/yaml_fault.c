@@ -34,3 +34,16 @@ void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap)
     else
         snprintf(ret, cap, "is no YAML: %s", problem);
 }
+
+enum auth_yaml_rest auth_yaml_rest_of(yaml_parser_t *parser, yaml_mark_t *ret_at)
+{
+    enum auth_yaml_rest rest;
+    yaml_document_t second;
+
+    if (!yaml_parser_load(parser, &second))
+        return AUTH_YAML_BROKEN;
+    rest = yaml_document_get_root_node(&second) ? AUTH_YAML_SECOND : AUTH_YAML_NOTHING;
+    *ret_at = second.start_mark;
+    yaml_document_delete(&second);
+    return rest;
+}

@@ -23,4 +23,12 @@ bool auth_yaml_is_too_deep(struct slice text);
  * parser->problem_mark. */
 void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap);
 
+/* What stands behind the document that the parser has read. Of a second one nobody would look at a word. */
+enum auth_yaml_rest {
+    AUTH_YAML_NOTHING,
+    AUTH_YAML_SECOND, /* document: it begins at *ret_at */
+    AUTH_YAML_BROKEN, /* what has stopped the parser */
+};
+enum auth_yaml_rest auth_yaml_rest_of(yaml_parser_t *parser, yaml_mark_t *ret_at);
+
 #endif

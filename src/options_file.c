@@ -194,17 +194,29 @@ static void take_root(struct file *f)
         fault(f, &root->start_mark, "the file is to be a mapping: write `option: value`");
 }
 
-static void take_document(struct file *f, yaml_parser_t *parser)
+static void tell_parser(struct file *f, const yaml_parser_t *parser)
 {
     char what[2 * WHAT_MAX];
 
+    auth_yaml_fault_print(parser, what, sizeof what);
+    fault(f, &parser->problem_mark, what);
+}
+
+static void take_document(struct file *f, yaml_parser_t *parser)
+{
+    yaml_mark_t at;
+
     if (!yaml_parser_load(parser, &f->document)) {
-        auth_yaml_fault_print(parser, what, sizeof what);
-        fault(f, &parser->problem_mark, what);
+        tell_parser(f, parser);
         return;
     }
     take_root(f);
     yaml_document_delete(&f->document);
+    switch (auth_yaml_rest_of(parser, &at)) {
+    case AUTH_YAML_NOTHING: break;
+    case AUTH_YAML_BROKEN: tell_parser(f, parser); break;
+    case AUTH_YAML_SECOND: fault(f, &at, "a second document begins here: the options are one"); break;
+    }
 }
 
 /* A FIFO would be waited for, in the middle of a reload too. NULL: told. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/jwt.h"
+#include "auth/shown.h"
 #include "auth/tokens.h"
 #include "auth/when.h"
 #include "base/check.h"
@@ -275,6 +276,11 @@ static int hash(const struct token_cmd *t)
     if (n < AUTH_TOKEN_LEN - sizeof AUTH_TOKEN_PREFIX || n > AUTH_JWT_MAX)
         status =
             usage("standard input is to be a token of 42 characters and more, which nobody can guess", NULL);
+    else if (!auth_is_token68(slice_of(text, n)))
+        status = usage("such a token cannot be shown: it is of letters, digits and -._~+/, and may end in =",
+                       NULL);
+    else if (!auth_token_is_one(slice_of(text, n)) && auth_jwt_is_one(slice_of(text, n)))
+        status = usage("a token with two dots in it would be taken for a JWT", NULL);
     else
         status = give(t, slice_of(text, n), stdout);
     mem_wipe(text, sizeof text);

@@ -87,6 +87,9 @@ def test_erlgate_token_makes_one():
     for args in ([], ["a", "b"], ["a", "--nope"], ["a", "--expires", "soon"], ["a", "--expires", "2001-01-01"], ["a\nb"], ["a", "--append"],
                  ["a", "--comment", "two\nlines"], ["--hash", "a"]):
         erlgate_token(*args, stdin="short", status=2)
+    for shown in ("v4.local." + "x" * 40, "two words " + "x" * 40, "a:" + "x" * 48, "x" * 48 + "\xe9"):
+        erlgate_token("a", "--hash", stdin=shown, status=2)
+    erlgate_token("a", "--hash", stdin="erlg_" + "x." * 21 + "x")
 
 
 def test_erlgate_token_appends():
@@ -115,6 +118,12 @@ def test_erlgate_token_appends():
         said = erlgate_token("c", "--append", file, status=0 if is_good else 1).stderr
         check(is_good or "would be no token" in said, text, said)
         equal(file.read_text() == text, not is_good, text)
+    file.unlink()
+    odd = 'x\u2028y\ufeff"\\'
+    token = erlgate_token(odd, "--append", file, "--comment", "\x9f\uffff").stdout.strip()
+    gate = Gateway(epmd="none", args=["--token-file", file])
+    equal(peers.Http(gate.port).request("GET", "/v1/session", headers=bearer(token)).json["principal"], odd, "who it is")
+    gate.stop()
     file.write_text(f"- {hand}\n")
     full = subprocess.run(["sh", "-c", f"ulimit -f 1; trap '' XFSZ; {BIN}/erlgate token c --append {file}"], capture_output=True, text=True, check=False)
     equal(full.returncode, 0, "it has room")
