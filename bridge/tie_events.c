@@ -203,6 +203,9 @@ bool tie_group_changed(struct inbox *in, struct etf_rd message)
     begin(&e, t);
     list = (struct pid_list){.w = inbox_event_member(&e, "pids"), .tie = t};
     list_pids(&list, r);
-    inbox_event_emit(&e, is_join ? "join" : "leave");
+    if (list.has_some)
+        inbox_event_emit(&e, is_join ? "join" : "leave");
+    else
+        wr_fini(&e.w); /* of processes alone that its reader may not watch */
     return true;
 }

@@ -11,6 +11,7 @@ import urllib.parse
 
 import peers
 import played
+from eventstream import EventStream
 from peers import BIN, ERL, Gateway, Peer, check, equal, eventually, segment
 
 RELEASES = ["23", "25", "27", "29"]
@@ -224,6 +225,13 @@ def test_names_of_global_and_groups_are_asked_about_again():
     answers = eventually(lambda: (lambda r: r if r.status == 200 and len(r.json) == 2 else None)(
         ask("billing", "POST", "/v1/groups/pg/ledgers/call?to=all", "{echo,1}", ERL)), "two of three members are asked", 10).json
     check("p27@" not in json.dumps(answers), answers)
+    stream = EventStream(GATE.port, "/v1/groups/pg/ledgers/monitor", headers={"Authorization": f"Bearer {TOKENS['billing']}"})
+    check("p27@" not in json.dumps(stream.next("monitor").data), "its members")
+    for release in ("27", "25"):  # of the first not even that there was something
+        PEERS[release].eval("pg:leave(pg, ledgers, whereis(ledger)).")
+        eventually(lambda: f"p{release}@" not in ask("ops", "GET", "/v1/groups/pg/ledgers").text, "the gateway knows")  # pylint: disable=cell-var-from-loop
+    check("p25@" in json.dumps(stream.next("leave").data), "what may be watched")
+    stream.close()
     POLICY.write_text(RULES)
     reload()
 
