@@ -204,14 +204,13 @@ static bool wants_older_version(const struct link *l, enum err e)
            (!l->node->tls || loop_stream_tls_version(l->stream));
 }
 
-static void dial_once_more(struct link *l, unsigned version)
+static void drop_connection(struct link *l)
 {
     loop_stream_close(l->stream);
     l->stream = NULL;
     node_totals_add(&l->node->totals, l);
     dist_conn_free(l->conn);
     l->conn = NULL;
-    dial(l, version);
 }
 
 static void give_up(struct link *l)
@@ -592,10 +591,16 @@ static void yield_to_peer(struct link *l)
 
 void link_yield_ends(struct link *l)
 {
-    if (loop_now_ms(l->node->loop) < l->yields_until)
-        dial_once_more(l, l->handshake_version);
-    else
+    if (loop_now_ms(l->node->loop) >= l->yields_until) {
         link_close(l, ERR_NO_CONNECTION, "it refused our connection for its own, which did not come");
+        return;
+    }
+    drop_connection(l);
+    mem_free(l->at_host); /* it may have ended, and be somewhere else */
+    l->at_host = NULL;
+    l->state = LINK_RESOLVING;
+    if (!epmd_find(l->node, l))
+        link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
 }
 
 void link_ended(struct link *l, enum err e, const char *text)
@@ -605,7 +610,8 @@ void link_ended(struct link *l, enum err e, const char *text)
         return;
     }
     if (wants_older_version(l, e)) {
-        dial_once_more(l, 5);
+        drop_connection(l);
+        dial(l, 5);
         return;
     }
     if (l->state != LINK_UP && e != ERR_AUTH && e != ERR_NOT_ALLOWED && e != ERR_TIMEOUT && e != ERR_NOMEM)

@@ -239,6 +239,9 @@ void node_stop(struct node *n)
     runtime_stop(n);
     while ((l = idtab_next(&n->links, &cursor)))
         link_close(l, ERR_CANCELLED, l->state == LINK_UP ? "this node is stopping" : NULL);
+    /* Nobody is left whom they would wake, and a loop with nothing else to do may end. */
+    loop_timer_stop(n->alarm_timer);
+    loop_timer_stop(n->deadline_timer);
     /* What is under a caller up the stack is freed at the end of the turn, or by node_free. */
 }
 

@@ -225,6 +225,26 @@ def test_the_same_name_comes_again():
     talks(second)
 
 
+def test_nok_of_one_that_moves():
+    """It ends, and is somewhere else when we ask again."""
+    epmd, old, new = PlayedEpmd(), Server(), Server()
+    gate = Gateway("mover@localhost", COOKIE, epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port)
+    epmd.nodes["played"] = (old.port, 6)
+    answer = put(gate=gate)
+    link = played.Link(old.accept(), "played@localhost", COOKIE)
+    link.read_opening()
+    old.close()
+    epmd.nodes["played"] = (new.port, 6)
+    link.say(b"snok")
+    link.close()
+    link = meet(new.accept(), "played@localhost", COOKIE)
+    equal(answer().status, 200, "found where it is now")
+    link.close()
+    new.close()
+    gate.stop()
+    epmd.close()
+
+
 def test_we_insist_when_the_other_end_says_alive():
     answer = put()
     link = meet(SERVER.accept(), "played@localhost", COOKIE, status=b"alive")

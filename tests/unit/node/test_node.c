@@ -87,6 +87,32 @@ static void infinity_is_no_timeout(void **state)
     loop_free(l);
 }
 
+/* ---- stopped ---- */
+
+static void no_timer_outlives_a_node_that_is_stopped(void **state)
+{
+    static const struct node_process_ops ops = {.kind = "test", .result = result};
+    struct loop *l = loop_new();
+    struct node *n = node_new(l, &good);
+    struct node_self self;
+    struct node_dest to = {.kind = NODE_DEST_PID};
+    bool is_up = false;
+    (void)state;
+
+    assert_int_equal(node_start(n, started, &is_up), ERR_NONE);
+    for (int i = 0; i < 100 && !is_up; i++)
+        loop_turn(l, 10);
+    assert_int_equal(node_spawn(n, &ops, NULL, &self), ERR_NONE);
+    to.pid = node_pid(self);
+    assert_int_equal(node_set_timeout(self, 1000000), ERR_NONE);
+    assert_int_equal(node_call(self, &to, SLICE("\x77\x01x"), 1000000, 0, NULL), ERR_NONE);
+    loop_turn(l, 0);
+    node_stop(n);
+    loop_run(l); /* ends */
+    node_free(n);
+    loop_free(l);
+}
+
 /* ---- names that are none ---- */
 
 static void a_name_that_is_none_is_said_to_be_one(void **state)
@@ -129,6 +155,7 @@ int main(void)
         cmocka_unit_test(without_a_cookie_or_a_name_there_is_no_node),
         cmocka_unit_test(the_host_of_an_epmd_need_not_be_said),
         cmocka_unit_test(infinity_is_no_timeout),
+        cmocka_unit_test(no_timer_outlives_a_node_that_is_stopped),
         cmocka_unit_test(a_name_that_is_none_is_said_to_be_one),
     };
 
