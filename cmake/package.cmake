@@ -55,7 +55,7 @@ endif()
 set(CPACK_GENERATOR DEB)
 set(CPACK_OUTPUT_FILE_PREFIX ${CMAKE_BINARY_DIR}/packages)
 set(CPACK_PACKAGE_CONTACT "The authors of erlgate <authors@erlgate.invalid>")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "door into an Erlang cluster")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # it would be one for all: each package has its own above its description
 set(CPACK_PACKAGE_VENDOR "erlgate")
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX /usr)
@@ -73,7 +73,8 @@ set(CPACK_DEBIAN_ERLGATE_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_ERLGATE_PACKAGE_DEPENDS "adduser")
 set(CPACK_DEBIAN_ERLGATE_PACKAGE_CONTROL_EXTRA
     "${package}/debian/postinst;${package}/debian/prerm;${package}/debian/postrm;${package}/debian/conffiles")
-set(CPACK_DEBIAN_ERLGATE_DESCRIPTION "erlgate is a node of an Erlang cluster that speaks REST and JSON on its other
+set(CPACK_DEBIAN_ERLGATE_DESCRIPTION "door into an Erlang cluster
+erlgate is a node of an Erlang cluster that speaks REST and JSON on its other
 side: whatever can send an HTTP request calls gen_servers, watches processes
 and takes part in the cluster. It needs no Erlang on its machine.
 .
@@ -85,7 +86,8 @@ set(CPACK_DEBIAN_ERLNODE_PACKAGE_DEPENDS "libuv1-dev, libssl-dev, zlib1g-dev")
 # (Without a postinst in the list CPack would write one that calls ldconfig, which is a trigger's.)
 set(CPACK_DEBIAN_ERLNODE_PACKAGE_CONTROL_EXTRA
     "${package}/debian/library/shlibs;${package}/debian/library/triggers;${package}/debian/library/postinst;${package}/debian/library/postrm")
-set(CPACK_DEBIAN_ERLNODE_DESCRIPTION "With liberlnode a C program is a node of an Erlang cluster: it has processes
+set(CPACK_DEBIAN_ERLNODE_DESCRIPTION "node of an Erlang cluster, as a C library (development files)
+With liberlnode a C program is a node of an Erlang cluster: it has processes
 with pids and names, calls and is called.
 .
 The package has the library, shared and static, its headers, and examples.")

@@ -14,9 +14,11 @@ static void write_state(struct wr *w, struct actor *a, const struct server *s)
         s->ops->format_state(actor_self(a), s->state, w);
     if (!wr_ok(w))
         return;
-    r = etf_rd_of(slice_of(w->buf + before, w->len - before), NULL);
-    if (etf_skip(&r, NULL) && rd_left(&r.rd) == 0)
-        return;
+    if (w->len > before) {
+        r = etf_rd_of(slice_of(w->buf + before, w->len - before), NULL);
+        if (etf_skip(&r, NULL) && rd_left(&r.rd) == 0)
+            return;
+    }
     w->len = before;
     etf_write_atom_str(w, "undefined");
 }
