@@ -107,6 +107,8 @@ static void answer_node(struct gateway *g, const struct exchange *x)
         errors_answer(g, x->http_id, ERR_NOMEM, (struct slice){0});
     else if (k)
         answer_object_for(g, x, describe(g, k));
+    else if (x->deadline_ms && !is_own) /* PUT has connected to it, and it has gone since */
+        errors_answer(g, x->http_id, ERR_NO_CONNECTION, slice_of_str(x->node));
     else
         http_answer_problem(g->http, x->http_id, is_own ? &ourselves : &unknown);
     known_free(&l);

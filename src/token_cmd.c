@@ -192,18 +192,17 @@ static bool write_end(int fd, struct slice text)
 {
     struct stat st;
     ssize_t n;
+    int why;
 
     if (fstat(fd, &st) != 0)
         return false;
     n = write(fd, text.ptr, text.len);
     if (n == (ssize_t)text.len && fsync(fd) == 0)
         return true;
-    if (n >= 0 && n != (ssize_t)text.len)
-        errno = ENOSPC; /* what a second attempt would be told */
-    n = errno;
+    why = n >= 0 && n != (ssize_t)text.len ? ENOSPC : errno; /* as a second attempt would be told */
     if (ftruncate(fd, st.st_size) != 0)
         fprintf(stderr, "erlgate: its last line is not whole: take it out\n");
-    errno = (int)n;
+    errno = why;
     return false;
 }
 
