@@ -310,16 +310,17 @@ static void answer_function(struct gateway *g, const struct exchange *x, const s
 
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r)
 {
+    const struct meaning *m = meaning_of_result(r);
     bool is_named = !x->is_found &&
                     http_segment(g->http, x->http_id, x->target.kind == TARGET_PID ? 0 : 1).len &&
                     (x->target.kind == TARGET_NAME || x->target.kind == TARGET_PID);
 
     if (r->err == ERR_NOPROC && is_named)
         answer_nobody(g, x, r);
-    else if (x->target.kind == TARGET_FUNCTION && meaning_of_result(r) == &function_failed)
-        answer_function(g, x, &function_failed, r);
+    else if (x->target.kind == TARGET_FUNCTION && m == &function_failed)
+        answer_function(g, x, m, r);
     else
-        answer_failure(g, x, meaning_of_result(r), r);
+        answer_failure(g, x, m, r);
 }
 
 static void write_text(struct wr *w, const char *key, struct slice text)

@@ -125,11 +125,12 @@ def test_erlgate_token_appends():
     equal(peers.Http(gate.port).request("GET", "/v1/session", headers=bearer(token)).json["principal"], odd, "who it is")
     gate.stop()
     file.write_text(f"- {hand}\n")
-    full = subprocess.run(["sh", "-c", f"ulimit -f 1; trap '' XFSZ; {BIN}/erlgate token c --append {file}"], capture_output=True, text=True, check=False)
+    cramped = ["sh", "-c", f"ulimit -f 1; trap '' XFSZ; {BIN}/erlgate token c --append {file}"]
+    full = subprocess.run(cramped, capture_output=True, text=True, check=False)
     equal(full.returncode, 0, "it has room")
     file.write_text(f"- {hand}\n# " + "x" * 340 + "\n")
     before = file.read_text()
-    full = subprocess.run(["sh", "-c", f"ulimit -f 1; trap '' XFSZ; {BIN}/erlgate token c --append {file}"], capture_output=True, text=True, check=False)
+    full = subprocess.run(cramped, capture_output=True, text=True, check=False)
     equal((full.returncode, full.stdout, file.read_text()), (1, "", before), f"no room: {full.stderr}")
 
 

@@ -103,7 +103,6 @@ static void a_mistake_is_told_with_its_place(void **state)
     assert_refused("- \x01", 1, 1, "");
 }
 
-/* Who puts the token where its hash belongs does not find it in the log. */
 static void each_token_tells_its_own_fault(void **state)
 {
     (void)state;
@@ -116,6 +115,7 @@ static void each_token_tells_its_own_fault(void **state)
     assert_refused("[]\n---\n[]\n", 2, 1, "second document");
 }
 
+/* Who puts the token where its hash belongs does not find it in the log. */
 static void a_fault_never_shows_what_may_be_a_token(void **state)
 {
     (void)state;

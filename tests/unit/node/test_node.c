@@ -61,20 +61,29 @@ static void started(void *ctx, enum err e, const char *text)
     *(bool *)ctx = true;
 }
 
-static void infinity_is_no_timeout(void **state)
+static struct node *node_that_runs(struct loop *l)
 {
-    static const struct node_process_ops ops = {.kind = "test", .result = result};
-    struct loop *l = loop_new();
     struct node *n = node_new(l, &good);
-    struct node_self self;
-    struct node_dest to = {.kind = NODE_DEST_PID};
-    struct slice atom = SLICE("\x77\x01x");
     bool is_up = false;
-    (void)state;
 
     assert_int_equal(node_start(n, started, &is_up), ERR_NONE);
     for (int i = 0; i < 100 && !is_up; i++)
         loop_turn(l, 10);
+    assert_true(is_up);
+    return n;
+}
+
+static const struct node_process_ops ops = {.kind = "test", .result = result};
+
+static void infinity_is_no_timeout(void **state)
+{
+    struct loop *l = loop_new();
+    struct node *n = node_that_runs(l);
+    struct node_self self;
+    struct node_dest to = {.kind = NODE_DEST_PID};
+    struct slice atom = SLICE("\x77\x01x");
+    (void)state;
+
     assert_int_equal(node_spawn(n, &ops, NULL, &self), ERR_NONE);
     to.pid = node_pid(self);
     assert_int_equal(node_call(self, &to, atom, NODE_INFINITY, 0, NULL), ERR_NONE);
@@ -91,17 +100,12 @@ static void infinity_is_no_timeout(void **state)
 
 static void no_timer_outlives_a_node_that_is_stopped(void **state)
 {
-    static const struct node_process_ops ops = {.kind = "test", .result = result};
     struct loop *l = loop_new();
-    struct node *n = node_new(l, &good);
+    struct node *n = node_that_runs(l);
     struct node_self self;
     struct node_dest to = {.kind = NODE_DEST_PID};
-    bool is_up = false;
     (void)state;
 
-    assert_int_equal(node_start(n, started, &is_up), ERR_NONE);
-    for (int i = 0; i < 100 && !is_up; i++)
-        loop_turn(l, 10);
     assert_int_equal(node_spawn(n, &ops, NULL, &self), ERR_NONE);
     to.pid = node_pid(self);
     assert_int_equal(node_set_timeout(self, 1000000), ERR_NONE);
@@ -117,19 +121,14 @@ static void no_timer_outlives_a_node_that_is_stopped(void **state)
 
 static void a_name_that_is_none_is_said_to_be_one(void **state)
 {
-    static const struct node_process_ops ops = {.kind = "test", .result = result};
     struct loop *l = loop_new();
-    struct node *n = node_new(l, &good);
+    struct node *n = node_that_runs(l);
     struct node_self self;
     struct node_dest to = node_to_name("x", "no-host");
     struct slice term = SLICE("\x77\x01x"), list = SLICE("j");
     const char *const nodes[] = {"no-host"};
-    bool is_up = false;
     (void)state;
 
-    assert_int_equal(node_start(n, started, &is_up), ERR_NONE);
-    for (int i = 0; i < 100 && !is_up; i++)
-        loop_turn(l, 10);
     results = 0;
     assert_int_equal(node_spawn(n, &ops, NULL, &self), ERR_NONE);
     assert_int_equal(node_call(self, &to, term, 100, 0, NULL), ERR_INVALID);
