@@ -8,9 +8,10 @@
 #include "base/log.h"
 #include "http/duration.h"
 #include "http/internal.h"
+#include "http/nearest.h"
 #include "http/text.h"
 
-enum { DETAIL_MAX = 320, SHOWN_NAME_MAX = 100 };
+enum { DETAIL_MAX = 320, PERHAPS_MAX = 100, SHOWN_NAME_MAX = 100 };
 
 /* ---- gathering ---- */
 
@@ -191,11 +192,41 @@ static bool is_at_admin(const struct http_request *r)
                                                        r->target.segments, r->target.segment_count, &match);
 }
 
+/* "; perhaps POST /v1/call is meant", or nothing. */
+static const char *perhaps(const struct http_request *r, bool has_method, char ret[static PERHAPS_MAX])
+{
+    const struct http_config *c = &r->server->config;
+    const struct http_route *nearest =
+        r->target.is_asterisk ? NULL
+                              : http_nearest(c->routes, c->route_count, slice_of_str(r->method), has_method,
+                                             r->target.segments, r->target.segment_count);
+
+    ret[0] = '\0';
+    if (nearest)
+        snprintf(ret, PERHAPS_MAX, "; perhaps %s %s is meant", nearest->method, nearest->pattern);
+    return ret;
+}
+
+static bool refuse_path(struct http_request *r)
+{
+    char detail[DETAIL_MAX], nearest[PERHAPS_MAX];
+
+    if (r->conn->listener->config.is_admin)
+        return refuse(
+            r, "not-found", NULL,
+            "Here are /metrics, /livez, /readyz and /healthz alone; the API is where --listen says.");
+    if (is_at_admin(r))
+        return refuse(r, "not-found", NULL, "It is where --admin-listen says, and nowhere else.");
+    snprintf(detail, sizeof detail, "There is no such path%s. GET /openapi.json lists those there are.",
+             perhaps(r, false, nearest));
+    return refuse(r, "not-found", NULL, detail);
+}
+
 static bool judge_route(struct http_request *r)
 {
     struct slice method = slice_of_str(r->method);
     struct http_header allow = {.name = MHD_HTTP_HEADER_ALLOW};
-    char detail[DETAIL_MAX];
+    char detail[DETAIL_MAX], nearest[PERHAPS_MAX];
     bool is_options = slice_eq_str(method, "OPTIONS");
     bool is_found =
         !r->target.is_asterisk && http_router_find(r->conn->listener->router, method, r->target.segments,
@@ -205,19 +236,15 @@ static bool judge_route(struct http_request *r)
     if (is_options && !is_found && (r->target.is_asterisk || r->origin[0]))
         return answer_options(r, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     if (!is_found)
-        return refuse(
-            r, "not-found", NULL,
-            r->conn->listener->config.is_admin
-                ? "Here are /metrics, /livez, /readyz and /healthz alone; the API is where --listen says."
-            : is_at_admin(r) ? "It is where --admin-listen says, and nowhere else."
-                             : "There is no such path. GET /openapi.json lists those there are.");
+        return refuse_path(r);
     r->route = r->match.route;
     if (r->route)
         return true;
     if (is_options)
         return answer_options(r, r->match.allow);
     allow.value = r->match.allow;
-    snprintf(detail, sizeof detail, "The methods of %s are %s.", r->match.pattern, allow.value);
+    snprintf(detail, sizeof detail, "The methods of %s are %s%s.", r->match.pattern, allow.value,
+             perhaps(r, true, nearest));
     http_request_refuse(
         r, &(struct http_problem){
                .code = "method-not-allowed", .detail = detail, .headers = &allow, .header_count = 1});

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/spelling.h"
 #include "src/options_set.h"
 
 enum { WHAT_MAX = 512, PLACE_MAX = 512 };
@@ -127,42 +128,13 @@ bool options_fault(struct options *o, enum option which, const char *what)
 
 /* ---- did you mean ---- */
 
-enum { WORD_MAX = 40, FAR = 3 };
-
-/* Levenshtein's distance, of short words. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[WORD_MAX + 1], la = strlen(a), lb = strlen(b);
-
-    if (la > WORD_MAX || lb > WORD_MAX)
-        return FAR;
-    for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[lb];
-}
-
 const char *options_closest(const char *word, const char *const *candidates, size_t count)
 {
     const char *best = NULL;
-    size_t least = FAR;
+    size_t least = SPELLING_FAR;
 
     for (size_t i = 0; i < count; i++) {
-        size_t d = distance(word, candidates[i]);
+        size_t d = spelling_distance(slice_of_str(word), slice_of_str(candidates[i]));
 
         if (d < least) {
             least = d;

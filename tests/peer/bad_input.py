@@ -263,6 +263,21 @@ def test_methods():
         check(allowed in response.header("allow", ""), method, path, "Allow:", response.header("allow"))
 
 
+def test_paths_that_are_nearly_one():
+    process = f"{segment(PEER.node)}/{segment('kv')}"
+    for status, method, path, meant in ((404, "POST", f"/v1/nodes/{process}/call", "POST /v1/nodes/{node}/processes/{name}/call"),
+                                        (404, "POST", f"{LINK}/rpc/erlang:node", "POST /v1/nodes/{node}/rpc/{module}/{function}"),
+                                        (404, "GET", "/nodes", "GET /v1/nodes"),
+                                        (404, "GET", "/v1/node", "GET /v1/nodes"),
+                                        (405, "POST", "/v1/groups/stores/call", "POST /v1/groups/{scope}/{group}/call"),
+                                        (405, "POST", f"{LINK}/processes/kv", "POST /v1/nodes/{node}/processes/{name}/call")):
+        response = HTTP.request(method, path, b"" if method == "POST" else None)
+        equal(response.status, status, f"{method} {path}")
+        check(f"; perhaps {meant} is meant." in response.json["detail"], path, response.json["detail"])
+    for path in ("/v1/nope", "/wp-login.php"):
+        check("perhaps" not in HTTP.get(path).json["detail"], path, HTTP.get(path).json)
+
+
 def test_framing():
     """Two readers of it might disagree: refused, and the connection closed."""
     head = f"POST {CALL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {ERL}\r\n"
