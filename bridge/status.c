@@ -59,7 +59,8 @@ static void check_node(const struct gateway *g, struct readiness *r, const char 
     bool is_up = node_find_peer(g->node, node, &peer) && peer.is_up;
 
     snprintf(check, sizeof check, "node:%s", name);
-    add_check(r, check, is_up ? GATEWAY_OK : GATEWAY_FAILED, is_up ? "" : "not connected");
+    add_check(r, check, is_up ? GATEWAY_OK : GATEWAY_FAILED,
+              is_up ? "" : "not connected; last_failure of GET /v1/nodes/{node} says why");
 }
 
 static void check_all(struct gateway *g, struct readiness *r)

@@ -17,8 +17,9 @@ def test_a_required_node():
     path = temporary_dir() / "erlgate.yaml"
     path.write_text("require-node: kv@localhost\n")
     gate = Logged(args=["--config", path])
-    equal(readiness(gate), (503, {"accepting": "ok", "epmd_registered": "ok", "node:kv@localhost": "failed: not connected"}), "verbose")
-    equal(readiness(gate, ""), (503, {"node:kv@localhost": "failed: not connected"}), "what has failed is said anyway")
+    failed = {"node:kv@localhost": "failed: not connected; last_failure of GET /v1/nodes/{node} says why"}
+    equal(readiness(gate), (503, {"accepting": "ok", "epmd_registered": "ok", **failed}), "verbose")
+    equal(readiness(gate, ""), (503, failed), "what has failed is said anyway")
     required = eventually(lambda: (info := gate.http.get("/v1/nodes/kv@localhost").json).get("last_failure") and info, "it has been tried", 10)
     equal((required["state"], required["configured"], required["last_failure"]["detail"]),
           ("down", True, "EPMD on its host knows no node of that name"), "it is among the nodes, and why not")
