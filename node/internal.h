@@ -71,7 +71,7 @@ struct node {
     struct loop_timer *again;              /* wakes the loop for what is left of them */
     uint64_t last_unlink;                  /* id of the last UNLINK_ID */
     unsigned seconds;                      /* links with is_second */
-    uint64_t crowded_out, crowded_told_ms; /* of connections that had not shown the cookie: link_meet.c */
+    uint64_t crowded_out, crowded_told_ms; /* of connections that had not shown the cookie: link_unproven.c */
     uint64_t hash_seed;                    /* of tables that peers' pids and references are the keys of */
     struct idtab refs;                     /* struct actor_ref */
     struct deadlines alarms;               /* struct actor */
