@@ -19,13 +19,14 @@ enum {
 
 /* ---- errors ---- */
 
+/* What had no effect may be asked again. */
 static void fail(struct gateway *g, struct exchange *x, const char *code, const char *detail, bool was_sent)
 {
     struct http_problem p = {.code = code,
                              .detail = detail,
                              .was_sent = was_sent,
-                             .is_retryable =
-                                 strcmp(code, "noproc") == 0 || strcmp(code, "no-connection") == 0};
+                             .is_retryable = strcmp(code, "no-connection") == 0 ||
+                                             (strcmp(code, "noproc") == 0 && !was_sent)};
 
     http_answer_problem(g->http, x->http_id, &p);
     exchange_end(g, x->id);
@@ -197,7 +198,18 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
 
 static void no_members(struct gateway *g, struct exchange *x)
 {
+    bool is_strange = node_pg_is_strange(g->node, x->target.name);
+
     node_pg_drop_unused(g->node, x->target.name);
+    if (is_strange) {
+        fail(
+            g, x, "noproc",
+            "what has the name of that scope at a node is no scope of pg: it was sent {discover, Pid}, as pg "
+            "does, and has not answered, or has ended of that; is the scope in the path, as in "
+            "/v1/groups/pg/GROUP/call?",
+            true);
+        return;
+    }
     if (is_connected(g))
         fail(g, x, "noproc",
              "no process of the cluster is in that group of that scope; the request had no effect; "

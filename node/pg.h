@@ -30,8 +30,12 @@ MUST_USE enum err node_pg_sync(struct node *n, struct slice scope, bool looks_ag
 /* done is not called. Unknown: ignored. */
 void node_pg_sync_cancel(struct node *n, uint64_t op);
 /* Ends the scope if nobody would miss it: it has no members, no other node has it, and nobody waits for it or
- * monitors it. */
+ * monitors it, and it is not needed to leave a node alone (node_pg_is_strange). */
 void node_pg_drop_unused(struct node *n, struct slice scope);
+/* Is there a node whose process of the scope's name has been asked for its groups and has not answered as a
+ * scope of pg does, or has ended of that? It is some other process then, most likely. One that has ended is
+ * not asked again for ten minutes, as long as the scope is not dropped. */
+bool node_pg_is_strange(struct node *n, struct slice scope);
 
 /* pg:join(Scope, Group, self()): one may join several times, and leaves as often, or by its end.
  * ERR_NOT_FOUND: no such scope; ERR_NOPROC; ERR_NOMEM; or what is wrong with the term. */

@@ -127,6 +127,17 @@ void node_pg_drop_unused(struct node *n, struct slice scope)
 {
     struct pg_scope *s = pg_scope_get(n, scope);
 
-    if (s && s->view.groups.count == 0 && s->view.other_owners == 0 && !s->waiters && !s->subscribers)
+    if (!s || pg_scope_is_used(s))
+        return;
+    if (pg_scope_remembers(s))
+        s->is_dropped = true;
+    else
         node_exit_self(s->self, process_reason_normal);
+}
+
+bool node_pg_is_strange(struct node *n, struct slice scope)
+{
+    const struct pg_scope *s = pg_scope_get(n, scope);
+
+    return s && pg_scope_is_strange(s);
 }

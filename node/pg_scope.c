@@ -9,6 +9,7 @@ enum {
     FIRST_LOOK_MS = 200, /* after a node has come, or its scope has ended: it may be starting right now */
     LOOK_MS = 5000,      /* as long as there is none */
     MAX_PEERS = 4096,    /* scopes of other nodes */
+    STRANGE_MS = 600000, /* that a node is left alone whose process of that name was no scope, and ended */
 };
 
 /* A connected node, and whether its scope is known. It is settled once its scope has said who is in it, or
@@ -16,8 +17,10 @@ enum {
 struct pg_node {
     struct pg_node *next;
     bool is_known, is_settled;
-    uint64_t probe;    /* 0: none */
-    struct slice name; /* stands in text */
+    uint64_t probe;            /* 0: none */
+    uint64_t strange_until_ms; /* until then it is not asked: what has that name there is no scope; 0: nothing
+                                  is known of that */
+    struct slice name;         /* stands in text */
     uint8_t text[];
 };
 
@@ -135,6 +138,11 @@ static void settle(struct pg_scope *s, struct pg_node *at)
     at->is_settled = true;
 }
 
+static bool is_strange(const struct pg_scope *s, const struct pg_node *at)
+{
+    return at->strange_until_ms > loop_now_ms(s->self.node->loop);
+}
+
 /* Asks the node for its scope, and whether it has one: in this order, so that its answers come in this order.
  */
 static void probe(struct pg_scope *s, struct pg_node *at)
@@ -145,6 +153,10 @@ static void probe(struct pg_scope *s, struct pg_node *at)
 
     if (!l || l->state != LINK_UP)
         return; /* nodedown is on its way */
+    if (is_strange(s, at)) {
+        at->is_settled = true;
+        return;
+    }
     discover_node(s, at->name);
     if (at->probe)
         return;
@@ -158,6 +170,33 @@ void pg_scope_look(struct pg_scope *s)
             probe(s, at);
 }
 
+bool pg_scope_remembers(const struct pg_scope *s)
+{
+    for (const struct pg_node *at = s->nodes; at; at = at->next)
+        if (is_strange(s, at))
+            return true;
+    return false;
+}
+
+bool pg_scope_is_used(const struct pg_scope *s)
+{
+    return s->view.groups.count > 0 || s->view.other_owners > 0 || s->waiters || s->subscribers;
+}
+
+/* It is there for nothing but to leave others alone. */
+static bool is_only_kept(const struct pg_scope *s)
+{
+    return s->is_dropped && !pg_scope_is_used(s);
+}
+
+bool pg_scope_is_strange(const struct pg_scope *s)
+{
+    for (const struct pg_node *at = s->nodes; at; at = at->next)
+        if (!at->is_known && (!at->is_settled || is_strange(s, at)))
+            return true;
+    return false;
+}
+
 bool pg_scope_is_settled(const struct pg_scope *s)
 {
     for (const struct pg_node *at = s->nodes; at; at = at->next)
@@ -166,8 +205,8 @@ bool pg_scope_is_settled(const struct pg_scope *s)
     return true;
 }
 
-/* What cannot be spawned at has no scope: that came with OTP 23, as pg did. erl_call and other users of ei_rpc,
- * which take the first message that comes for the answer to theirs, are not told of ours. */
+/* What cannot be spawned at has no scope: that came with OTP 23, as pg did. erl_call and other users of
+ * ei_rpc, which take the first message that comes for the answer to theirs, are not told of ours. */
 static bool may_have_scopes(const struct pg_scope *s, struct slice name)
 {
     const struct link *l = link_find(s->self.node, name);
@@ -191,6 +230,10 @@ static void add_node(struct pg_scope *s, struct slice name)
     }
     if (at->is_known)
         return;
+    if (is_only_kept(s)) {
+        at->is_settled = true; /* it is asked when somebody is interested again */
+        return;
+    }
     probe(s, at);
     look_in(s, FIRST_LOOK_MS);
 }
@@ -215,7 +258,10 @@ static void nodedown(struct node_self self, void *state, struct slice name)
             break;
         }
     }
-    pg_await_check(s);
+    if (is_only_kept(s) && !pg_scope_remembers(s))
+        node_exit_self(s->self, process_reason_normal);
+    else
+        pg_await_check(s);
 }
 
 static void timeout(struct node_self self, void *state)
@@ -224,10 +270,18 @@ static void timeout(struct node_self self, void *state)
     bool is_one_missing = false;
 
     (void)self;
+    if (is_only_kept(s)) {
+        if (pg_scope_remembers(s))
+            look_in(s, STRANGE_MS);
+        else
+            node_exit_self(s->self, process_reason_normal);
+        return;
+    }
     for (struct pg_node *at = s->nodes; at; at = at->next) {
         if (!at->is_known) {
             is_one_missing = true;
-            discover_node(s, at->name);
+            if (!is_strange(s, at))
+                discover_node(s, at->name);
         }
     }
     if (is_one_missing)
@@ -294,6 +348,22 @@ static void node_heard(struct pg_scope *s, struct slice node)
     if (at)
         settle(s, at);
     pg_await_check(s);
+}
+
+/* Did what has the scope's name there end, as a server does that has no clause for a discover? Its supervisor
+ * would give it up if we went on asking. */
+static void judge_end(const struct pg_scope *s, struct slice node, struct etf_rd reason)
+{
+    struct pg_node *at = find_node(s, node);
+    struct etf_rd again = reason;
+
+    if (!at || at->is_known || etf_read_atom_is(&reason, "noproc") ||
+        etf_read_atom_is(&again, "noconnection"))
+        return;
+    at->strange_until_ms = loop_now_ms(s->self.node->loop) + STRANGE_MS;
+    LOG(LOG_WARN, "no-scope", LOG_SLICE("scope", s->name), LOG_SLICE("node", node),
+        LOG_STR("why", "the process of that name ended when it was asked for pg's groups; it is not asked "
+                       "again for ten minutes"));
 }
 
 struct change {
@@ -377,6 +447,7 @@ static void down(struct node_self self, void *state, uint64_t monitor, const str
 
     (void)self;
     if (what->kind == NODE_DEST_NAME) {
+        judge_end(s, what->node, reason);
         node_heard(s, what->node);
         return;
     }

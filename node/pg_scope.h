@@ -24,6 +24,7 @@ struct pg_scope {
     struct pg_node *nodes;             /* owned: those connected */
     struct pg_subscriber *subscribers; /* owned: pg_watch.c */
     struct pg_waiter *waiters;         /* processes of their own: pg_await.c */
+    bool is_dropped;                   /* it goes once it has nothing to remember, unless it is used again */
     uint8_t text[];
 };
 
@@ -39,6 +40,13 @@ MUST_USE enum err pg_scope_canonical(struct slice group, struct wr *ret);
 void pg_scope_look(struct pg_scope *s);
 /* Has each connected node said who is in it, or that it has no such scope? */
 bool pg_scope_is_settled(const struct pg_scope *s);
+/* Would somebody miss it? */
+bool pg_scope_is_used(const struct pg_scope *s);
+/* Does it know of nodes that are not to be asked, as what has its name there ended of that? */
+bool pg_scope_remembers(const struct pg_scope *s);
+/* Is there a node whose process of that name has not answered as a scope does, or has ended of being asked?
+ */
+bool pg_scope_is_strange(const struct pg_scope *s);
 
 /* pg_await.c */
 /* A node has been heard of, or has gone: if that was the last, those who wait are told. */

@@ -358,6 +358,27 @@ def test_scopes(release):
         eventually(lambda: ask("POST", f"/v1/groups/{gone}/kv/call", "whoami").status == 404, "the scope has gone")
 
 
+@each("a scope that is no scope is asked once")
+def test_what_is_no_scope_is_asked_once(release):
+    """A server that has no clause for {discover, Pid} ends of it; its supervisor would give up if it went on."""
+    peer, name = PEERS[release], f"strict{release}"
+    HTTP.put(node_path(release))
+    # (A process that ends of what it does not know, and one that takes anything, each registered.)
+    peer.eval(f"P = spawn(fun() -> receive X -> exit({{function_clause, X}}) end end), register({name}, P)")
+    answer = ask("POST", f"/v1/groups/{name}/kv/call", "1")
+    problem(answer, 404, "noproc", sent=True)
+    equal(answer.json["retryable"], False, "what may have ended a server is not asked again")
+    check("is no scope of pg" in answer.json["detail"], answer.json["detail"])
+    peer.eval(f"register({name}, Q = spawn(fun() -> receive X -> exit({{function_clause, X}}) end end)), Q")
+    for _ in range(3):
+        problem(ask("POST", f"/v1/groups/{name}/kv/call", "1"), 404, "noproc", sent=True)
+    check(peer.eval(f"is_pid(whereis({name}))") == "true", "it is left alone from then on")
+    peer.eval(f"exit(whereis({name}), kill)")
+    peer.eval(f"register(calm{release}, spawn(fun F() -> receive _ -> F() end end))")
+    problem(ask("POST", f"/v1/groups/calm{release}/kv/call", "1"), 404, "noproc", sent=True)
+    peer.eval(f"exit(whereis(calm{release}), kill)")
+
+
 def test_a_scope_with_a_name_of_ours():
     problem(ask("POST", "/v1/groups/net_kernel/x/call", "1"), 409, "name-taken", sent=False)
 
@@ -867,7 +888,7 @@ def test_nothing_is_left():
     for scope in ("scope", "later"):
         for release in RELEASES:  # a scope goes with the next request that finds nobody in it
             problem(ask("POST", f"/v1/groups/{scope}{release}/kv/call", "x"), 404, "noproc")
-    # One process is left: the scope pg, which the nodes have too.
+    # One process is left: the scope pg, which the nodes have too. (What was no scope is forgotten as its node goes.)
     eventually(lambda: GATE.self()["processes"] == AT_FIRST["processes"] + 1 and GATE.self()["calls"] == 0, f"nothing is left: {GATE.self()}")
     for release in RELEASES:
         HTTP.put(node_path(release))
