@@ -227,7 +227,9 @@ bool link_may_be(struct node *n, struct slice name, bool is_incoming)
 
 struct link *link_dial(struct node *n, struct slice name)
 {
-    struct link *l = !n->gate || n->gate(n->gate_ctx, name, false) ? link_new(n, LINK_RESOLVING) : NULL;
+    bool may_be = !n->gate || n->gate(n->gate_ctx, name, false);
+    struct link *l =
+        may_be && !n->is_stopped ? link_new(n, LINK_RESOLVING) : NULL; /* (the gate may stop it) */
 
     if (!l)
         return NULL;

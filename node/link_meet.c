@@ -152,10 +152,12 @@ static void name_peer(struct link *l)
     wr_u8(&w, '@');
     wr_slice(&w, host);
     if (wr_ok(&w) && node_name_is_valid(wr_written(&w)) && link_may_be(l->node, wr_written(&w), true) &&
-        !link_find(l->node, wr_written(&w)) && link_take_name(l, wr_written(&w)) == ERR_NONE)
+        l->state != LINK_CLOSED && !link_find(l->node, wr_written(&w)) &&
+        link_take_name(l, wr_written(&w)) == ERR_NONE)
         status = DIST_STATUS_NAMED;
-    dist_conn_admit(l->conn, status, wr_written(&w),
-                    creation < NODE_CREATION_FLOOR ? NODE_CREATION_FLOOR : creation);
+    if (l->state != LINK_CLOSED)
+        dist_conn_admit(l->conn, status, wr_written(&w),
+                        creation < NODE_CREATION_FLOOR ? NODE_CREATION_FLOOR : creation);
     wr_fini(&w);
 }
 
@@ -175,14 +177,19 @@ void link_peer_named(struct link *l)
 {
     struct node *n = l->node;
     struct slice name = dist_conn_peer_name(l->conn);
-    struct link *other = link_find(n, name);
+    struct link *other;
     enum dist_status status = DIST_STATUS_OK;
+    bool may_be;
 
     if (dist_conn_peer_flags(l->conn) & DIST_FLAG_NAME_ME) {
         name_peer(l);
         return;
     }
-    if (!link_may_be(n, name, true)) {
+    may_be = link_may_be(n, name, true);
+    if (l->state == LINK_CLOSED)
+        return; /* the gate has stopped the node */
+    other = link_find(n, name);
+    if (!may_be) {
         l->is_refused = true;
         status = DIST_STATUS_NOT_ALLOWED;
     } else if (slice_eq(name, n->name_slice)) {

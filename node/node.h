@@ -78,8 +78,9 @@ MUST_USE enum err node_start(struct node *n, node_started_fn *started, void *ctx
 /* Unregisters, refuses new links and requests. What is under way goes on until node_stop. */
 void node_quiesce(struct node *n);
 /* Ends every request (ERR_CANCELLED) and process, flushes and closes the links. From any callback; the last
- * ones
- * (`ended`, `terminate`) come at the end of the turn, or from node_free. */
+ * ones (`ended`, `terminate`) come at the end of the turn, or from node_free. A loop with nothing else to do
+ * ends then, unless the node has the embedded EPMD: that serves the other nodes of the machine until
+ * node_free, so end the loop by loop_stop. */
 void node_stop(struct node *n);
 /* Takes NULL; does node_stop if it was not done. Never from a callback of the node's or of its loop: once
  * that does not run any more, and before loop_free. */

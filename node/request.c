@@ -322,7 +322,9 @@ static enum err link_to(struct node *n, struct slice name, struct link **ret)
     if (!link_may_be(n, name, false))
         return ERR_NOT_ALLOWED;
     *ret = link_dial(n, name);
-    return *ret ? ERR_NONE : ERR_NOMEM;
+    if (*ret)
+        return ERR_NONE;
+    return n->is_stopped ? ERR_CLOSED : ERR_NOMEM; /* (by the gate) */
 }
 
 enum err request_start(struct node *n, enum request_kind kind, struct slice where,
@@ -331,13 +333,20 @@ enum err request_start(struct node *n, enum request_kind kind, struct slice wher
 {
     uint64_t unused;
     struct request *r;
-    struct link *l;
+    struct link *l = NULL;
     enum err e = ERR_NONE;
+    bool is_here;
 
     ret_op = ret_op ? ret_op : &unused;
     *ret_op = 0;
     if (n->is_quiet || !n->creation)
         return ERR_CLOSED;
+    is_here = slice_eq(where, n->name_slice);
+    /* First of all: the gate is asked, and may end the node. */
+    if (!is_here)
+        e = link_to(n, where, &l);
+    if (e != ERR_NONE)
+        return e;
     r = request_new(n, kind, target, timeout_ms);
     if (!r)
         return ERR_NOMEM;
@@ -345,13 +354,8 @@ enum err request_start(struct node *n, enum request_kind kind, struct slice wher
     r->done = done;
     r->ctx = ctx;
     r->done_id = id;
-    if (slice_eq(where, n->name_slice))
+    if (is_here)
         return request_here(n, r, term, ret_op);
-    e = link_to(n, where, &l);
-    if (e != ERR_NONE) {
-        discard(r);
-        return e;
-    }
     enlist(r, l);
     if (l->state == LINK_UP)
         e = request_send(r, term);
