@@ -76,23 +76,10 @@ static enum cli_status set_up(struct cli_http *h, const struct cli_args *a)
     return h->easy && h->multi ? CLI_OK : cli_say(CLI_FAILED, "out of memory");
 }
 
-/* A descriptor that is closed would be given to the next socket, and be written to. */
-static void occupy_standard_descriptors(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-}
-
 struct cli_http *cli_http_new(const struct cli_args *a, enum cli_status *ret_status)
 {
     struct cli_http *h = mem_zalloc(sizeof *h);
 
-    occupy_standard_descriptors();
     signal(SIGPIPE, SIG_IGN); /* sockets must not end us; standard output is looked after by cli_out */
     *ret_status = h ? set_up(h, a) : cli_say(CLI_FAILED, "out of memory");
     if (*ret_status == CLI_OK)

@@ -142,14 +142,16 @@ static enum cli_status print_pages(struct cli_http *h, const struct cli_args *a,
 
     do {
         struct cli_answer answer;
+        bool is_same;
 
         status = get(h, a, path, &answer);
         if (status == CLI_OK)
             status = print_page(h, a, &answer, key, line);
+        is_same = strcmp(answer.next, path) == 0;
         snprintf(next, sizeof next, "%s", answer.next);
         path = next;
         cli_answer_fini(&answer);
-        if (status == CLI_OK && next[0] && (next[0] != '/' || ++pages == PAGES_MAX))
+        if (status == CLI_OK && next[0] && (next[0] != '/' || is_same || ++pages == PAGES_MAX))
             status = nonsense(h);
     } while (status == CLI_OK && next[0]);
     return status;

@@ -31,7 +31,8 @@ static const struct {
     {"nodedown", CLI_NO_NODE, NULL},
     {"timeout", CLI_TIMEOUT, NULL},
     {"unauthenticated", CLI_DENIED,
-     "put your token into a file, and name that by --token-file, or into $ERLGATE_TOKEN"},
+     "a token stands in a file that --token-file names, without the word Bearer, or in $ERLGATE_TOKEN; one "
+     "that was refused may have expired, or been removed"},
     {"reply-too-large", CLI_DENIED, NULL},
     {"overloaded", CLI_BUSY, NULL},
     {"rate-limited", CLI_BUSY, NULL},

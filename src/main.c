@@ -12,6 +12,7 @@
 #include "src/options.h"
 #include "src/policy_cmd.h"
 #include "src/serve.h"
+#include "src/standard.h"
 #include "src/term_cmd.h"
 #include "src/token_cmd.h"
 
@@ -86,6 +87,7 @@ static int help_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    standard_descriptors_occupy();
     /* A line of one among several at work on a terminal is written at once, not in pieces. */
     setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     if (argc < 2) {
