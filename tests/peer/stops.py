@@ -26,6 +26,20 @@ def wait_for_calls(gate, count):
 # ---- The gateway
 
 
+def test_it_ends_in_order_without_standard_descriptors():
+    """What a supervisor has closed is given to no file or socket of the gateway's."""
+    gate = Gateway()
+    end(gate.proc, signal.SIGTERM)
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        bare = peers.spawn(["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *map(str, gate.argv)], env=gate.env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: peers.accepts(gate.port), f"it serves with {closed}")
+        for number in range(3):
+            check(os.readlink(f"/proc/{bare.pid}/fd/{number}") == "/dev/null", f"{closed}: descriptor {number} is something else")
+        bare.send_signal(signal.SIGTERM)
+        equal(bare.wait(10), 0, f"exit status with {closed}")
+
+
 def test_SIGTERM_lets_calls_finish():
     gate = Gateway()
     peer = serving("27", gate)
