@@ -15,6 +15,7 @@
 enum {
     GROUP_WAIT_MS = 2000, /* at most, for nodes that do not say who is in a scope */
     GROUP_MAX = 10000,    /* members that one request may go to */
+    DETAIL_MAX = 1280,    /* with a scope of 255 characters */
 };
 
 /* ---- errors ---- */
@@ -199,6 +200,7 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
 static void no_members(struct gateway *g, struct exchange *x)
 {
     bool is_strange = node_pg_is_strange(g->node, x->target.name);
+    char detail[DETAIL_MAX];
 
     node_pg_drop_unused(g->node, x->target.name);
     if (is_strange) {
@@ -210,13 +212,15 @@ static void no_members(struct gateway *g, struct exchange *x)
             true);
         return;
     }
-    if (is_connected(g))
-        fail(g, x, "noproc",
-             "no process of the cluster is in that group of that scope; the request had no effect; "
-             "pg:which_groups(Scope) at a node lists what there is",
-             false);
-    else
+    if (is_connected(g)) {
+        snprintf(detail, sizeof detail,
+                 "no process of the cluster is in that group of the scope '%.*s'; the request had no effect; "
+                 "pg:which_groups/1 at a node lists what there is in a scope",
+                 SLICE_FMT(x->target.name));
+        fail(g, x, "noproc", detail, false);
+    } else {
         fail(g, x, "no-connection", NO_NODE, false);
+    }
 }
 
 /* Leaves those that the policy allows; false: there are some, and none of them is, which has been answered.
