@@ -20,17 +20,20 @@ enum {
 
 /* ---- errors ---- */
 
-/* What had no effect may be asked again. */
+static void fail_with(struct gateway *g, struct exchange *x, const struct http_problem *p)
+{
+    http_answer_problem(g->http, x->http_id, p);
+    exchange_end(g, x->id);
+}
+
 static void fail(struct gateway *g, struct exchange *x, const char *code, const char *detail, bool was_sent)
 {
-    struct http_problem p = {.code = code,
-                             .detail = detail,
-                             .was_sent = was_sent,
-                             .is_retryable = strcmp(code, "no-connection") == 0 ||
-                                             (strcmp(code, "noproc") == 0 && !was_sent)};
-
-    http_answer_problem(g->http, x->http_id, &p);
-    exchange_end(g, x->id);
+    fail_with(g, x,
+              &(struct http_problem){.code = code,
+                                     .detail = detail,
+                                     .was_sent = was_sent,
+                                     .is_retryable =
+                                         strcmp(code, "noproc") == 0 || strcmp(code, "no-connection") == 0});
 }
 
 static bool is_connected(const struct gateway *g)
@@ -204,12 +207,13 @@ static void no_members(struct gateway *g, struct exchange *x)
 
     node_pg_drop_unused(g->node, x->target.name);
     if (is_strange) {
-        fail(
-            g, x, "noproc",
-            "what has the name of that scope at a node is no scope of pg: it was sent {discover, Pid}, as pg "
-            "does, and has not answered, or has ended of that; is the scope in the path, as in "
-            "/v1/groups/pg/GROUP/call?",
-            true);
+        fail_with(g, x,
+                  &(struct http_problem){
+                      .code = "noproc",
+                      .detail = "what has the name of that scope at a node is no scope of pg: it was sent "
+                                "{discover, Pid}, as pg does, and has not answered, or has ended of that; is "
+                                "the scope in the path, as in /v1/groups/pg/GROUP/call?",
+                      .was_sent = true});
         return;
     }
     if (is_connected(g)) {

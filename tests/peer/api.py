@@ -246,7 +246,9 @@ def test_global(release):
     registered(release, "named3", f"'plain/{release}'")
     answers("POST", f"/v1/global/{segment(f'plain/{release}')}/call", "{echo, 1}", "1")
     says("call", envelope({"global": f"plain/{release}"}, {"$erl": "{echo, 1}"}), "1")
-    problem(ask("POST", "/v1/global/never_registered/call", "x"), 404, "noproc", sent=True)
+    nobody = ask("POST", "/v1/global/never_registered/call", "x")
+    problem(nobody, 404, "noproc", sent=True)
+    equal(nobody.json["retryable"], True, "it had no effect")
 
 
 def test_global_without_a_node():
