@@ -310,11 +310,6 @@ void epmd_free(struct node *n)
 
 /* ---- lookups ---- */
 
-static const char *host_of(const struct link *l)
-{
-    return strchr(l->name, '@') + 1;
-}
-
 static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *entry)
 {
     struct node *n = ctx;
@@ -326,7 +321,7 @@ static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *e
     if (e == ERR_NONE) {
         places_saw(&n->epmd->places, slice_of_str(l->name), entry->port, entry->highest,
                    loop_now_ms(n->loop));
-        link_found(n, id, host_of(l), entry->port, entry->highest, false);
+        link_found(n, id, link_host(l), entry->port, entry->highest, false);
         return;
     }
     was = places_find(&n->epmd->places, slice_of_str(l->name));
@@ -336,7 +331,7 @@ static void found(void *ctx, uint64_t id, enum err e, const struct epmd_entry *e
     }
     LOG(LOG_INFO, "epmd-remembered", LOG_STR("node", l->name), LOG_UINT("port", was->port),
         LOG_STR("error", err_name(e)));
-    link_found(n, id, host_of(l), was->port, was->highest, e == ERR_NO_NODE);
+    link_found(n, id, link_host(l), was->port, was->highest, e == ERR_NO_NODE);
 }
 
 const char *epmd_host_for(const struct node *n, const char *host)
@@ -353,13 +348,13 @@ uint16_t epmd_port(const struct node *n)
 bool epmd_find(struct node *n, struct link *l)
 {
     const struct place *place = places_find(&n->epmd->places, slice_of_str(l->name));
-    struct slice alive = slice_of(l->name, (size_t)(host_of(l) - 1 - l->name));
+    struct slice alive = slice_of(l->name, (size_t)(link_host(l) - 1 - l->name));
 
     if (place && place->is_fixed) {
         link_found(n, l->id, place->host, place->port, place->highest, false);
         return true;
     }
-    l->lookup = epmd_lookup(n->epmd->queries, epmd_host_for(n, host_of(l)), n->epmd->port, alive,
+    l->lookup = epmd_lookup(n->epmd->queries, epmd_host_for(n, link_host(l)), n->epmd->port, alive,
                             place ? n->connect_ms / SHARE_OF_LOOKUP : n->connect_ms, found, n, l->id);
     return l->lookup != 0;
 }
@@ -400,8 +395,8 @@ bool node_is_linked_otherwise(const struct node *n, struct slice name, uint16_t 
     host = slice_of(at + 1, (size_t)(slice_end(name) - at - 1));
     while ((l = map_next(&n->links_by_name, &cursor, NULL))) {
         place = l->state == LINK_UP ? places_find(&n->epmd->places, slice_of_str(l->name)) : NULL;
-        if (place && place->port == port && (place->is_here || slice_eq_str(n->host, host_of(l))) &&
-            !slice_eq_str(host, host_of(l)))
+        if (place && place->port == port && (place->is_here || slice_eq_str(n->host, link_host(l))) &&
+            !slice_eq_str(host, link_host(l)))
             return true;
     }
     return false;

@@ -56,6 +56,12 @@ struct link {
     struct link *next_dirty, *next_dead;
 };
 
+/* The host in the name of one that is dialled: borrowed. */
+static inline const char *link_host(const struct link *l)
+{
+    return strchr(l->name, '@') + 1;
+}
+
 /* The link of that name: up, or on its way up; NULL. */
 struct link *link_find(const struct node *n, struct slice name);
 /* For what is to wait for it: as link_find, but that nothing waits long for a peer that has only said that

@@ -59,13 +59,6 @@ enum err link_secure(const struct link *l, const char *host)
 
 /* ---- connecting ---- */
 
-static struct slice host_of(const struct link *l)
-{
-    const char *at = strchr(l->name, '@');
-
-    return slice_of_str(at ? at + 1 : "");
-}
-
 /* Why a port could not be connected to. */
 static const char *undialled(const struct link *l, enum err e)
 {
@@ -109,7 +102,7 @@ static void connected(void *ctx, uint64_t id, struct loop_stream *s, enum err e)
     config.handshake_ms = time_left(l);
     l->stream = s;
     l->conn = dist_conn_dial(&config, slice_of_str(l->name), l->handshake_version, loop_now_ms(n->loop));
-    if (!l->conn || link_secure(l, (const char *)host_of(l).ptr) != ERR_NONE) {
+    if (!l->conn || link_secure(l, link_host(l)) != ERR_NONE) {
         link_close(l, ERR_NOMEM, err_text(ERR_NOMEM));
         return;
     }

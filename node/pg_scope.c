@@ -355,10 +355,9 @@ static void node_heard(struct pg_scope *s, struct slice node)
 static void judge_end(const struct pg_scope *s, struct slice node, struct etf_rd reason)
 {
     struct pg_node *at = find_node(s, node);
-    struct etf_rd again = reason;
 
     if (!at || at->is_known || etf_read_atom_is(&reason, "noproc") ||
-        etf_read_atom_is(&again, "noconnection"))
+        etf_read_atom_is(&reason, "noconnection"))
         return;
     at->strange_until_ms = loop_now_ms(s->self.node->loop) + STRANGE_MS;
     LOG(LOG_WARN, "no-scope", LOG_SLICE("scope", s->name), LOG_SLICE("node", node),
