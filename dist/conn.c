@@ -209,6 +209,11 @@ bool dist_conn_peer_is_hidden(const struct dist_conn *c)
     return !(c->peer_flags & c->config.flags & DIST_FLAG_PUBLISHED);
 }
 
+bool dist_conn_peer_is_otp(const struct dist_conn *c)
+{
+    return c->peer_is_otp;
+}
+
 uint32_t dist_conn_peer_refuses(const struct dist_conn *c)
 {
     uint32_t refuses = ETF_USES_NEVER_FROM_OUTSIDE;

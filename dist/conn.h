@@ -105,6 +105,9 @@ struct slice dist_conn_peer_name(const struct dist_conn *c);
 uint64_t dist_conn_peer_flags(const struct dist_conn *c); /* what both have, once UP; else what it offered */
 uint32_t dist_conn_peer_creation(const struct dist_conn *c);
 bool dist_conn_peer_is_hidden(const struct dist_conn *c);
+/* Once UP: is it Erlang/OTP itself? All its nodes since 21 trace sequences (BIG_SEQTRACE_LABELS); ours do
+ * not, nor do ei's. */
+bool dist_conn_peer_is_otp(const struct dist_conn *c);
 /* What its flags let it take: enum etf_use bits to be refused before a term is sent to it. */
 uint32_t dist_conn_peer_refuses(const struct dist_conn *c);
 

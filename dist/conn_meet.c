@@ -63,6 +63,7 @@ static bool close_out(struct dist_conn *c, size_t mark)
 
 static void go_up(struct dist_conn *c)
 {
+    c->peer_is_otp = c->peer_flags & DIST_FLAG_BIG_SEQTRACE_LABELS;
     c->peer_flags &= dist_flags_expand(c->config.flags);
     if (dist_conn_talk_start(c) == ERR_NONE)
         dist_conn_move(c, DIST_ST_UP);

@@ -59,6 +59,7 @@ struct dist_conn {
     char peer_name[DIST_NAME_MAX_BYTES];
     size_t peer_name_len;
     uint64_t peer_flags; /* as it offered them, expanded; once UP, what both have */
+    bool peer_is_otp;
     uint32_t peer_creation;
     unsigned version; /* of the handshake: 5 or 6, as its opening message */
 

@@ -27,7 +27,7 @@
     X(MAP_TAG, 1, 1)             \
     X(BIG_CREATION, 1, 1)        \
     X(SEND_SENDER, 1, 0)         \
-    X(BIG_SEQTRACE_LABELS, 1, 0) \
+    X(BIG_SEQTRACE_LABELS, 0, 0) \
     X(EXIT_PAYLOAD, 1, 0)        \
     X(FRAGMENTS, 1, 0)           \
     X(HANDSHAKE_23, 1, 0)        \

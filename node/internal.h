@@ -89,6 +89,10 @@ struct node {
     struct request *spare_requests; /* owned, by next */
     unsigned spare_count;
     struct idtab requests;
+    struct idtab call_monitors;          /* struct call_monitor */
+    struct call_monitor *spare_monitors; /* owned */
+    unsigned spare_monitor_count;
+    struct process callers; /* which sets them */
     struct deadlines deadlines;
     struct loop_timer *deadline_timer;
     uint64_t deadline_armed; /* UINT64_MAX: not armed */
@@ -140,6 +144,8 @@ void runtime_turn(struct node *n); /* at the end of each turn, before the links 
 void runtime_stop(struct node *n);
 void runtime_free(struct node *n);
 
+/* node/call_monitor.c: in whose name the monitors of calls are set */
+MUST_USE enum err callers_start(struct node *n);
 /* node/kernel.c: net_kernel */
 MUST_USE enum err kernel_start(struct node *n);
 /* node/leader.c: the group leader, `user` */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "dist/handshake.h"
 #include "loop/tls.h"
+#include "node/call_monitor.h"
 #include "node/internal.h"
 #include "node/link_parts.h"
 #include "node/request.h"
@@ -336,6 +337,7 @@ static void write_out(struct link *l)
 
 void link_flush(struct link *l)
 {
+    call_monitor_close(l);
     write_out(l);
     bound_answers(l);
 }

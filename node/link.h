@@ -48,8 +48,10 @@ struct link {
     struct request
         *next_to_send; /* while they are sent as the link comes up: a callback may end any of them */
     size_t request_count;
-    struct signals waiting; /* of processes, until it is up */
-    size_t watching;        /* bytes of the monitors and links of our processes that came over it */
+    struct call_monitor *open_monitor; /* the last one set in this turn, for who comes to share it; NULL */
+    size_t open_at;                    /* how much was queued when it had been set */
+    struct signals waiting;            /* of processes, until it is up */
+    size_t watching; /* bytes of the monitors and links of our processes that came over it */
     bool is_told_of_watching;
     uint64_t up_since_ms;
     bool is_dirty;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "dist/handshake.h"
 #include "node/actor.h"
+#include "node/call_monitor.h"
 #include "node/internal.h"
 #include "node/request.h"
 
@@ -108,6 +109,7 @@ struct node *node_new(struct loop *l, const struct node_config *config)
     loop_random(seeds, sizeof seeds);
     idtab_init(&n->links);
     idtab_init(&n->requests);
+    idtab_init(&n->call_monitors);
     wr_init(&n->wrapping, SIZE_MAX);
     map_init(&n->links_by_name, seeds[0]);
     map_init(&n->names, seeds[1]);
@@ -254,6 +256,7 @@ void node_free(struct node *n)
     actors_bury(n);
     signals_clear(&n->local);
     link_flush_all(n);
+    CHECK(n->call_monitors.count == 0);
     CHECK(n->links.count == 0 && n->requests.count == 0 && n->processes.count == 0 && n->names.count == 0);
     CHECK(n->links_by_name.count == 0 && n->deadlines.count == 0 && n->local.count == 0 &&
           n->refs.count == 0 && !n->dead);
@@ -268,8 +271,10 @@ void node_free(struct node *n)
     map_fini(&n->names);
     map_fini(&n->links_by_name);
     requests_free_spare(n);
+    call_monitors_free_spare(n);
     wr_fini(&n->wrapping);
     idtab_fini(&n->requests);
+    idtab_fini(&n->call_monitors);
     idtab_fini(&n->links);
     if (n->cookie)
         mem_wipe(n->cookie, n->cookie_len);

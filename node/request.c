@@ -1,6 +1,7 @@
 #include "node/request.h"
 
 #include "base/mem.h"
+#include "node/call_monitor.h"
 #include "node/internal.h"
 
 static struct request *of_deadline(struct deadline *d)
@@ -127,6 +128,7 @@ void request_end(struct request *r, const struct node_result *result)
     struct node *n = r->process.node;
 
     idtab_remove(&n->requests, r->id);
+    call_monitor_leave(r);
     delist(r);
     deadlines_remove(&n->deadlines, &r->deadline);
     process_exit(&r->process, process_reason_normal);

@@ -27,8 +27,10 @@ struct request {
     struct link *link;           /* borrowed; NULL: to this very node */
     struct request *prev, *next; /* in the link's list */
     bool was_sent;
-    bool by_rex;   /* RPC: the peer cannot spawn for us, so rex is called */
-    uint32_t from; /* the process in whose name it is asked; 0: its own */
+    struct call_monitor *monitor; /* borrowed: the one that it shares; NULL: none, or one of its own */
+    struct request *monitor_prev, *monitor_next; /* of those that share it */
+    bool by_rex;                                 /* RPC: the peer cannot spawn for us, so rex is called */
+    uint32_t from;                               /* the process in whose name it is asked; 0: its own */
     bool to_pid;
     struct etf_pid pid; /* to_pid; its node's text stands in `text` */
     struct slice name;  /* else; stands in `text` */
@@ -88,6 +90,10 @@ MUST_USE enum err request_send_here(struct node *n, struct request *r, struct sl
 size_t request_judge(const struct request *r, struct slice payload, const struct etf_atoms *atoms);
 /* Its reply was larger than a message may be. */
 void request_reply_cut(struct request *r);
+/* Whom it is for. */
+struct dist_end request_target(const struct request *r);
+/* The DOWN of what a call is for. */
+void request_callee_down(struct request *r, struct slice reason, const struct etf_atoms *atoms);
 /* Gives back the monitor of a call that ends otherwise than by its DOWN. */
 void request_demonitor(struct request *r);
 

@@ -1,11 +1,19 @@
 /* What passes between a request and the process that it is for: how it is asked, and what comes back. */
 #include "etf/write.h"
+#include "node/call_monitor.h"
 #include "node/internal.h"
 #include "node/request.h"
 
 static struct request *of_process(struct process *p)
 {
     return (struct request *)((char *)p - offsetof(struct request, process));
+}
+
+struct dist_end request_target(const struct request *r)
+{
+    if (r->to_pid)
+        return (struct dist_end){.kind = DIST_END_PID, .pid = r->pid};
+    return (struct dist_end){.kind = DIST_END_NAME, .name = {.text = r->name}};
 }
 
 /* The process it is for, when that is one of this node. */
@@ -22,18 +30,15 @@ static bool has_monitor(const struct request *r)
     return r->was_sent && (r->kind == REQUEST_CALL || (r->kind == REQUEST_RPC && (r->to_pid || r->by_rex)));
 }
 
-/* Gives back the monitor of a call that ends otherwise than by its DOWN. */
-void request_demonitor(struct request *r)
+static void demonitor(struct request *r)
 {
     struct dist_ctl ctl = {
         .op = DIST_CTL_DEMONITOR_P,
         .from = {.kind = DIST_END_PID, .pid = process_pid(&r->process)},
-        .to = {.kind = DIST_END_NAME, .name = {.text = r->name}},
+        .to = request_target(r),
         .ref = request_ref(r),
     };
 
-    if (!has_monitor(r))
-        return;
     if (!r->link) {
         struct process *p = target_here(r->process.node, r);
 
@@ -41,10 +46,16 @@ void request_demonitor(struct request *r)
             process_remove_monitor(p, &ctl.from.pid, &ctl.ref);
         return;
     }
-    if (r->to_pid)
-        ctl.to = (struct dist_end){.kind = DIST_END_PID, .pid = r->pid};
     if (link_send(r->link, &ctl, NULL, 0) != ERR_NONE)
         LOG(LOG_WARN, "signal-lost", LOG_STR("node", r->link->name), LOG_STR("signal", "DEMONITOR_P"));
+}
+
+void request_demonitor(struct request *r)
+{
+    if (r->monitor)
+        call_monitor_leave(r);
+    else if (has_monitor(r))
+        demonitor(r);
 }
 
 /* ---- the answer ---- */
@@ -112,27 +123,32 @@ void request_reply_cut(struct request *r)
     request_end(r, &result);
 }
 
-static void down(struct process *p, const struct etf_ref *ref, const struct dist_end *from,
-                 struct slice reason, const struct etf_atoms *atoms)
+void request_callee_down(struct request *r, struct slice reason, const struct etf_atoms *atoms)
 {
-    struct request *r = of_process(p);
-    struct etf_ref own = request_ref(r);
     struct etf_rd rd = etf_rd_of(reason, atoms);
     struct node_result result = {
         .err = ERR_CALLEE_EXIT, .was_sent = r->was_sent, .term = reason, .atoms = atoms};
 
-    (void)from;
-    if (!etf_ref_eq(ref, &own))
-        return;
-    if (request_is_rpc(r) && !r->by_rex) {
-        rpc_down(r, reason, atoms);
-        return;
-    }
     if (etf_read_atom_is(&rd, "noproc"))
         result.err = ERR_NOPROC;
     else if (etf_read_atom_is(&rd, "noconnection"))
         result.err = ERR_NODEDOWN;
     request_end(r, &result);
+}
+
+static void down(struct process *p, const struct etf_ref *ref, const struct dist_end *from,
+                 struct slice reason, const struct etf_atoms *atoms)
+{
+    struct request *r = of_process(p);
+    struct etf_ref own = request_ref(r);
+
+    (void)from;
+    if (!etf_ref_eq(ref, &own))
+        return;
+    if (request_is_rpc(r) && !r->by_rex)
+        rpc_down(r, reason, atoms);
+    else
+        request_callee_down(r, reason, atoms);
 }
 
 /* Somebody has sent this request's pid an exit signal: it ends, as a process that does not trap exits would.
@@ -170,14 +186,6 @@ const struct process_ops request_ops = {
 
 /* ---- sending ---- */
 
-static void set_target(const struct request *r, struct dist_end *end_)
-{
-    if (r->to_pid)
-        *end_ = (struct dist_end){.kind = DIST_END_PID, .pid = r->pid};
-    else
-        *end_ = (struct dist_end){.kind = DIST_END_NAME, .name = {.text = r->name}};
-}
-
 /* Who the callee is to think that it comes from. */
 static struct etf_pid sender(const struct request *r)
 {
@@ -211,21 +219,20 @@ static enum err send_monitor(struct request *r)
     struct dist_ctl ctl = {
         .op = DIST_CTL_MONITOR_P,
         .from = {.kind = DIST_END_PID, .pid = process_pid(&r->process)},
+        .to = request_target(r),
         .ref = request_ref(r),
     };
 
-    set_target(r, &ctl.to);
     return link_send(r->link, &ctl, NULL, 0);
 }
 
 /* exit(Pid, Reason). */
 static struct dist_ctl exit_ctl(const struct request *r, struct slice reason)
 {
-    struct dist_ctl ctl = {
-        .op = DIST_CTL_EXIT2, .from = {.kind = DIST_END_PID, .pid = sender(r)}, .reason = reason};
-
-    set_target(r, &ctl.to);
-    return ctl;
+    return (struct dist_ctl){.op = DIST_CTL_EXIT2,
+                             .from = {.kind = DIST_END_PID, .pid = sender(r)},
+                             .to = request_target(r),
+                             .reason = reason};
 }
 
 static enum err send_exit(struct request *r, struct slice reason)
@@ -241,7 +248,8 @@ enum err request_send(struct request *r, struct slice term)
 {
     struct link *l = r->link;
     struct dist_ctl ctl = {.op = r->to_pid ? DIST_CTL_SEND : DIST_CTL_REG_SEND,
-                           .from = {.kind = DIST_END_PID, .pid = sender(r)}};
+                           .from = {.kind = DIST_END_PID, .pid = sender(r)},
+                           .to = request_target(r)};
     struct wr *w = &r->process.node->wrapping;
     struct slice parts[2];
     enum err e = ERR_NONE;
@@ -260,12 +268,16 @@ enum err request_send(struct request *r, struct slice term)
     }
     wr_reset(w);
     write_wrapping(w, r, (dist_conn_peer_flags(l->conn) & DIST_FLAG_ALIAS) != 0);
-    set_target(r, &ctl.to);
     parts[0] = wr_written(w);
     parts[1] = term;
     e = w->err;
-    if (e == ERR_NONE && r->kind == REQUEST_CALL)
+    if (e == ERR_NONE && call_monitor_suits(r, l)) {
+        e = call_monitor_join(r);
+        /* What comes from one process comes in order: the monitor, and then the call. */
+        ctl.from.pid = process_pid(&r->process.node->callers);
+    } else if (e == ERR_NONE && r->kind == REQUEST_CALL) {
         e = send_monitor(r);
+    }
     if (e == ERR_NONE)
         e = link_send(l, &ctl, parts, 2);
     r->was_sent = e == ERR_NONE;

@@ -38,6 +38,8 @@ enum err runtime_start(struct node *n)
         e = kernel_start(n);
     if (e == ERR_NONE)
         e = rex_start(n);
+    if (e == ERR_NONE)
+        e = callers_start(n);
     return e == ERR_NONE && n->is_visible ? global_start(n) : e;
 }
 
@@ -50,6 +52,7 @@ void runtime_turn(struct node *n)
 void runtime_stop(struct node *n)
 {
     actors_stop(n);
+    process_exit(&n->callers, process_reason_normal);
 }
 
 void runtime_free(struct node *n)

@@ -4,6 +4,7 @@ erlgate_peer_test(finding LEAK WAITS)
 erlgate_peer_test(handshakes LEAK WAITS)
 erlgate_peer_test(frames LEAK)
 erlgate_peer_test(replies LEAK)
+erlgate_peer_test(together LEAK)
 erlgate_peer_test(ipv6)
 erlgate_peer_test(netsplit)
 # Its times are ticks, which a machine that is busy with other tests does not keep.

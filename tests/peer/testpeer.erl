@@ -60,7 +60,9 @@ handle_call({later, Ms, T}, From, S) ->
     {noreply, S};
 %% Replied to, all at once, when `release` is cast.
 handle_call({hold, T}, From, S = #{held := Held}) -> {noreply, S#{held := [{From, T} | Held]}};
-handle_call(never, _, S) -> {noreply, S};
+%% Never replied to; how many there are, `asked` tells.
+handle_call(never, _, S) -> {noreply, S#{asked => maps:get(asked, S, 0) + 1}};
+handle_call(asked, _, S) -> {reply, maps:get(asked, S, 0), S};
 handle_call(crash, _, _) -> erlang:error(crashed_as_asked);
 handle_call({leave, Reason}, _, S) -> {stop, Reason, S};
 handle_call({halt, Ms}, _, S) ->

@@ -233,7 +233,7 @@ def test_a_peer_is_killed_while_all_threads_wait():
             post_and_leave(s, path, b"never")
         # (A peer does not say how many monitors it has while this is its last link: by metrics.)
         eventually(lambda: LANES.in_flight() == len(socks), "all wait")
-        eventually(lambda p=peer: p.eval("length(element(2, process_info(whereis(srv), monitored_by)))") == str(len(socks)), "all are asked")
+        eventually(lambda p=peer: p.eval("gen_server:call(srv, asked)") == str(len(socks)), "all are asked")
         end(peer.proc, signal.SIGKILL)
         for s in socks:
             answer = http.client.HTTPResponse(s)
