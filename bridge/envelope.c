@@ -401,6 +401,9 @@ static bool read_shape(struct reading *r, const uint8_t *at)
         return true;
     }
     r->name = "to";
+    if (!is_rpc && (r->seen & (M_SCOPE | M_GROUP)) == M_GROUP)
+        return wrong(r, "to", at,
+                     "to has a group, and wants its scope as well: {\"scope\": \"pg\", \"group\": ...}");
     return wrong(r, "to", at,
                  is_rpc ? "to is {node, module, function}"
                         : "to is one of {node, name}, {pid}, {global} and {scope, group, mode}");

@@ -16,7 +16,8 @@
 
 enum {
     LINGERING_MAX = 256, /* of a listener */
-    LOOKS_MAX = 60,      /* a short call takes two on a busy machine, and twenty on a quiet one */
+    LOOKS_MAX = 200, /* a short call takes two on a busy machine, and twenty on a quiet one; a long one beside
+                        others of its kind, a hundred */
     LINGER_MS = 10,
     RUN_MS = 2,         /* after so long libmicrohttpd is run in any case */
     LUCK_MAX = 1 << 12, /* all came soon */

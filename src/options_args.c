@@ -171,13 +171,23 @@ static int take_flag(struct options *o, int argc, char **argv, bool only_config)
     return taken;
 }
 
+/* Is it the name of a file of options, from which --config was left out? */
+static bool is_as_of_config(const char *word)
+{
+    const char *dot = strrchr(word, '.');
+
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".conf") == 0);
+}
+
 void options_read_flags(struct options *o, int argc, char **argv, bool only_config)
 {
     for (int i = 0; i < argc;) {
         if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
             if (!only_config)
                 options_fault_at(o, *argv[i] ? argv[i] : "an empty word",
-                                 "options begin with --, as in --name gate@localhost");
+                                 is_as_of_config(argv[i])
+                                     ? "a file of options is given as --config FILE"
+                                     : "options begin with --, as in --name gate@localhost");
             i++;
         } else {
             i += take_flag(o, argc - i, argv + i, only_config);

@@ -83,6 +83,7 @@ class Refusals(unittest.TestCase):
         self.refused("--name", says="wants a value")
         self.refused("stray", says="stray: options begin with --")
         self.refused("", says="an empty word: options begin with --")
+        self.refused("gate.yaml", says="gate.yaml: a file of options is given as --config FILE")
 
     def test_listening_beyond_loopback_needs_a_word(self):
         self.refused("--listen", "0.0.0.0:0", says="--insecure")

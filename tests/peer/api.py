@@ -561,6 +561,8 @@ def test_bodies_that_are_wrong():
             ("call", '{"to": 5, "request": 1}', "bad-parameter", {"pointer": "/to", "column": 8}),
             ("call", '{"to": {"node": 5, "name": "x"}, "request": 1}', "bad-parameter", {"pointer": "/to/node", "column": 17}),
             ("call", '{"to": {"scope": "a", "group": "x", "mode": "some"}, "request": 1}', "bad-parameter", None),
+            ("call", '{"to": {"group": "x", "mode": "all"}, "request": 1}', "bad-parameter",
+             {"pointer": "/to", "detail": 'to has a group, and wants its scope as well: {"scope": "pg", "group": ...}'}),
             ("call", '{"to": {"node": "nohost", "name": "x"}, "request": 1}', "bad-parameter", None),
             ("call", '{"to": {"pid": "x"}, "request": 1}', "bad-parameter", None),
             ("call", f'{{"to": {to}, "request": 1, "timeout": 0}}', "bad-parameter", None),
