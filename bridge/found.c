@@ -202,7 +202,7 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
 
 static void no_members(struct gateway *g, struct exchange *x)
 {
-    bool is_strange = node_pg_is_strange(g->node, x->target.name);
+    bool was_told, is_strange = node_pg_is_strange(g->node, x->target.name, &was_told);
     char detail[DETAIL_MAX];
 
     node_pg_drop_unused(g->node, x->target.name);
@@ -210,10 +210,14 @@ static void no_members(struct gateway *g, struct exchange *x)
         fail_with(g, x,
                   &(struct http_problem){
                       .code = "noproc",
-                      .detail = "what has the name of that scope at a node is no scope of pg: it was sent "
-                                "{discover, Pid}, as pg does, and has not answered, or has ended of that; is "
-                                "the scope in the path, as in /v1/groups/pg/GROUP/call?",
-                      .was_sent = true});
+                      .detail = was_told
+                                    ? "what has the name of that scope at a node is no scope of pg: it was "
+                                      "sent {discover, Pid}, as pg does, and has not answered, or has ended "
+                                      "of that; is the scope in the path, as in /v1/groups/pg/GROUP/call?"
+                                    : "what has the name of that scope at a node is no scope of pg; nothing "
+                                      "was sent to it; is the scope in the path, as in "
+                                      "/v1/groups/pg/GROUP/call?",
+                      .was_sent = was_told});
         return;
     }
     if (is_connected(g)) {

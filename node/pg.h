@@ -4,7 +4,8 @@
  *
  * A scope is a process registered under the scope's name, as OTP's. With scopes of OTP 29 it speaks their
  * messages, with others those of OTP 23 to 28. A hidden node is not looked for by the others; so the scope
- * itself looks for theirs, when a node connects and every few seconds where none has answered.
+ * itself looks for theirs, when a node connects and every few seconds where none has answered: it asks the
+ * node first what the process of that name is, and says nothing to one that is no scope.
  *
  * Groups are terms, compared by =:=. The view is eventually consistent, as pg's is. Terms and threads:
  * node/spawn.h.
@@ -32,10 +33,10 @@ void node_pg_sync_cancel(struct node *n, uint64_t op);
 /* Ends the scope if nobody would miss it: it has no members, no other node has it, and nobody waits for it or
  * monitors it, and it is not needed to leave a node alone (node_pg_is_strange). */
 void node_pg_drop_unused(struct node *n, struct slice scope);
-/* Is there a node whose process of the scope's name has been asked for its groups and has not answered as a
- * scope of pg does, or has ended of that? It is some other process then, most likely. One that has ended is
- * not asked again for ten minutes, as long as the scope is not dropped. */
-bool node_pg_is_strange(struct node *n, struct slice scope);
+/* Is there a node whose process of the scope's name is no scope of pg, or has not answered as one does?
+ * ret_was_told: it was sent a discover, as the node could not say what it is; one that has ended of that is
+ * left alone for ten minutes, as long as the scope is not dropped. */
+bool node_pg_is_strange(struct node *n, struct slice scope, bool *ret_was_told);
 
 /* pg:join(Scope, Group, self()): one may join several times, and leaves as often, or by its end.
  * ERR_NOT_FOUND: no such scope; ERR_NOPROC; ERR_NOMEM; or what is wrong with the term. */

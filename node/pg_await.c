@@ -135,9 +135,10 @@ void node_pg_drop_unused(struct node *n, struct slice scope)
         node_exit_self(s->self, process_reason_normal);
 }
 
-bool node_pg_is_strange(struct node *n, struct slice scope)
+bool node_pg_is_strange(struct node *n, struct slice scope, bool *ret_was_told)
 {
     const struct pg_scope *s = pg_scope_get(n, scope);
 
-    return s && pg_scope_is_strange(s);
+    *ret_was_told = false;
+    return s && pg_scope_is_strange(s, ret_was_told);
 }

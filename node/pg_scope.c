@@ -12,18 +12,6 @@ enum {
     STRANGE_MS = 600000, /* that a node is left alone whose process of that name was no scope, and ended */
 };
 
-/* A connected node, and whether its scope is known. It is settled once its scope has said who is in it, or
- * once the node has said that it has none: that is what the probe is for, a monitor of the scope's name. */
-struct pg_node {
-    struct pg_node *next;
-    bool is_known, is_settled;
-    uint64_t probe;            /* 0: none */
-    uint64_t strange_until_ms; /* until then it is not asked: what has that name there is no scope; 0: nothing
-                                  is known of that */
-    struct slice name;         /* stands in text */
-    uint8_t text[];
-};
-
 /* ---- messages out ---- */
 
 /* To another scope, by pid or by name, if its node is connected; nothing here connects nodes. */
@@ -143,31 +131,52 @@ static bool is_strange(const struct pg_scope *s, const struct pg_node *at)
     return at->strange_until_ms > loop_now_ms(s->self.node->loop);
 }
 
-/* Asks the node for its scope, and whether it has one: in this order, so that its answers come in this order.
- */
+/* Asks the scope who is in it, and monitors it: in this order, so that its answers come in this order. A node
+ * that could not say what it is may have none. */
 static void probe(struct pg_scope *s, struct pg_node *at)
 {
     struct node_dest what = {.kind = NODE_DEST_NAME, .name = s->name, .node = at->name};
 
-    const struct link *l = link_find(s->self.node, at->name);
-
-    if (!l || l->state != LINK_UP)
-        return; /* nodedown is on its way */
-    if (is_strange(s, at)) {
-        at->is_settled = true;
-        return;
-    }
+    at->was_told = true;
     discover_node(s, at->name);
     if (at->probe)
         return;
     at->is_settled = node_monitor(s->self, &what, &at->probe) != ERR_NONE;
 }
 
+void pg_scope_found(struct pg_scope *s, struct pg_node *at, enum pg_found what)
+{
+    const struct link *l = link_find(s->self.node, at->name);
+
+    if (at->is_known || !l || l->state != LINK_UP)
+        return; /* it has come forward itself; or nodedown is on its way */
+    if (what == PG_FOUND_SILENCE)
+        return; /* it is asked again */
+    at->is_other = what == PG_FOUND_OTHER;
+    if (what == PG_FOUND_SCOPE)
+        probe(s, at);
+    else
+        settle(s, at);
+    pg_await_check(s);
+}
+
+/* Is there such a scope at the node? */
+static void look_at(struct pg_scope *s, struct pg_node *at)
+{
+    if (at->is_known)
+        return;
+    if (is_strange(s, at))
+        at->is_settled = true;
+    else
+        pg_ask(s, at);
+}
+
 void pg_scope_look(struct pg_scope *s)
 {
-    for (struct pg_node *at = s->nodes; at; at = at->next)
-        if (!at->is_known)
-            probe(s, at);
+    for (struct pg_node *at = s->nodes; at; at = at->next) {
+        at->is_settled = at->is_known && at->is_settled; /* who waits does so for what it says now */
+        look_at(s, at);
+    }
 }
 
 bool pg_scope_remembers(const struct pg_scope *s)
@@ -189,12 +198,18 @@ static bool is_only_kept(const struct pg_scope *s)
     return s->is_dropped && !pg_scope_is_used(s);
 }
 
-bool pg_scope_is_strange(const struct pg_scope *s)
+bool pg_scope_is_strange(const struct pg_scope *s, bool *ret_was_told)
 {
-    for (const struct pg_node *at = s->nodes; at; at = at->next)
-        if (!at->is_known && (!at->is_settled || is_strange(s, at)))
-            return true;
-    return false;
+    bool is_one_strange = false;
+
+    *ret_was_told = false;
+    for (const struct pg_node *at = s->nodes; at; at = at->next) {
+        if (at->is_known || (at->is_settled && !at->is_other && !is_strange(s, at)))
+            continue;
+        is_one_strange = true;
+        *ret_was_told = *ret_was_told || at->was_told;
+    }
+    return is_one_strange;
 }
 
 bool pg_scope_is_settled(const struct pg_scope *s)
@@ -234,7 +249,7 @@ static void add_node(struct pg_scope *s, struct slice name)
         at->is_settled = true; /* it is asked when somebody is interested again */
         return;
     }
-    probe(s, at);
+    look_at(s, at);
     look_in(s, FIRST_LOOK_MS);
 }
 
@@ -280,12 +295,17 @@ static void timeout(struct node_self self, void *state)
     for (struct pg_node *at = s->nodes; at; at = at->next) {
         if (!at->is_known) {
             is_one_missing = true;
-            if (!is_strange(s, at))
-                discover_node(s, at->name);
+            look_at(s, at);
         }
     }
     if (is_one_missing)
         look_in(s, LOOK_MS);
+}
+
+static void result(struct node_self self, void *state, uint32_t question, const struct node_result *r)
+{
+    (void)self;
+    pg_ask_answered(state, question, r);
 }
 
 /* ---- peers ---- */
@@ -486,6 +506,7 @@ static const struct node_process_ops ops = {
     .kind = "pg",
     .message = message,
     .down = down,
+    .result = result,
     .timeout = timeout,
     .nodeup = nodeup,
     .nodedown = nodedown,

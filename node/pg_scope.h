@@ -2,9 +2,9 @@
  * pg_scope: one scope of this node: a process that exchanges its members with the scopes of the same name at
  * other nodes.
  *
- * Made by pg_scope_start; ends with its process. pg.c is what programs call, pg_watch.c who is told of
- * changes, pg_await.c who waits for all nodes, pg_view.h who is in which group, pg_msg.h what is said between
- * scopes.
+ * Made by pg_scope_start; ends with its process. pg.c is what programs call, pg_ask.c how we learn whether a
+ * node has the scope, pg_watch.c who is told of changes, pg_await.c who waits for all nodes, pg_view.h who is
+ * in which group, pg_msg.h what is said between scopes.
  */
 #ifndef ERLGATE_NODE_PG_SCOPE_H
 #define ERLGATE_NODE_PG_SCOPE_H
@@ -13,9 +13,24 @@
 #include "node/pg_view.h"
 #include "node/spawn.h"
 
-struct pg_node;
 struct pg_subscriber;
 struct pg_waiter;
+
+/* A connected node, and whether its scope is known. It is settled once its scope has said who is in it, or
+ * once the node has said that it has none. */
+struct pg_node {
+    struct pg_node *next;
+    bool is_known, is_settled;
+    bool is_other;             /* the process of that name there is no scope, says the node */
+    bool was_told;             /* … was sent a discover */
+    uint32_t question;         /* the tag of what it is being asked; 0: nothing */
+    bool is_of_pid;            /* the second question: what is the process of that name? */
+    uint64_t probe;            /* a monitor of the scope's name, 0: none */
+    uint64_t strange_until_ms; /* until then it is left alone: what has that name there has ended of a
+                                  discover; 0: nothing is known of that */
+    struct slice name;         /* stands in text */
+    uint8_t text[];
+};
 
 struct pg_scope {
     struct node_self self;
@@ -24,7 +39,8 @@ struct pg_scope {
     struct pg_node *nodes;             /* owned: those connected */
     struct pg_subscriber *subscribers; /* owned: pg_watch.c */
     struct pg_waiter *waiters;         /* processes of their own: pg_await.c */
-    bool is_dropped;                   /* it goes once it has nothing to remember, unless it is used again */
+    uint32_t last_question;
+    bool is_dropped; /* it goes once it has nothing to remember, unless it is used again */
     uint8_t text[];
 };
 
@@ -44,9 +60,23 @@ bool pg_scope_is_settled(const struct pg_scope *s);
 bool pg_scope_is_used(const struct pg_scope *s);
 /* Does it know of nodes that are not to be asked, as what has its name there ended of that? */
 bool pg_scope_remembers(const struct pg_scope *s);
-/* Is there a node whose process of that name has not answered as a scope does, or has ended of being asked?
- */
-bool pg_scope_is_strange(const struct pg_scope *s);
+/* Is there a node whose process of that name is no scope, or has not answered as one does? ret_was_told: it
+ * has been sent a discover. */
+bool pg_scope_is_strange(const struct pg_scope *s, bool *ret_was_told);
+
+/* pg_ask.c */
+enum pg_found {
+    PG_FOUND_SCOPE, /* or something of which the node cannot say what it is */
+    PG_FOUND_NONE,
+    PG_FOUND_OTHER,
+    PG_FOUND_SILENCE, /* the node has not said what it is */
+};
+/* Asks the node what its process of the scope's name is: ends in pg_scope_found, perhaps at once. */
+void pg_ask(struct pg_scope *s, struct pg_node *at);
+/* What the node has said. */
+void pg_ask_answered(struct pg_scope *s, uint32_t question, const struct node_result *r);
+/* pg_scope.c */
+void pg_scope_found(struct pg_scope *s, struct pg_node *at, enum pg_found what);
 
 /* pg_await.c */
 /* A node has been heard of, or has gone: if that was the last, those who wait are told. */

@@ -360,25 +360,28 @@ def test_scopes(release):
         eventually(lambda: ask("POST", f"/v1/groups/{gone}/kv/call", "whoami").status == 404, "the scope has gone")
 
 
-@each("a scope that is no scope is asked once")
-def test_what_is_no_scope_is_asked_once(release):
-    """A server that has no clause for {discover, Pid} ends of it; its supervisor would give up if it went on."""
+@each("a scope that is no scope gets no message")
+def test_what_is_no_scope_gets_no_message(release):
+    """A server that has no clause for {discover, Pid} would end of it."""
     peer, name = PEERS[release], f"strict{release}"
     HTTP.put(node_path(release))
-    # (A process that ends of what it does not know, and one that takes anything, each registered.)
-    peer.eval(f"P = spawn(fun() -> receive X -> exit({{function_clause, X}}) end end), register({name}, P)")
-    answer = ask("POST", f"/v1/groups/{name}/kv/call", "1")
-    problem(answer, 404, "noproc", sent=True)
-    equal(answer.json["retryable"], False, "what may have ended a server is not asked again")
-    check("is no scope of pg" in answer.json["detail"], answer.json["detail"])
-    peer.eval(f"register({name}, Q = spawn(fun() -> receive X -> exit({{function_clause, X}}) end end)), Q")
+    # (Processes that end of any message: one of no behaviour, and a gen_server.)
+    peer.eval(f"register({name}, P = spawn(fun() -> receive X -> exit({{function_clause, X}}) end end)), P")
     for _ in range(3):
-        problem(ask("POST", f"/v1/groups/{name}/kv/call", "1"), 404, "noproc", sent=True)
-    check(peer.eval(f"is_pid(whereis({name}))") == "true", "it is left alone from then on")
-    peer.eval(f"exit(whereis({name}), kill)")
-    peer.eval(f"register(calm{release}, spawn(fun F() -> receive _ -> F() end end))")
-    problem(ask("POST", f"/v1/groups/calm{release}/kv/call", "1"), 404, "noproc", sent=True)
-    peer.eval(f"exit(whereis(calm{release}), kill)")
+        answer = ask("POST", f"/v1/groups/{name}/kv/call", "1")
+        problem(answer, 404, "noproc", sent=False)
+        check("is no scope of pg; nothing was sent to it" in answer.json["detail"], answer.json["detail"])
+    check(peer.eval(f"is_pid(whereis({name}))") == "true", "it has got no message")
+    # In its place a scope is started, which is found at the next request.
+    peer.eval(f"exit(whereis({name}), kill), testpeer:reached(fun() -> whereis({name}) =:= undefined end, 5000), pg:start({name})")
+    join(release, "kv", name, 1)
+    answers("POST", f"/v1/groups/{name}/kv/call", "{echo, found}", "found")
+    peer.eval(f"gen_server:stop({name})")
+    eventually(lambda: ask("POST", f"/v1/groups/{name}/kv/call", "1").status == 404, "the scope has gone")
+    before = peer.eval("gen_server:call(srv, seen)")
+    for verb in ("call", "cast", "send"):
+        problem(ask("POST", f"/v1/groups/srv/kv/{verb}", "1"), 404, "noproc", sent=False)
+    equal(peer.eval("gen_server:call(srv, seen)"), before, "messages that the server has got")
 
 
 def test_a_scope_with_a_name_of_ours():
@@ -892,7 +895,7 @@ def test_nothing_is_left():
     for scope in ("scope", "later"):
         for release in RELEASES:  # a scope goes with the next request that finds nobody in it
             problem(ask("POST", f"/v1/groups/{scope}{release}/kv/call", "x"), 404, "noproc")
-    # One process is left: the scope pg, which the nodes have too. (What was no scope is forgotten as its node goes.)
+    # One process is left: the scope pg, which the nodes have too.
     eventually(lambda: GATE.self()["processes"] == AT_FIRST["processes"] + 1 and GATE.self()["calls"] == 0, f"nothing is left: {GATE.self()}")
     for release in RELEASES:
         HTTP.put(node_path(release))

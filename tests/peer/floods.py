@@ -2,6 +2,7 @@
 """A peer that has the cookie, and means harm or has lost its way: it asks without reading, keeps others busy with terms that
 no node of OTP would send. What it costs us is bounded, and the others go on. The other end is played (played.py)."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -100,8 +101,10 @@ def in_group(link, scope, group, members):
     def serve():
         try:
             while True:
-                _, message = link.receive()
-                if isinstance(message, tuple) and message[0] == "discover":
+                control, message = link.receive()
+                if control[0] == 29:  # what is the process of that name? It runs no functions, and cannot say
+                    link.control((31, control[1], control[2], 0, Atom("notsup")))
+                elif isinstance(message, tuple) and message[0] == "discover":
                     link.send(scope, (Atom("discover"), link.pid(3)))
                     link.send(scope, (Atom("$gen_cast"), (Atom("sync"), link.pid(3), [(Atom(group), members)])))
         except (OSError, EOFError):
@@ -152,6 +155,50 @@ def test_members_at_a_node_in_latin_1():
             check("é@x".encode() in answer.body, "the node in UTF-8 in", answer)
             check(b"no-connection" in answer.body, "its error in", answer)
             check(b"internal" not in answer.body, "its error in", answer)
+
+
+def test_what_ends_of_a_discover_is_sent_one():
+    """A node that cannot say what has the name of a scope is asked as pg asks; what ends of that is left alone from then on."""
+    discovers = []
+
+    def serve(link):
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                control, message = link.receive()
+                if control[0] == 29:
+                    link.control((31, control[1], control[2], 0, Atom("notsup")))
+                elif control[0] == 19:
+                    link.control((21, control[2], control[1], control[3], Atom("function_clause")))
+                elif control[0] == 6 and control[3] == "brittle":
+                    discovers.append(message)
+
+    with link_to("brittle@localhost") as link:
+        link.sock.settimeout(None)
+        threading.Thread(target=serve, args=(link,), daemon=True).start()
+        for _ in range(3):
+            answer = GATE.http.post("/v1/groups/brittle/g/call?timeout=5000", "1")
+            problem(answer, 404, "noproc", sent=True)
+            equal(answer.json["retryable"], False, "what may have ended a server is not asked again")
+        equal([d[0] for d in discovers], ["discover"], "messages that it was sent")
+
+
+def test_a_node_that_says_nothing_of_its_processes():
+    """Nothing is sent to what may be a server."""
+    with link_to("mute@localhost") as link:
+        link.sock.settimeout(None)
+        got = []
+
+        def serve():
+            with contextlib.suppress(OSError, EOFError):
+                while True:
+                    got.append(link.receive())
+
+        threading.Thread(target=serve, daemon=True).start()
+        answer = GATE.http.post("/v1/groups/mute/g/call?timeout=500", "1")
+        problem(answer, 404, "noproc", sent=False)
+        check("is no scope of pg; nothing was sent to it" in answer.json["detail"], answer.json["detail"])
+        eventually(lambda: got, "it is asked")
+        check(all(control[0] != 6 or control[3] != "mute" for control, _ in got), "messages", got)
 
 
 def test_names_of_groups_of_any_size():

@@ -630,6 +630,15 @@ pg(C) ->
 %% What is said to a scope, as the scope hears it: OTP 29 is spoken to in its own version, older ones, which would end,
 %% in theirs; and to who speaks either, in that. What is no message of pg's costs nothing.
 pg_versions(C) ->
+    %% The node is asked whether it is a scope: a process that says so of itself.
+    Self = self(),
+    P = proc_lib:spawn_link(fun() ->
+                                    put('$initial_call', {pg, init, ['Argument__1']}),
+                                    Self ! {self(), pg_versions_as_scope(C)}
+                            end),
+    receive {P, Result} -> Result end.
+
+pg_versions_as_scope(C) ->
     register(said, self()),
     ok = ask(C, {scope, said}),
     S = receive {discover, C0} when node(C0) =:= C -> 0 = pg_version(), C0; {discover, C0, 1} -> 1 = pg_version(), C0 after 5000 -> none end,

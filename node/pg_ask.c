@@ -1,0 +1,103 @@
+/*
+ * pg_ask: what is the process that has a scope's name at another node?
+ *
+ * A scope is found by a message, {discover, Pid}, and a server that has no clause for it ends of that; who
+ * misspells a scope would end one. So the node is asked first: erlang:whereis/1, and of what there is
+ * proc_lib:translate_initial_call/1, which tells a scope from others (docs/decisions/0025).
+ */
+#include "etf/write.h"
+#include "node/internal.h"
+#include "node/pg_scope.h"
+#include "node/rpc.h"
+
+enum { ASK_MS = 5000 };
+
+/* A list of the one argument is in w, or w says why not. Nothing here connects nodes. */
+static bool ask(struct pg_scope *s, struct pg_node *at, struct slice module, struct slice function,
+                const struct wr *w)
+{
+    const struct link *l = link_find(s->self.node, at->name);
+
+    if (!l || l->state != LINK_UP)
+        return false;
+    at->question = ++s->last_question ? s->last_question : ++s->last_question;
+    if (wr_ok(w) && node_rpc_from(s->self, at->name, module, function, wr_written(w), ASK_MS, at->question,
+                                  NULL) == ERR_NONE)
+        return true;
+    at->question = 0;
+    return false;
+}
+
+void pg_ask(struct pg_scope *s, struct pg_node *at)
+{
+    struct wr w;
+    bool is_asked;
+
+    if (at->question)
+        return;
+    at->is_of_pid = false;
+    wr_init(&w, SIZE_MAX);
+    etf_write_list(&w, 1);
+    etf_write_atom(&w, s->name);
+    etf_write_nil(&w);
+    is_asked = ask(s, at, SLICE("erlang"), SLICE("whereis"), &w);
+    wr_fini(&w);
+    if (!is_asked)
+        pg_scope_found(s, at, PG_FOUND_SILENCE);
+}
+
+static void ask_of_pid(struct pg_scope *s, struct pg_node *at, const struct etf_pid *pid)
+{
+    struct wr w;
+    bool is_asked;
+
+    at->is_of_pid = true;
+    wr_init(&w, SIZE_MAX);
+    etf_write_list(&w, 1);
+    etf_write_pid(&w, pid);
+    etf_write_nil(&w);
+    is_asked = ask(s, at, SLICE("proc_lib"), SLICE("translate_initial_call"), &w);
+    wr_fini(&w);
+    if (!is_asked)
+        pg_scope_found(s, at, PG_FOUND_SILENCE);
+}
+
+static struct pg_node *asked(const struct pg_scope *s, uint32_t question)
+{
+    struct pg_node *at = s->nodes;
+
+    while (at && at->question != question)
+        at = at->next;
+    return at;
+}
+
+/* {pg, init, 1}; from OTP 29 on pg is a data_publisher. */
+static bool is_of_pg(struct etf_rd r)
+{
+    struct etf_atom module;
+
+    return etf_read_tuple_is(&r, 3) && etf_read_atom(&r, &module) &&
+           (slice_eq_str(module.text, "pg") || slice_eq_str(module.text, "data_publisher")) &&
+           etf_read_atom_is(&r, "init");
+}
+
+void pg_ask_answered(struct pg_scope *s, uint32_t question, const struct node_result *r)
+{
+    struct pg_node *at = question ? asked(s, question) : NULL;
+    struct etf_rd rd = etf_rd_of(r->term, r->atoms), rest = rd;
+    struct etf_pid pid;
+
+    if (!at)
+        return;
+    at->question = 0;
+    if (r->err == ERR_CALLEE_EXIT || r->err == ERR_PEER_UNSUPPORTED)
+        pg_scope_found(s, at, PG_FOUND_SCOPE); /* it is no node of OTP's: it has no such functions */
+    else if (r->err != ERR_NONE)
+        pg_scope_found(s, at, PG_FOUND_SILENCE);
+    else if (at->is_of_pid)
+        pg_scope_found(s, at, is_of_pg(rd) ? PG_FOUND_SCOPE : PG_FOUND_OTHER);
+    else if (etf_read_pid(&rest, &pid))
+        ask_of_pid(s, at, &pid);
+    else
+        pg_scope_found(s, at, etf_read_atom_is(&rd, "undefined") ? PG_FOUND_NONE : PG_FOUND_OTHER);
+}
