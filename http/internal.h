@@ -153,7 +153,7 @@ struct http_request {
     bool is_head, is_1_0;
     bool is_late;      /* it began when the server takes no more */
     bool is_lingering; /* see linger.c */
-    uint8_t looks;     /* at it meanwhile */
+    uint16_t looks;    /* at it meanwhile */
     uint64_t waits_since_ms;
     struct http_reader reader;     /* if it reads a stream */
     struct MHD_Response *response; /* ours until it is queued */

@@ -6,10 +6,11 @@
 
 /*
  * A process that is looked up by its name may be another one a moment later, for OTP as for us:
- * gen_server:call sends the monitor, and the call behind it. That moment is what so many bytes between the
- * two take.
+ * gen_server:call sends the monitor, and the call behind it. That moment is to be as short here: a node reads
+ * a link in pieces, of 1,460 bytes up to OTP 28, and between two of them a server can end and be started
+ * anew.
  */
-enum { BETWEEN_MAX = 64 << 10, SPARE_MAX = 256 };
+enum { BETWEEN_MAX = 1024, SPARE_MAX = 256 };
 
 struct call_monitor {
     uint64_t id;           /* in the node's table: its reference is made of it */
@@ -20,27 +21,6 @@ struct call_monitor {
 };
 
 /* ---- life ---- */
-
-/* As request_ref has it. */
-enum { REF_KIND_CALL_MONITOR = 2 };
-
-static struct etf_ref ref_of(const struct node *n, const struct call_monitor *m)
-{
-    return (struct etf_ref){
-        .node = route_own_node(n),
-        .creation = n->creation,
-        .count = 3,
-        .words = {REF_KIND_CALL_MONITOR, (uint32_t)(m->id >> 32), (uint32_t)m->id},
-    };
-}
-
-static struct call_monitor *monitor_of_ref(const struct node *n, const struct etf_ref *ref)
-{
-    if (ref->count != 3 || ref->words[0] != REF_KIND_CALL_MONITOR || ref->creation != n->creation ||
-        !etf_atom_eq(ref->node, route_own_node(n)))
-        return NULL;
-    return idtab_get(&n->call_monitors, (uint64_t)ref->words[1] << 32 | ref->words[2]);
-}
 
 static void monitor_free(struct node *n, struct call_monitor *m)
 {
@@ -116,7 +96,7 @@ static enum err say(const struct request *r, const struct call_monitor *m, enum 
         .op = op,
         .from = {.kind = DIST_END_PID, .pid = process_pid(&n->callers)},
         .to = request_target(r),
-        .ref = ref_of(n, m),
+        .ref = route_own_ref(n, REF_CALL_MONITOR, m->id),
     };
 
     return link_send(m->link, &ctl, NULL, 0);
@@ -127,16 +107,17 @@ bool call_monitor_suits(const struct request *r, const struct link *l)
     return r->kind == REQUEST_CALL && !r->from && dist_conn_peer_is_otp(l->conn);
 }
 
-/* The one that is set already, if it watches what this call is for. */
+/* The one that is set already, if it watches what this call is for. A pid is the same process for ever. */
 static struct call_monitor *open_for(const struct request *r, const struct link *l)
 {
-    const struct call_monitor *m = l->open_monitor;
+    struct call_monitor *m = l->open_monitor;
     const struct request *other = m ? m->calls : NULL;
 
-    if (!other || other->to_pid != r->to_pid || dist_conn_queued(l->conn) - l->open_at > BETWEEN_MAX)
+    if (!other || other->to_pid != r->to_pid)
         return NULL;
-    return (r->to_pid ? etf_pid_eq(&other->pid, &r->pid) : slice_eq(other->name, r->name)) ? l->open_monitor
-                                                                                           : NULL;
+    if (r->to_pid)
+        return etf_pid_eq(&other->pid, &r->pid) ? m : NULL;
+    return slice_eq(other->name, r->name) && dist_conn_queued(l->conn) - l->open_at <= BETWEEN_MAX ? m : NULL;
 }
 
 enum err call_monitor_join(struct request *r)
@@ -192,7 +173,7 @@ static void down(struct process *p, const struct etf_ref *ref, const struct dist
                  struct slice reason, const struct etf_atoms *atoms)
 {
     struct node *n = p->node;
-    struct call_monitor *m = monitor_of_ref(n, ref);
+    struct call_monitor *m = idtab_get(&n->call_monitors, route_ref_id(n, REF_CALL_MONITOR, ref));
 
     (void)from;
     if (!m || m->is_down)

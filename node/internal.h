@@ -133,6 +133,15 @@ bool route_is_own_pid(const struct node *n, const struct etf_pid *pid);
 uint32_t route_number(const struct etf_pid *pid);
 struct etf_pid route_own_pid(const struct node *n, uint32_t number);
 struct etf_atom route_own_node(const struct node *n);
+/*
+ * References of this node: what they are of, and its id in that kind's table. Whatever comes back with one
+ * finds its owner without a search, and finds nothing once that has gone; two kinds never share one. Words
+ * that no peer is too old for (18 bits in the first).
+ */
+enum ref_kind { REF_REQUEST = 1, REF_WATCH = 2, REF_CALL_MONITOR = 3 };
+struct etf_ref route_own_ref(const struct node *n, enum ref_kind kind, uint64_t id);
+/* 0, which is no id: it is none of ours, or none of that kind. */
+uint64_t route_ref_id(const struct node *n, enum ref_kind kind, const struct etf_ref *ref);
 /* UTF-8 of an atom: its own text, or in scratch (to be initialised by the caller). */
 struct slice route_atom_utf8(struct etf_atom atom, struct wr *scratch);
 

@@ -179,8 +179,8 @@ void node_judge_replies(struct node *n, node_done_fn *done, node_judge_fn *judge
 MUST_USE enum err node_request(struct node *n, enum node_verb verb, const struct node_target *target,
                                struct slice request, uint32_t uses, uint64_t timeout_ms, node_done_fn *done,
                                void *ctx, uint64_t id, uint64_t *ret_op);
-/* The caller has lost interest: its process ends, the monitor is taken back, done is not called. Unknown:
- * ignored. */
+/* The caller has lost interest: its process ends, the monitor is taken back (one that other calls share, with
+ * the last of them), done is not called. Unknown: ignored. */
 void node_cancel(struct node *n, uint64_t op);
 
 /* ---- other nodes ---- */

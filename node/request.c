@@ -9,31 +9,15 @@ static struct request *of_deadline(struct deadline *d)
     return (struct request *)((char *)d - offsetof(struct request, deadline));
 }
 
-/*
- * A request's reference, for its monitor and its alias: words that no peer is too old for (18 bits in the
- * first), made of its id, so that what comes back finds it without a search, and finds nothing once it has
- * ended.
- */
-enum { REF_KIND_REQUEST = 1 };
-
+/* For its monitor and its alias. */
 struct etf_ref request_ref(const struct request *r)
 {
-    const struct node *n = r->process.node;
-
-    return (struct etf_ref){
-        .node = route_own_node(n),
-        .creation = n->creation,
-        .count = 3,
-        .words = {REF_KIND_REQUEST, (uint32_t)(r->id >> 32), (uint32_t)r->id},
-    };
+    return route_own_ref(r->process.node, REF_REQUEST, r->id);
 }
 
 struct request *request_of_ref(const struct node *n, const struct etf_ref *ref)
 {
-    if (ref->count != 3 || ref->words[0] != REF_KIND_REQUEST || ref->creation != n->creation ||
-        !etf_atom_eq(ref->node, route_own_node(n)))
-        return NULL;
-    return idtab_get(&n->requests, (uint64_t)ref->words[1] << 32 | ref->words[2]);
+    return idtab_get(&n->requests, route_ref_id(n, REF_REQUEST, ref));
 }
 
 /* ---- the link's list ---- */

@@ -13,6 +13,24 @@ struct etf_atom route_own_node(const struct node *n)
     return (struct etf_atom){.text = n->name_slice};
 }
 
+struct etf_ref route_own_ref(const struct node *n, enum ref_kind kind, uint64_t id)
+{
+    return (struct etf_ref){
+        .node = route_own_node(n),
+        .creation = n->creation,
+        .count = 3,
+        .words = {kind, (uint32_t)(id >> 32), (uint32_t)id},
+    };
+}
+
+uint64_t route_ref_id(const struct node *n, enum ref_kind kind, const struct etf_ref *ref)
+{
+    if (ref->count != 3 || ref->words[0] != kind || ref->creation != n->creation ||
+        !etf_atom_eq(ref->node, route_own_node(n)))
+        return 0;
+    return (uint64_t)ref->words[1] << 32 | ref->words[2];
+}
+
 bool route_is_own_pid(const struct node *n, const struct etf_pid *pid)
 {
     return pid->creation == n->creation && pid->id < 1u << PIDTAB_ID_BITS &&

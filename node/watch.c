@@ -6,27 +6,14 @@
 #include "node/actor.h"
 #include "node/internal.h"
 
-/* The first word tells a request's references (node/request.c) from these. */
-enum { REF_KIND_WATCH = 2 };
-
 struct etf_ref watch_ref(const struct actor_ref *r)
 {
-    const struct node *n = r->owner->process.node;
-
-    return (struct etf_ref){
-        .node = route_own_node(n),
-        .creation = n->creation,
-        .count = 3,
-        .words = {REF_KIND_WATCH, (uint32_t)(r->id >> 32), (uint32_t)r->id},
-    };
+    return route_own_ref(r->owner->process.node, REF_WATCH, r->id);
 }
 
 struct actor_ref *watch_of_ref(const struct node *n, const struct etf_ref *ref)
 {
-    if (ref->count != 3 || ref->words[0] != REF_KIND_WATCH || ref->creation != n->creation ||
-        !etf_atom_eq(ref->node, route_own_node(n)))
-        return NULL;
-    return idtab_get(&n->refs, (uint64_t)ref->words[1] << 32 | ref->words[2]);
+    return idtab_get(&n->refs, route_ref_id(n, REF_WATCH, ref));
 }
 
 static struct actor_ref *ref_new(struct actor *a, size_t text)

@@ -9,6 +9,7 @@ import socket
 
 import peers
 import played
+from eventstream import EventStream
 from matrix import each, print_table, use
 from peers import ERL, RELEASES, Gateway, Peer, check, equal, eventually, freeze, fresh_cookie
 from played import Atom, Improper, PlayedEpmd, dial
@@ -22,7 +23,7 @@ PEERS = {r: Peer(r, f"a{r}@localhost", EPMD.port, COOKIE) for r in RELEASES}
 for _peer in PEERS.values():
     _peer.ready()
 
-REG_SEND, MONITOR, DEMONITOR = 6, 19, 20
+REG_SEND, SEND, MONITOR, DEMONITOR = 6, (2, 22), 19, 20
 
 
 class Asked:
@@ -46,12 +47,13 @@ class Asked:
 
 
 def at_once(*calls, gate=GATE, node=NAME):
-    """(process, body, query) of each: all are there when the gateway looks, so that one turn takes them."""
+    """(process or path, body, query) of each: all are there when the gateway looks, so that one turn takes them."""
     asked = []
     freeze(gate.proc.pid)
     for process, body, query in calls:
         sock = socket.create_connection(("127.0.0.1", gate.port), timeout=20 * peers.SLOWER)
-        sock.sendall((f"POST /v1/nodes/{node}/processes/{process}/call{query} HTTP/1.1\r\nHost: 127.0.0.1:{gate.port}\r\n"
+        path = process if process.startswith("/") else f"/v1/nodes/{node}/processes/{process}"
+        sock.sendall((f"POST {path}/call{query} HTTP/1.1\r\nHost: 127.0.0.1:{gate.port}\r\n"
                       f"Content-Type: {ERL}\r\nAccept: {ERL}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
         asked.append(Asked(sock))
     os.kill(gate.proc.pid, signal.SIGCONT)
@@ -76,7 +78,8 @@ def heard(link, count):
         if control[0] == MONITOR:
             monitors.append(control[1:])
         else:
-            equal((control[0], payload[0]), (REG_SEND if isinstance(control[3], Atom) else 2, "$gen_call"), "a call")
+            check(control[0] in (REG_SEND, *SEND), "a call", control)
+            equal(payload[0], "$gen_call", "a call")
             calls.append((control, payload[2], payload[1][1]))
     return monitors, calls
 
@@ -95,15 +98,15 @@ def demonitored(link):
 
 def test_calls_of_one_turn_share_a_monitor():
     with linked() as link:
-        asked = at_once(*((f"srv", f"{i}", "") for i in range(8)))
-        monitors, calls = heard(link, 8)
+        asked = at_once(*(("srv", f"{i}", "") for i in range(4)))
+        monitors, calls = heard(link, 4)
         equal([to for _, to, _ in monitors], ["srv"], "monitors")
         equal({control[1] for control, _, _ in calls}, {monitors[0][0]}, "who sends the calls, which is who has set the monitor")
-        equal(len({repr(tag) for _, _, tag in calls}), 8, "tags")
+        equal(len({repr(tag) for _, _, tag in calls}), 4, "tags")
         check(all(repr(monitors[0][2]) not in repr(tag) for _, _, tag in calls), "the monitor's reference in a tag")
         for call in calls[::-1]:
             reply(link, call, call[1])
-        equal([a.answer() for a in asked], [(200, f"{i}\n") for i in range(8)], "answers")
+        equal([a.answer() for a in asked], [(200, f"{i}\n") for i in range(4)], "answers")
         equal(demonitored(link), monitors[0], "given back: once, behind the last of them")
 
 
@@ -134,8 +137,8 @@ def test_each_process_has_its_own():
 def test_a_down_ends_all_of_them():
     for reason, status, code in ((Atom("noproc"), 404, "noproc"), ((Atom("shutdown"), 5), 502, "callee-exit")):
         with linked() as link:
-            asked = at_once(*(("srv", f"{i}", "") for i in range(8)))
-            monitors, calls = heard(link, 8)
+            asked = at_once(*(("srv", f"{i}", "") for i in range(4)))
+            monitors, calls = heard(link, 4)
             equal(len(monitors), 1, "monitors")
             reply(link, calls[3], 33)
             answered = int(calls[3][1])
@@ -172,8 +175,8 @@ def test_who_leaves_leaves_the_others():
 
 def test_a_link_that_goes_ends_all_of_them():
     link = dial(EPMD.nodes["erlgate"][0], NAME, COOKIE, played.PLAIN)
-    asked = at_once(*(("srv", f"{i}", "") for i in range(8)))
-    equal(len(heard(link, 8)[0]), 1, "monitors")
+    asked = at_once(*(("srv", f"{i}", "") for i in range(4)))
+    equal(len(heard(link, 4)[0]), 1, "monitors")
     link.close()
     for a in asked:
         status, text = a.answer()
@@ -184,7 +187,7 @@ def test_a_link_that_goes_ends_all_of_them():
 def test_what_is_far_behind_has_its_own():
     """By a name, a monitor may watch another process than the one that a call behind it comes to: the two are close, as OTP's are."""
     with linked() as link:
-        large = '<<"' + "x" * 40_000 + '">>'
+        large = '<<"' + "x" * 480 + '">>'
         asked = at_once(*(("srv", large, "") for _ in range(6)))
         monitors, calls = heard(link, 6)
         equal(len(monitors), 3, "monitors, of two calls each")
@@ -192,6 +195,18 @@ def test_what_is_far_behind_has_its_own():
             reply(link, call, 1)
         equal([a.answer()[0] for a in asked], [200] * 6, "answers")
         equal(sorted(repr(demonitored(link)) for _ in monitors), sorted(map(repr, monitors)), "given back")
+
+
+def test_a_pid_is_the_same_process_for_ever():
+    with linked() as link:
+        large = '<<"' + "x" * 40_000 + '">>'
+        asked = at_once(*((f"/v1/pids/{NAME}:7:0:{played.CREATION}", large, "") for _ in range(6)))
+        monitors, calls = heard(link, 6)
+        equal([to for _, to, _ in monitors], [link.pid(7)], "monitors")
+        for call in calls:
+            reply(link, call, 1)
+        equal([a.answer()[0] for a in asked], [200] * 6, "answers")
+        equal(demonitored(link), monitors[0], "given back")
 
 
 def test_who_is_not_otp_has_one_for_each():
@@ -216,15 +231,34 @@ def test_who_is_not_otp_has_one_for_each():
 def test_real_servers_see_one_monitor(release):
     peer, what = PEERS[release], f"OTP {release}"
     peer.eval("testpeer:serve(srv)")
-    asked = at_once(*(("srv", f"{{hold, {i}}}", "") for i in range(8)), node=peer.node)
+    asked = at_once(*(("srv", f"{{hold, {i}}}", "") for i in range(5)), node=peer.node)
     held = "length(maps:get(held, sys:get_state(srv)))"
-    eventually(lambda: peer.eval(held) == "8", f"{what} has all calls")
-    # Each remote monitor is one of its own for monitored_by.
+    eventually(lambda: peer.eval(held) == "5", f"{what} has all calls")
     equal(peer.eval("{monitored_by, Ms} = process_info(whereis(srv), monitored_by), length([M || M <- Ms, node(M) =/= node()])"), "1", what)
     peer.eval("gen_server:cast(srv, release)")
-    equal([a.answer() for a in asked], [(200, f"{i}\n") for i in range(8)], what)
+    equal([a.answer() for a in asked], [(200, f"{i}\n") for i in range(5)], what)
     eventually(lambda: peer.eval("process_info(whereis(srv), monitored_by)") == "{monitored_by,[]}", f"{what}: the monitor is given back")
     peer.eval("gen_server:stop(srv)")
+
+
+@each("calls of one turn, beside streams that monitor")
+def test_streams_keep_their_monitors(release):
+    """A monitor that is given back is found by its reference: no two may have the same."""
+    peer, what = PEERS[release], f"OTP {release}"
+    names = [f"watched{i}" for i in range(12)]
+    peer.eval(f"[testpeer:serve(N) || N <- [srv, {', '.join(names)}]]")
+    streams = [EventStream(GATE.port, f"/v1/nodes/{peer.node}/processes/{name}/monitor") for name in names]
+    for stream in streams:
+        stream.next("monitor")
+    for _ in range(4):  # to one and the same, and to each by itself
+        for batch in ([("srv", "{echo, 1}", "")] * 8, [(name, "{echo, 1}", "") for name in names]):
+            equal([a.answer() for a in at_once(*batch, node=peer.node)], [(200, "1\n")] * len(batch), what)
+    watched = f"[length(element(2, process_info(whereis(N), monitored_by))) || N <- [srv, {', '.join(names)}]]"
+    eventually(lambda: peer.eval(watched) == str([0] + [1] * len(names)).replace(" ", ""), f"{what}: monitors of the streams alone")
+    peer.eval(f"[gen_server:stop(N) || N <- [srv, {', '.join(names)}]]")
+    for stream in streams:
+        equal(stream.next("down").data["reason"], "normal", what)
+        stream.close()
 
 
 @each("calls of one turn: the server ends")

@@ -1,6 +1,6 @@
 #include "tools.h"
 
-#define ALL UINT64_C(0x6D07DF7FBC) /* dist_flags_offered */
+#define ALL UINT64_C(0x6D07DF7FBC) /* as OTP 29, hidden */
 #define V5  (ALL & ~DIST_FLAG_HANDSHAKE_23 & ~DIST_FLAG_MANDATORY_25_DIGEST)
 
 static void two_ends_meet_in_every_version_however_the_bytes_are_cut(void **state)

@@ -2,7 +2,7 @@
 
 #include "etf/validate.h"
 
-#define ALL UINT64_C(0x6D07DF7FBC) /* dist_flags_offered */
+#define ALL UINT64_C(0x6D07DF7FBC) /* as OTP 29, hidden */
 
 /* The flags that choose how messages are framed. */
 #define NO_FRAGMENTS (ALL & ~DIST_FLAG_FRAGMENTS)
