@@ -81,6 +81,14 @@ static bool is_of_pg(struct etf_rd r)
            etf_read_atom_is(&r, "init");
 }
 
+/* It is no node of OTP's, has no such functions, and runs none for others, perhaps. */
+static bool cannot_say(const struct node_result *r)
+{
+    struct etf_rd rd = etf_rd_of(r->term, r->atoms);
+
+    return r->err == ERR_PEER_UNSUPPORTED || (r->err == ERR_CALLEE_EXIT && etf_read_atom_is(&rd, "undef"));
+}
+
 void pg_ask_answered(struct pg_scope *s, uint32_t question, const struct node_result *r)
 {
     struct pg_node *at = question ? asked(s, question) : NULL;
@@ -90,8 +98,8 @@ void pg_ask_answered(struct pg_scope *s, uint32_t question, const struct node_re
     if (!at)
         return;
     at->question = 0;
-    if (r->err == ERR_CALLEE_EXIT || r->err == ERR_PEER_UNSUPPORTED)
-        pg_scope_found(s, at, PG_FOUND_SCOPE); /* it is no node of OTP's: it has no such functions */
+    if (cannot_say(r))
+        pg_scope_found(s, at, PG_FOUND_SCOPE);
     else if (r->err != ERR_NONE)
         pg_scope_found(s, at, PG_FOUND_SILENCE);
     else if (at->is_of_pid)
