@@ -12,54 +12,50 @@
 
 enum { ASK_MS = 5000 };
 
-/* A list of the one argument is in w, or w says why not. Nothing here connects nodes. */
-static bool ask(struct pg_scope *s, struct pg_node *at, struct slice module, struct slice function,
-                const struct wr *w)
+/* The function of the one argument, which is in arg and is ended here. Nothing here connects nodes. */
+static void ask(struct pg_scope *s, struct pg_node *at, struct slice module, struct slice function,
+                struct wr *arg)
 {
     const struct link *l = link_find(s->self.node, at->name);
+    struct wr args;
+    bool is_asked;
 
-    if (!l || l->state != LINK_UP)
-        return false;
+    wr_init(&args, SIZE_MAX);
+    etf_write_list(&args, 1);
+    wr_slice(&args, wr_written(arg));
+    etf_write_nil(&args);
     at->question = ++s->last_question ? s->last_question : ++s->last_question;
-    if (wr_ok(w) && node_rpc_from(s->self, at->name, module, function, wr_written(w), ASK_MS, at->question,
-                                  NULL) == ERR_NONE)
-        return true;
+    is_asked = l && l->state == LINK_UP && wr_ok(arg) && wr_ok(&args) &&
+               node_rpc_from(s->self, at->name, module, function, wr_written(&args), ASK_MS, at->question,
+                             NULL) == ERR_NONE;
+    wr_fini(&args);
+    wr_fini(arg);
+    if (is_asked)
+        return;
     at->question = 0;
-    return false;
+    pg_scope_found(s, at, PG_FOUND_SILENCE);
 }
 
 void pg_ask(struct pg_scope *s, struct pg_node *at)
 {
-    struct wr w;
-    bool is_asked;
+    struct wr name;
 
     if (at->question)
         return;
     at->is_of_pid = false;
-    wr_init(&w, SIZE_MAX);
-    etf_write_list(&w, 1);
-    etf_write_atom(&w, s->name);
-    etf_write_nil(&w);
-    is_asked = ask(s, at, SLICE("erlang"), SLICE("whereis"), &w);
-    wr_fini(&w);
-    if (!is_asked)
-        pg_scope_found(s, at, PG_FOUND_SILENCE);
+    wr_init(&name, SIZE_MAX);
+    etf_write_atom(&name, s->name);
+    ask(s, at, SLICE("erlang"), SLICE("whereis"), &name);
 }
 
 static void ask_of_pid(struct pg_scope *s, struct pg_node *at, const struct etf_pid *pid)
 {
     struct wr w;
-    bool is_asked;
 
     at->is_of_pid = true;
     wr_init(&w, SIZE_MAX);
-    etf_write_list(&w, 1);
     etf_write_pid(&w, pid);
-    etf_write_nil(&w);
-    is_asked = ask(s, at, SLICE("proc_lib"), SLICE("translate_initial_call"), &w);
-    wr_fini(&w);
-    if (!is_asked)
-        pg_scope_found(s, at, PG_FOUND_SILENCE);
+    ask(s, at, SLICE("proc_lib"), SLICE("translate_initial_call"), &w);
 }
 
 static struct pg_node *asked(const struct pg_scope *s, uint32_t question)
