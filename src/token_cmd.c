@@ -206,14 +206,49 @@ static bool write_end(int fd, struct slice text)
     return false;
 }
 
+/* The file that `fd` is open on is still the one of that name: an editor, or a rotation, may have put another
+ * in its place between open and flock. A line in one that was renamed away is a token that no gateway reads.
+ */
+static bool is_still_at(const char *path, int fd)
+{
+    struct stat opened, named;
+
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+/* The file of that name, made if it is not there, and locked: another command that does the same at once
+ * shall not see half a line. -1: with errno. To be closed, which unlocks it. */
+static int open_locked(const char *path)
+{
+    enum { ATTEMPTS = 100 }; /* somebody replaces it without end: ESTALE */
+
+    for (int i = 0; i < ATTEMPTS; i++) {
+        int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600), why;
+
+        if (fd < 0)
+            return -1;
+        if (flock(fd, LOCK_EX) != 0) {
+            why = errno;
+            close(fd);
+            errno = why;
+            return -1;
+        }
+        if (is_still_at(path, fd))
+            return fd;
+        close(fd);
+    }
+    errno = ESTALE;
+    return -1;
+}
+
 static int append(const char *path, const char *line, const struct auth_digest *digest)
 {
-    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600), status = EXIT_FAILED;
+    int fd = open_locked(path), status = EXIT_FAILED;
     struct wr whole;
     size_t before;
 
-    /* Another command that does the same at once shall not see half a line. */
-    if (fd < 0 || flock(fd, LOCK_EX) != 0)
+    if (fd < 0)
         return failed(path, "cannot be written");
     wr_init(&whole, SIZE_MAX);
     if (read_file(path, fd, &whole)) {

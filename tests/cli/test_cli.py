@@ -26,7 +26,7 @@ def free_port():
 
 class Help(unittest.TestCase):
     def test_each_command_explains_itself(self):
-        for args in (["--help"], ["help"], ["serve", "--help"], ["help", "serve"], ["term", "--help"],
+        for args in (["--help"], ["help"], ["help", "--help"], ["help", "version"], ["serve", "--help"], ["help", "serve"], ["term", "--help"],
                      *([c, "--help"] for c in CLIENTS), *(["help", c] for c in CLIENTS)):
             status, out, err = run(*args)
             self.assertEqual((status, err), (0, ""), args)

@@ -3,8 +3,10 @@
 What must not get in is in attacks.py. Needs curl and openssl.
 """
 
+import fcntl
 import json
 import os
+import pathlib
 import pwd
 import re
 import signal
@@ -132,6 +134,23 @@ def test_erlgate_token_appends():
     before = file.read_text()
     full = subprocess.run(cramped, capture_output=True, text=True, check=False)
     equal((full.returncode, full.stdout, file.read_text()), (1, "", before), f"no room: {full.stderr}")
+
+
+def test_a_token_goes_to_the_file_that_took_the_place_of_another():
+    file = temporary_dir() / "tokens.yaml"
+    file.write_text("")
+    with file.open() as old:
+        fcntl.flock(old, fcntl.LOCK_EX)
+        command = subprocess.Popen([BIN / "erlgate", "token", "a", "--append", file], stdout=subprocess.PIPE, text=True)
+        # "1: -> FLOCK …": it has opened the old file, and waits for its lock.
+        waits = re.compile(rf"-> FLOCK .* {command.pid} ")
+        eventually(lambda: waits.search(pathlib.Path("/proc/locks").read_text()), "the lock that it waits for")
+        other = file.with_name("other.yaml")
+        other.write_text("# rotated\n")
+        other.replace(file)
+    command.communicate(timeout=10)
+    equal(command.returncode, 0, "status")
+    check(file.read_text().startswith('# rotated\n- {principal: "a",'), file.read_text())
 
 
 # ---- Tokens ------------------------------------------------------------------------------------------------------------------
