@@ -186,6 +186,13 @@ static bool is_request_unknown(const struct node_result *r)
 static const struct meaning function_failed = {"callee-exit", false, "the function failed at node '%s'",
                                                in_all_of_it};
 
+/* One that takes no such arguments. */
+static const struct meaning arguments_unfit = {
+    "callee-exit", false, "the function failed at node '%s'",
+    "it takes no such arguments: in JSON a string is a binary; a charlist is {\"$charlist\": \"PATH\"}, an "
+    "atom "
+    "{\"$atom\": \"get\"}, a tuple {\"$tuple\": [...]}, and one list as the only argument is [[1, 2]]"};
+
 static const struct meaning function_unknown = {"undef", false,
                                                 "node '%s' has no function of that name and arity",
                                                 "is its module in the code path there, and are its "
@@ -197,6 +204,21 @@ static bool is_as_in_elixir(struct slice module)
 {
     return module.len && module.ptr[0] >= 'A' && module.ptr[0] <= 'Z' &&
            !(module.len >= 7 && memcmp(module.ptr, "Elixir.", 7) == 0);
+}
+
+/* Has the very function that was called refused what it was given? Its frame has the arguments then, where
+ * one that raised the same for a reason of its own has their number. */
+static bool is_unfit(const struct exchange *x, const struct node_result *r)
+{
+    struct etf_rd reason = etf_rd_of(r->term, r->atoms), stack = etf_rd_of(r->stacktrace, r->atoms);
+    struct etf_atom module, function;
+    uint32_t count;
+
+    return (etf_read_atom_is(&reason, "function_clause") || etf_read_atom_is(&reason, "badarg")) &&
+           etf_peek(&stack) == ETF_KIND_LIST && etf_read_list(&stack, &count) &&
+           etf_read_tuple_is(&stack, 4) && etf_read_atom(&stack, &module) &&
+           etf_read_atom(&stack, &function) && slice_eq(module.text, x->target.name) &&
+           slice_eq(function.text, x->target.function) && etf_peek(&stack) != ETF_KIND_INTEGER;
 }
 
 /* What came with the failure, as JSON. */
@@ -318,7 +340,7 @@ void errors_answer_result(struct gateway *g, const struct exchange *x, const str
     if (r->err == ERR_NOPROC && is_named)
         answer_nobody(g, x, r);
     else if (x->target.kind == TARGET_FUNCTION && m == &function_failed)
-        answer_function(g, x, m, r);
+        answer_function(g, x, is_unfit(x, r) ? &arguments_unfit : m, r);
     else
         answer_failure(g, x, m, r);
 }

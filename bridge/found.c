@@ -9,13 +9,16 @@
 #include "base/utf8.h"
 #include "bridge/fan.h"
 #include "bridge/internal.h"
+#include "etf/syntax.h"
+#include "etf/term.h"
 #include "node/global.h"
 #include "node/pg.h"
 
 enum {
     GROUP_WAIT_MS = 2000, /* at most, for nodes that do not say who is in a scope */
     GROUP_MAX = 10000,    /* members that one request may go to */
-    DETAIL_MAX = 1280,    /* with a scope of 255 characters */
+    GROUP_TEXT_MAX = 200,
+    DETAIL_MAX = 1536, /* with a scope of 255 characters, and a group */
 };
 
 /* ---- errors ---- */
@@ -200,10 +203,24 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
         ask_members(g, x, looks_again);
 }
 
+/* "group <<\"jobs\">>", or "that group" of one whose name is long. */
+static void print_group(struct slice group, char text[GROUP_TEXT_MAX])
+{
+    struct etf_rd rd = etf_rd_of(group, NULL);
+    struct wr w;
+
+    wr_init(&w, GROUP_TEXT_MAX - sizeof "group ");
+    if (etf_print(&w, &rd) == ERR_NONE)
+        snprintf(text, GROUP_TEXT_MAX, "group %.*s", SLICE_FMT(wr_written(&w)));
+    else
+        snprintf(text, GROUP_TEXT_MAX, "that group");
+    wr_fini(&w);
+}
+
 static void no_members(struct gateway *g, struct exchange *x)
 {
     bool was_told, is_strange = node_pg_is_strange(g->node, x->target.name, &was_told);
-    char detail[DETAIL_MAX];
+    char detail[DETAIL_MAX], group[GROUP_TEXT_MAX];
 
     node_pg_drop_unused(g->node, x->target.name);
     if (is_strange) {
@@ -221,10 +238,11 @@ static void no_members(struct gateway *g, struct exchange *x)
         return;
     }
     if (is_connected(g)) {
+        print_group(x->target.term, group);
         snprintf(detail, sizeof detail,
-                 "no process of the cluster is in that group of the scope '%.*s'; the request had no effect; "
+                 "no process of the cluster is in %s of the scope '%.*s'; the request had no effect; "
                  "pg:which_groups/1 at a node lists what there is in a scope",
-                 SLICE_FMT(x->target.name));
+                 group, SLICE_FMT(x->target.name));
         fail(g, x, "noproc", detail, false);
     } else {
         fail(g, x, "no-connection", NO_NODE, false);

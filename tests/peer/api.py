@@ -122,6 +122,15 @@ def test_rpc_that_fails(release):
     equal(body["retryable"], False, "retryable")
 
 
+@each("rpc: what a function does not take is told apart from what fails within it")
+def test_rpc_with_arguments_that_do_not_fit(release):
+    for module, function, body, says in (("os", "getenv", '["PATH"]', release != "23"), ("lists", "reverse", "[1]", True), ("erlang", "hd", "[[]]", True),
+                                         ("testpeer", "fail", '[{"$atom": "function_clause"}]', False), ("testpeer", "crash_deep", "[]", False)):
+        response = HTTP.request("POST", rpc_path(release, module, function), body, headers={"Content-Type": JSON})
+        detail = problem(response, 502, "callee-exit", sent=True)["detail"]
+        equal("it takes no such arguments" in detail, says, detail)
+
+
 @each("rpc: an unknown function: 404 undef")
 def test_rpc_of_an_unknown_function(release):
     for module, function, args in (("nomodule", "f", "[]"), ("lists", "nofunction", "[1]"), ("lists", "seq", "[1, 2, 3, 4]"),
@@ -392,7 +401,11 @@ def test_scopes_that_nobody_has_leave_nothing():
     HTTP.put(node_path("27"))
     before = GATE.self()["processes"]
     for i in range(50):
-        problem(ask("POST", f"/v1/groups/nobody{i}/x/send", "1"), 404, "noproc", sent=False)
+        body = problem(ask("POST", f"/v1/groups/nobody{i}/x/send", "1"), 404, "noproc", sent=False)
+        check(f"is in group x of the scope 'nobody{i}'" in body["detail"], body)
+    long = segment('"' + "x" * 300 + '"')
+    body = problem(ask("POST", f"/v1/groups/nobody/{long}/send?syntax=erlang", "1"), 404, "noproc", sent=False)
+    check("is in that group of the scope" in body["detail"], body)
     eventually(lambda: GATE.self()["processes"] <= before, "no process is left of them")
 
 
