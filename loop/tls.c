@@ -1,5 +1,6 @@
 #include "loop/tls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -28,26 +29,31 @@ static int no_passphrase(char *to, int room, int is_writing, void *ctx)
     return 0;
 }
 
-/* OpenSSL would wait for who writes to a FIFO, in the middle of a reload too. */
-static bool can_be_read(const char *file)
+/* Why it cannot be read; NULL: it can. OpenSSL would wait for who writes to a FIFO, in the middle of a reload
+ * too. */
+static const char *unreadable(const char *file)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
-    bool is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    bool is_file;
 
-    if (fd >= 0)
-        close(fd);
-    return is_file;
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? "there is no such file"
+               : errno == EACCES                   ? "this user may not read it"
+                                                   : "cannot be read";
+    is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    close(fd);
+    return is_file ? NULL : "is no file of certificates or keys";
 }
 
 static enum err load_own(const struct loop_tls *tls, SSL_CTX *ctx, struct loop_tls_fault *f)
 {
-    const char *key_file = tls->key_file ? tls->key_file : tls->cert_file;
+    const char *key_file = tls->key_file ? tls->key_file : tls->cert_file, *why;
 
-    if (!can_be_read(tls->cert_file))
-        return fault(f, tls->cert_file, "cannot be read");
-    if (!can_be_read(key_file))
-        return fault(f, key_file, "cannot be read");
+    if ((why = unreadable(tls->cert_file)))
+        return fault(f, tls->cert_file, why);
+    if ((why = unreadable(key_file)))
+        return fault(f, key_file, why);
     if (SSL_CTX_use_certificate_chain_file(ctx, tls->cert_file) != 1)
         return fault(f, tls->cert_file, "holds no certificate in PEM that can be used");
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
@@ -64,11 +70,12 @@ static enum err load_own(const struct loop_tls *tls, SSL_CTX *ctx, struct loop_t
 static enum err load_cas(const struct loop_tls *tls, SSL_CTX *ctx, struct loop_tls_fault *f)
 {
     STACK_OF(X509_NAME) * names;
+    const char *why;
 
     if (!tls->ca_file)
         return tls->is_verified ? fault(f, NULL, "without a CA nothing can be verified") : ERR_NONE;
-    if (!can_be_read(tls->ca_file))
-        return fault(f, tls->ca_file, "cannot be read");
+    if ((why = unreadable(tls->ca_file)))
+        return fault(f, tls->ca_file, why);
     if (SSL_CTX_load_verify_locations(ctx, tls->ca_file, NULL) != 1)
         return fault(f, tls->ca_file, "holds no certificate in PEM that can be used");
     /* Told to those who dial us, so that one with several certificates knows which to show. */

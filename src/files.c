@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "loop/loop.h"
 
 /* Where warnings about rules go. */
@@ -31,29 +32,35 @@ static void join(const char *what, const char *hint, char ret[WHAT_MAX])
     snprintf(ret, WHAT_MAX, "%.*s%s %s", (int)len, what, len && what[len - 1] == '?' ? "" : ":", hint);
 }
 
-/* The three files of an end of TLS, by the options that name them. */
-struct named_file {
-    const char *file, *option;
-};
-
-/* Says what is wrong with that file, or the first of them if it is NULL. */
-static bool tell_tls_fault(struct options *o, const struct named_file files[3], const char *file,
-                           const char *what)
+/*
+ * What is wrong with a file as a whole is told where its name was given, by the first of these options that
+ * gave it: "erlgate.yaml:6:12: policy-file: nope.yaml: …".
+ */
+static bool tell_of_file(struct options *o, const enum option *from, size_t count, const char *file,
+                         const char *what)
 {
-    const char *place = file ? file : files[0].file, *option = "";
     char text[WHAT_MAX];
 
-    for (unsigned i = 3; i-- > 0;)
-        if (files[i].file && strcmp(files[i].file, place) == 0)
-            option = files[i].option;
-    snprintf(text, sizeof text, "%s%s", what, option);
-    return options_fault_at(o, place, text);
+    for (size_t i = 0; i < count; i++) {
+        const char *given = options_get(o, from[i]);
+
+        if (given && strcmp(given, file) == 0) {
+            snprintf(text, sizeof text, "%s: %s", file, what);
+            return options_fault_of(o, from[i], 0, text);
+        }
+    }
+    return options_fault_at(o, file, what);
 }
+
+static const enum option dist_tls_files[] = {OPT_DIST_TLS_CERT, OPT_DIST_TLS_KEY, OPT_DIST_TLS_CA},
+                         https_files[] = {OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA},
+                         auth_files[] = {OPT_TOKEN_FILE, OPT_JWKS_FILE, OPT_POLICY_FILE};
 
 static bool load_tls(struct files *f, const struct settings *s, struct options *o)
 {
     struct loop_tls_config config = s->tls;
     struct loop_tls_fault fault;
+    char what[WHAT_MAX];
     enum err e;
 
     if (!s->tls.cert_file)
@@ -62,11 +69,9 @@ static bool load_tls(struct files *f, const struct settings *s, struct options *
     e = loop_tls_new(&config, &f->tls, &fault);
     if (e == ERR_NONE)
         return true;
-    return tell_tls_fault(o,
-                          (const struct named_file[3]){{config.cert_file, " (--dist-tls-cert; docs/tls.md)"},
-                                                       {config.key_file, " (--dist-tls-key; docs/tls.md)"},
-                                                       {config.ca_file, " (--dist-tls-ca; docs/tls.md)"}},
-                          fault.file, fault.text ? fault.text : err_text(e));
+    snprintf(what, sizeof what, "%s (docs/tls.md)", fault.text ? fault.text : err_text(e));
+    return tell_of_file(o, dist_tls_files, ARRAY_LEN(dist_tls_files),
+                        fault.file ? fault.file : config.cert_file, what);
 }
 
 static bool load_https(struct files *f, const struct settings *s, struct options *o)
@@ -84,11 +89,8 @@ static bool load_https(struct files *f, const struct settings *s, struct options
     e = http_tls_load(&config, &f->https, &fault);
     if (e != ERR_NONE) {
         join(fault.what[0] ? fault.what : err_text(e), fault.hint, what);
-        return tell_tls_fault(o,
-                              (const struct named_file[3]){{config.cert_file, " (--tls-cert)"},
-                                                           {config.key_file, " (--tls-key)"},
-                                                           {config.ca_file, " (--tls-ca)"}},
-                              fault.file, what);
+        return tell_of_file(o, https_files, ARRAY_LEN(https_files),
+                            fault.file ? fault.file : config.cert_file, what);
     }
     days = http_tls_days_left(f->https, (int64_t)time(NULL));
     if (http_tls_info(f->https)->is_key_exposed)
@@ -105,8 +107,10 @@ static bool tell_fault(struct options *o, const struct auth_fault *f)
 {
     char place[PLACE_MAX], what[WHAT_MAX];
 
-    snprintf(place, sizeof place, f->line ? "%s:%u:%u" : "%s", f->file, f->line, f->column);
     join(f->what, f->hint, what);
+    if (!f->line)
+        return tell_of_file(o, auth_files, ARRAY_LEN(auth_files), f->file, what);
+    snprintf(place, sizeof place, "%s:%u:%u", f->file, f->line, f->column);
     return options_fault_at(o, place, what);
 }
 
@@ -202,7 +206,7 @@ static bool can_audit(const struct settings *s, struct options *o)
     if (fd >= 0)
         return true;
     snprintf(what, sizeof what, "the audit cannot be written there: %s", strerror(errno));
-    return options_fault_at(o, s->audit_file, what);
+    return tell_of_file(o, (const enum option[]){OPT_AUDIT_FILE}, 1, s->audit_file, what);
 }
 
 static bool load_policy(struct files *f, const struct settings *s, struct options *o)

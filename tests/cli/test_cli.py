@@ -92,8 +92,8 @@ class Refusals(unittest.TestCase):
 
     def test_https_is_whole_or_not_at_all(self):
         self.refused("--tls-key", "k.pem", says="give its file")
-        self.refused("--tls-cert", "/nonexistent/c.pem", says="/nonexistent/c.pem: No such file or directory (--tls-cert)")
-        self.refused("--dist-tls-cert", "/nonexistent/c.pem", says="(--dist-tls-cert; docs/tls.md)")
+        self.refused("--tls-cert", "/nonexistent/c.pem", says="--tls-cert: /nonexistent/c.pem: No such file or directory")
+        self.refused("--dist-tls-cert", "/nonexistent/c.pem", says="--dist-tls-cert: /nonexistent/c.pem: there is no such file (docs/tls.md)")
         self.refused("--tls-cert", "c.pem", "--tls-client-cert", "required", says="--tls-ca")
         self.refused("--tls-cert", "c.pem", "--tls-ca", "ca.pem", says="optional or required")
         self.refused("--tls-cert", "c.pem", "--tls-client-cert", "maybe", says="none, optional or required")
@@ -138,6 +138,7 @@ class File(unittest.TestCase):
             status, _, err = run("serve", "--config", f.name, env={"ERLGATE_COOKIE": "c"})
         self.assertEqual(status, 2, err)
         self.assertIn(says, err)
+        return err
 
     def test_mappings_join_their_keys(self):
         self.refused("log:\n  level: dbug\n", ".yaml:2:10: log-level: is to be debug, info")
@@ -158,6 +159,13 @@ class File(unittest.TestCase):
         self.refused("config: other.yaml\n", "cannot name another one")
         self.refused("cookie-file: ~/.erlang.cookie\n", ".yaml:1:14: cookie-file: only a shell knows what ~ is")
         self.refused("token-file:\n", ".yaml:1:12: token-file has no value")
+
+    def test_a_file_that_is_not_there_is_told_where_it_was_named(self):
+        said = self.refused("tls-cert: /no/c.pem\ntls-key: /no/k.pem\ntoken-file: /no/t.yaml\npolicy-file: /no/p.yaml\ndist-tls-cert: /no/d.pem\n",
+                            ".yaml:1:11: tls-cert: /no/c.pem: No such file or directory")
+        for says in (".yaml:3:13: token-file: /no/t.yaml: the token file cannot be opened", ".yaml:4:14: policy-file: /no/p.yaml: the policy",
+                     ".yaml:5:16: dist-tls-cert: /no/d.pem: there is no such file"):
+            self.assertIn(says, said)
         self.refused("visible: maybe\n", "true or false")
 
 

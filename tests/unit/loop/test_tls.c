@@ -506,15 +506,15 @@ static void files_that_will_not_do_are_named(void **state)
     static const struct {
         const char *cert, *key, *ca, *file, *why;
     } cases[] = {
-        {"nowhere", NULL, "ca", "nowhere", "cannot be read"},
-        {"fifo", NULL, "ca", "fifo", "cannot be read"},
-        {"leaf", NULL, "fifo", "fifo", "cannot be read"},
+        {"nowhere", NULL, "ca", "nowhere", "there is no such file"},
+        {"fifo", NULL, "ca", "fifo", "is no file of certificates or keys"},
+        {"leaf", NULL, "fifo", "fifo", "is no file of certificates or keys"},
         {"text", NULL, "ca", "text", "no certificate"},
         {"no-key", NULL, "ca", "no-key", "no key"},
         {"leaf", "leaf2", "ca", "leaf2", "another certificate"},
-        {"leaf", "nowhere", "ca", "nowhere", "cannot be read"},
+        {"leaf", "nowhere", "ca", "nowhere", "there is no such file"},
         {"locked", NULL, "ca", "locked", "passphrase"},
-        {"leaf", NULL, "nowhere", "nowhere", "cannot be read"},
+        {"leaf", NULL, "nowhere", "nowhere", "there is no such file"},
         {"leaf", NULL, "text", "text", "no certificate"},
     };
 
