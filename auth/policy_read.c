@@ -85,6 +85,14 @@ static size_t text_count(const yaml_node_t *n)
                                          : 1;
 }
 
+/* `principals: billing, ops` is one text in YAML, which would match nobody; a rule that denies would deny
+ * nothing. */
+static bool is_meant_as_list(const yaml_node_t *n)
+{
+    return n->type == YAML_SCALAR_NODE && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           memmem(n->data.scalar.value, n->data.scalar.length, ", ", 2);
+}
+
 /* NULL, and refused: it is no text. */
 static const yaml_node_t *text_at(struct reading *r, const yaml_node_t *n, size_t i)
 {
@@ -92,6 +100,12 @@ static const yaml_node_t *text_at(struct reading *r, const yaml_node_t *n, size_
                                   ? yaml_document_get_node(&r->doc.yaml, n->data.sequence.items.start[i])
                                   : n;
 
+    if (is_meant_as_list(n)) {
+        auth_doc_refuse(&r->doc, n,
+                        "several stand in brackets: [a, b]; one with a comma stands between quotes",
+                        "this is one text with a comma in it");
+        return NULL;
+    }
     if (item->type == YAML_SCALAR_NODE && item->data.scalar.length > 0 &&
         item->data.scalar.length <= PATTERN_MAX && utf8_is_valid(auth_doc_scalar(item)))
         return item;

@@ -542,6 +542,9 @@ static void what_is_wrong_is_told(void **state)
         {RULE("allow: {a: b}, principals: a"), 2, 11, "a text is to stand here"},
         {RULE("allow: spawn, principals: []"), 2, 30, "the list is empty"},
         {RULE("allow: spawn, principals: [[a]]"), 2, 31, "a text is to stand here"},
+        {"rules:\n- allow: spawn, ping\n  principals: a", 2, 10, "with a comma in it"},
+        {"rules:\n- allow: spawn\n  principals: a, b", 3, 15, "with a comma in it"},
+        {"rules:\n- allow: spawn\n  principals: 'a, b'\n  deny: x", 2, 3, "either allow or deny"}, /* a name */
         {RULE("name: '', allow: spawn, principals: a"), 2, 10, "a rule's name"},
         {RULE("name: [a], allow: spawn, principals: a"), 2, 10, "a rule's name"},
         {RULE("allow: call, principals: a, nodes: a@b, targets: ledger"), 2, 53, "no kind of target"},
