@@ -404,6 +404,16 @@ void errors_answer_undefined(struct gateway *g, const struct exchange *x, const 
     answer_function(g, x, &m, r);
 }
 
+void errors_answer_no_beam(struct gateway *g, const struct exchange *x, const struct node_result *r,
+                           const char *function, const char *so)
+{
+    struct meaning m = {
+        .code = "unsupported-by-peer", .detail = "node '%s' runs no function of OTP's", .hint = so};
+    struct http_problem p = {.was_sent = r->was_sent};
+
+    answer(g, x->http_id, &m, &p, slice_of_str(x->node), function);
+}
+
 void errors_answer_fault(struct gateway *g, uint64_t http_id, const struct transcode_fault *f,
                          const char *hint)
 {

@@ -17,27 +17,47 @@ static const char *const items[] = {
 };
 enum { ITEM_COUNT = sizeof items / sizeof items[0] };
 
-/* Asks a function of the module erlang of the target's node; args stands in g->scratch. */
-static void ask(struct gateway *g, struct exchange *x, const char *function, node_done_fn *done)
+/* What is asked of the module erlang of the target's node, which one that is no BEAM may not have. */
+struct question {
+    const char *function, *called;
+    uint32_t arity;
+    const char *without; /* what there is none of then */
+};
+
+static const struct question where_is = {"whereis", "erlang:whereis/1", 1,
+                                         "it cannot say which process has that name: by it a process can be "
+                                         "called, cast to, sent to and monitored; the rest wants its pid"},
+                             how_is = {"process_info", "erlang:process_info/2", 2,
+                                       "it cannot say how its processes are"};
+
+/* The arguments stand in g->scratch. */
+static void ask(struct gateway *g, struct exchange *x, const struct question *q, node_done_fn *done)
 {
     enum err e = g->scratch.err;
 
     if (e == ERR_NONE)
         e = calls_check_room(g, x->target.node, true);
     if (e == ERR_NONE)
-        e = node_rpc(g->node, x->target.node, SLICE("erlang"), slice_of_str(function),
+        e = node_rpc(g->node, x->target.node, SLICE("erlang"), slice_of_str(q->function),
                      wr_written(&g->scratch), exchange_left_ms(g, x), done, g, x->id, &x->op);
     if (e != ERR_NONE)
         calls_fail(g, x, e);
 }
 
 /* An error, or that there is no such process, ends the exchange: true then. */
-static bool ended_badly(struct gateway *g, uint64_t id, const struct node_result *r)
+static bool ended_badly(struct gateway *g, uint64_t id, const struct question *q, const struct node_result *r)
 {
     struct etf_rd rd = etf_rd_of(r->term, r->atoms);
     struct node_result noproc = {.err = ERR_NOPROC, .was_sent = true};
+    struct exchange *x;
 
-    return exchange_failed(g, id, r->err == ERR_NONE && etf_read_atom_is(&rd, "undefined") ? &noproc : r);
+    if (!rpc_is_undefined(r, SLICE("erlang"), slice_of_str(q->function), q->arity))
+        return exchange_failed(g, id, r->err == ERR_NONE && etf_read_atom_is(&rd, "undefined") ? &noproc : r);
+    x = exchange_take(g, id);
+    if (x)
+        errors_answer_no_beam(g, x, r, q->called, q->without);
+    exchange_free(g, x);
+    return true;
 }
 
 /* ---- whereis ---- */
@@ -62,7 +82,7 @@ static void found(void *ctx, uint64_t id, const struct node_result *r)
     struct gateway *g = ctx;
     struct exchange *x;
 
-    if (ended_badly(g, id, r))
+    if (ended_badly(g, id, &where_is, r))
         return;
     x = idtab_get(&g->exchanges, id);
     if (!x)
@@ -101,7 +121,7 @@ void inspect_whereis(struct gateway *g, struct exchange *x)
     etf_write_list(&g->scratch, 1);
     etf_write_atom(&g->scratch, x->target.name);
     etf_write_nil(&g->scratch);
-    ask(g, x, "whereis", found);
+    ask(g, x, &where_is, found);
 }
 
 /* ---- process_info ---- */
@@ -162,7 +182,7 @@ static void informed(void *ctx, uint64_t id, const struct node_result *r)
     struct gateway *g = ctx;
     struct exchange *x;
 
-    if (ended_badly(g, id, r))
+    if (ended_badly(g, id, &how_is, r))
         return;
     x = exchange_take(g, id);
     if (!x)
@@ -191,5 +211,5 @@ void inspect_perform(struct gateway *g, struct exchange *x)
         return;
     body_reuse(&g->scratch);
     inspect_write_args(&g->scratch, &x->target.pid);
-    ask(g, x, "process_info", informed);
+    ask(g, x, &how_is, informed);
 }

@@ -180,9 +180,14 @@ void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice
 const char *errors_code(enum err e); /* of the problem that it is */
 /* How a request to a node ended. */
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r);
+/* Is it that the node has no such function? */
+bool rpc_is_undefined(const struct node_result *r, struct slice module, struct slice function,
+                      uint32_t arity);
 /* An rpc whose function, the exchange's target, does not exist. */
-bool rpc_is_undefined(const struct exchange *x, const struct node_result *r);
 void errors_answer_undefined(struct gateway *g, const struct exchange *x, const struct node_result *r);
+/* A function of OTP's that we asked for ourselves does not exist there: the node is no BEAM. */
+void errors_answer_no_beam(struct gateway *g, const struct exchange *x, const struct node_result *r,
+                           const char *function, const char *so);
 /* The same as a term: a map of code, detail, sent, retryable, and class, reason, stacktrace where there are.
  */
 void errors_write(const struct gateway *g, struct wr *w, const struct node_result *r, struct slice node);

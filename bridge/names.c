@@ -143,13 +143,11 @@ static void listed(void *ctx, uint64_t id, const struct node_result *r)
         names_add(&l, name);
     if (r->err == ERR_NONE) {
         answer_names(g, x, &l);
+    } else if (rpc_is_undefined(r, SLICE("erlang"), SLICE("registered"), 0)) {
+        errors_answer_no_beam(g, x, r, "erlang:registered/0",
+                              "it cannot list its names, by which its processes can be called all the same");
     } else {
-        x->target.name = SLICE("erlang"); /* a node that is no BEAM may not have it */
-        x->target.function = SLICE("registered");
-        if (rpc_is_undefined(x, r))
-            errors_answer_undefined(g, x, r);
-        else
-            errors_answer_result(g, x, r);
+        errors_answer_result(g, x, r);
     }
     names_fini(&l);
     mem_free(x->work);

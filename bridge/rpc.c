@@ -9,7 +9,8 @@
  * top is {M, F, Args, []}: of that very name, with the arguments themselves, as the emulator notes them for a
  * call that went nowhere.
  */
-bool rpc_is_undefined(const struct exchange *x, const struct node_result *r)
+bool rpc_is_undefined(const struct node_result *r, struct slice module_name, struct slice function_name,
+                      uint32_t wanted_arity)
 {
     struct etf_rd reason = etf_rd_of(r->term, r->atoms), stack = etf_rd_of(r->stacktrace, r->atoms);
     struct etf_atom module, function;
@@ -29,8 +30,8 @@ bool rpc_is_undefined(const struct exchange *x, const struct node_result *r)
             if (!etf_skip(&stack, NULL))
                 return false;
     }
-    return arity == x->arity && etf_atom_eq(module, (struct etf_atom){.text = x->target.name}) &&
-           etf_atom_eq(function, (struct etf_atom){.text = x->target.function}) && etf_read_nil(&stack);
+    return arity == wanted_arity && etf_atom_eq(module, (struct etf_atom){.text = module_name}) &&
+           etf_atom_eq(function, (struct etf_atom){.text = function_name}) && etf_read_nil(&stack);
 }
 
 void rpc_done(void *ctx, uint64_t id, const struct node_result *r)
@@ -40,7 +41,7 @@ void rpc_done(void *ctx, uint64_t id, const struct node_result *r)
 
     if (!x)
         return;
-    if (rpc_is_undefined(x, r))
+    if (rpc_is_undefined(r, x->target.name, x->target.function, x->arity))
         errors_answer_undefined(g, x, r);
     else if (r->err != ERR_NONE)
         errors_answer_result(g, x, r);

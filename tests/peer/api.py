@@ -666,11 +666,16 @@ def test_a_queue_that_is_full(release):
     peer.stop()
 
 
-def test_names_of_a_node_that_tells_none():
-    """A C node, of which another gateway is one, has no erlang:registered/0."""
+def test_what_a_node_that_is_no_beam_cannot_say():
+    """A C node, of which another gateway is one, has neither erlang:registered/0 nor whereis/1."""
     gate = Gateway("other@localhost", GATE.cookie, f"127.0.0.1:{GATE.epmd_port}", GATE.epmd_port)
-    answer = problem(HTTP.get("/v1/nodes/other@localhost/processes"), 404, "undef", sent=True)
-    check("erlang:registered/0" in answer["detail"], answer)
+    made = gate.http.post("/v1/processes", {"name": "its_own"}, JSON).json
+    base = "/v1/nodes/other@localhost/processes"
+    for method, path, says in (("GET", base, "erlang:registered/0"), ("GET", f"{base}/its_own", "erlang:whereis/1"),
+                               ("GET", f"/v1/pids/{made['pid']}", "erlang:process_info/2"), ("POST", f"{base}/its_own/exit", "erlang:whereis/1")):
+        answer = problem(HTTP.request(method, path, '"kill"' if method == "POST" else None, {"Content-Type": JSON} if method == "POST" else {}),
+                         422, "unsupported-by-peer", sent=True)
+        check(says in answer["detail"], answer)
     gate.stop()
 
 
