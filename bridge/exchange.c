@@ -55,6 +55,8 @@ void exchange_free(struct gateway *g, struct exchange *x)
 {
     if (!x)
         return;
+    if (x->has_scope)
+        found_leave_scope(g, x);
     target_fini(&x->target);
     target_fini(&x->named);
     mem_free(x->term);

@@ -17,8 +17,8 @@
 enum {
     GROUP_WAIT_MS = 2000, /* at most, for nodes that do not say who is in a scope */
     GROUP_MAX = 10000,    /* members that one request may go to */
-    GROUP_TEXT_MAX = 200,
-    DETAIL_MAX = 1536, /* with a scope of 255 characters, and a group */
+    TERM_MAX = 200,       /* shown of a name */
+    DETAIL_MAX = 1536,    /* with a scope of 255 characters, and a group */
 };
 
 /* ---- errors ---- */
@@ -39,15 +39,39 @@ static void fail(struct gateway *g, struct exchange *x, const char *code, const 
                                          strcmp(code, "noproc") == 0 || strcmp(code, "no-connection") == 0});
 }
 
-static bool is_connected(const struct gateway *g)
+static size_t count_connected(const struct gateway *g)
 {
     struct node_peer peer;
-    size_t cursor = 0;
+    size_t cursor = 0, count = 0;
 
     while (node_next_peer(g->node, &cursor, &peer))
-        if (peer.is_up)
-            return true;
-    return false;
+        count += peer.is_up;
+    return count;
+}
+
+/* " <<\"jobs\">>", as Erlang writes it, or that it is long. */
+static void print_term(struct slice term, char text[TERM_MAX])
+{
+    struct etf_rd rd = etf_rd_of(term, NULL);
+    struct wr w;
+
+    wr_init(&w, TERM_MAX - 2);
+    if (etf_print(&w, &rd) == ERR_NONE)
+        snprintf(text, TERM_MAX, " %.*s", SLICE_FMT(wr_written(&w)));
+    else
+        snprintf(text, TERM_MAX, " (a long one)");
+    wr_fini(&w);
+}
+
+/* For an atom that looks like another term: '{kv,1}'. */
+static const char *atom_hint(struct slice term)
+{
+    struct etf_rd rd = etf_rd_of(term, NULL);
+    struct etf_atom atom;
+
+    return etf_read_atom(&rd, &atom) && atom.text.len && strchr("{[<#\"0123456789", atom.text.ptr[0])
+               ? "; with ?syntax=erlang the path is read as Erlang, where it need not be an atom"
+               : "";
 }
 
 #define NO_NODE "no node is connected that could know: PUT /v1/nodes/{node} connects one"
@@ -59,6 +83,7 @@ static bool become(struct exchange *x, const struct etf_pid *pid)
 
     x->named = *t; /* which had no memory */
     x->is_found = true;
+    x->has_scope = false; /* which has members */
     x->is_permitted = false;
     target_init(t, TARGET_PID);
     if (pid->node.is_latin1)
@@ -88,6 +113,19 @@ static void cancel_global(struct gateway *g, struct exchange *x)
     node_global_cancel(g->node, x->op);
 }
 
+static void not_registered(struct gateway *g, struct exchange *x, bool was_sent)
+{
+    char detail[DETAIL_MAX], name[TERM_MAX];
+
+    print_term(x->target.term, name);
+    snprintf(
+        detail, sizeof detail,
+        "no connected node (%zu) knows the global name%s; the request had no effect; "
+        "global:registered_names() at a node lists them, and PUT /v1/nodes/{node} connects another node%s",
+        count_connected(g), name, atom_hint(x->target.term));
+    fail(g, x, "noproc", detail, was_sent);
+}
+
 static void global_done(void *ctx, uint64_t id, const struct node_result *r)
 {
     struct gateway *g = ctx;
@@ -101,10 +139,7 @@ static void global_done(void *ctx, uint64_t id, const struct node_result *r)
     if (r->err == ERR_NONE && etf_read_pid(&rd, &pid)) {
         go_on(g, x, &pid);
     } else if (r->err == ERR_NOT_FOUND) {
-        fail(g, x, "noproc",
-             "no node of the cluster knows that global name; the request had no effect; "
-             "global:registered_names() at a node lists them",
-             r->was_sent);
+        not_registered(g, x, r->was_sent);
     } else if (r->err == ERR_NO_CONNECTION && !r->was_sent) {
         fail(g, x, "no-connection", NO_NODE, false);
     } else {
@@ -191,8 +226,6 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
     uint64_t left = exchange_left_ms(g, x);
     enum err e;
 
-    if (!exchange_keep(g, x))
-        return;
     e = node_pg_sync(g->node, x->target.name, looks_again, left < GROUP_WAIT_MS ? left : GROUP_WAIT_MS,
                      synced, g, x->id, &x->op);
     if (e != ERR_NONE)
@@ -203,50 +236,55 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
         ask_members(g, x, looks_again);
 }
 
-/* "group <<\"jobs\">>", or "that group" of one whose name is long. */
-static void print_group(struct slice group, char text[GROUP_TEXT_MAX])
+static void no_scope(struct gateway *g, struct exchange *x, bool was_told)
 {
-    struct etf_rd rd = etf_rd_of(group, NULL);
-    struct wr w;
+    fail_with(g, x,
+              &(struct http_problem){
+                  .code = "noproc",
+                  .detail = was_told ? "what has the name of that scope at a node is no scope of pg: it was "
+                                       "sent {discover, Pid}, "
+                                       "as pg does, and has ended of that; is the scope in the path, as in "
+                                       "/v1/groups/pg/GROUP/call?"
+                                     : "what has the name of that scope at a node is no scope of pg; nothing "
+                                       "was sent to it; is "
+                                       "the scope in the path, as in /v1/groups/pg/GROUP/call?",
+                  .was_sent = was_told});
+}
 
-    wr_init(&w, GROUP_TEXT_MAX - sizeof "group ");
-    if (etf_print(&w, &rd) == ERR_NONE)
-        snprintf(text, GROUP_TEXT_MAX, "group %.*s", SLICE_FMT(wr_written(&w)));
-    else
-        snprintf(text, GROUP_TEXT_MAX, "that group");
-    wr_fini(&w);
+static void not_said(struct gateway *g, struct exchange *x, bool was_told)
+{
+    fail_with(g, x,
+              &(struct http_problem){.code = "timeout",
+                                     .detail =
+                                         "no member is known, and a node that is connected has not said in "
+                                         "time who is in that scope; the request was sent to nobody",
+                                     .was_sent = was_told,
+                                     .is_retryable = !was_told});
 }
 
 static void no_members(struct gateway *g, struct exchange *x)
 {
-    bool was_told, is_strange = node_pg_is_strange(g->node, x->target.name, &was_told);
-    char detail[DETAIL_MAX], group[GROUP_TEXT_MAX];
+    size_t connected = count_connected(g);
+    char detail[DETAIL_MAX], group[TERM_MAX];
+    bool was_told;
 
-    node_pg_drop_unused(g->node, x->target.name);
-    if (is_strange) {
-        fail_with(g, x,
-                  &(struct http_problem){
-                      .code = "noproc",
-                      .detail = was_told
-                                    ? "what has the name of that scope at a node is no scope of pg: it was "
-                                      "sent {discover, Pid}, as pg does, and has not answered, or has ended "
-                                      "of that; is the scope in the path, as in /v1/groups/pg/GROUP/call?"
-                                    : "what has the name of that scope at a node is no scope of pg; nothing "
-                                      "was sent to it; is the scope in the path, as in "
-                                      "/v1/groups/pg/GROUP/call?",
-                      .was_sent = was_told});
+    switch (node_pg_doubt(g->node, x->target.name, &was_told)) {
+    case NODE_PG_STRANGE: no_scope(g, x, was_told); return;
+    case NODE_PG_SILENT: not_said(g, x, was_told); return;
+    case NODE_PG_CERTAIN: break;
+    }
+    if (connected == 0) {
+        fail(g, x, "no-connection", NO_NODE, false);
         return;
     }
-    if (is_connected(g)) {
-        print_group(x->target.term, group);
-        snprintf(detail, sizeof detail,
-                 "no process of the cluster is in %s of the scope '%.*s'; the request had no effect; "
-                 "pg:which_groups/1 at a node lists what there is in a scope",
-                 group, SLICE_FMT(x->target.name));
-        fail(g, x, "noproc", detail, false);
-    } else {
-        fail(g, x, "no-connection", NO_NODE, false);
-    }
+    print_term(x->target.term, group);
+    snprintf(
+        detail, sizeof detail,
+        "at no connected node (%zu) a process is in group%s of the scope '%.*s'; the request had no effect; "
+        "pg:which_groups/1 at a node lists what there is in a scope, and PUT /v1/nodes/{node} connects "
+        "another node%s",
+        connected, group, SLICE_FMT(x->target.name), atom_hint(x->target.term));
+    fail(g, x, "noproc", detail, false);
 }
 
 /* Leaves those that the policy allows; false: there are some, and none of them is, which has been answered.
@@ -297,16 +335,26 @@ static void ask_members(struct gateway *g, struct exchange *x, bool is_last)
 
 void found_group(struct gateway *g, struct exchange *x)
 {
-    enum err e = node_pg_start(g->node, x->target.name);
+    enum err e;
 
     if (x->is_unwrapped && is_for_all(x)) {
         errors_answer_parameter(g, x->http_id, "unwrap", "unwrap does not go with a reply of all members");
         exchange_end(g, x->id);
-    } else if (e == ERR_NAME_TAKEN) {
-        fail(g, x, "name-taken", "a process of the gateway itself has the name of that scope", false);
-    } else if (e != ERR_NONE) {
-        calls_fail(g, x, e);
-    } else {
-        sync(g, x, false);
+        return;
     }
+    if (!exchange_keep(g, x))
+        return;
+    e = node_pg_start(g->node, x->target.name);
+    x->has_scope = e == ERR_NONE;
+    if (e == ERR_NAME_TAKEN)
+        fail(g, x, "name-taken", "a process of the gateway itself has the name of that scope", false);
+    else if (e != ERR_NONE)
+        calls_fail(g, x, e);
+    else
+        sync(g, x, false);
+}
+
+void found_leave_scope(struct gateway *g, struct exchange *x)
+{
+    node_pg_drop_unused(g->node, x->target.name);
 }

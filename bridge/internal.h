@@ -113,6 +113,7 @@ struct exchange {
     struct target target; /* kept, once something must be found out before it can be asked */
     struct target named;  /* is_found: what it was asked for by */
     bool is_found;        /* the target is where a name of global or a group has led */
+    bool has_scope;       /* the target's scope was started for it, and may be of no use to others */
     bool wants_owner;     /* at a worker: it speaks of things that are the owner's */
     bool is_permitted;    /* the policy has been asked about the target as it is now */
     uint8_t *term;        /* owned: likewise, what is to be sent; NULL: it is in g->term */
@@ -317,6 +318,8 @@ enum node_verb calls_node_verb(enum verb verb); /* CALL, CAST, SEND, EXIT */
  * goes on ---- */
 void found_global(struct gateway *g, struct exchange *x);
 void found_group(struct gateway *g, struct exchange *x);
+/* has_scope: the exchange is about to be freed. */
+void found_leave_scope(struct gateway *g, struct exchange *x);
 
 /* ---- bridge/envelope.c ---- */
 /* The body that names its target: x->target, x->timeout, x->from, and the request in g->term; x->options is

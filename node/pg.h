@@ -23,7 +23,7 @@ MUST_USE enum err node_pg_start(struct node *n, struct slice scope);
  * Waits until each node that is connected now has said who is in the scope, or that it has no such scope:
  * before that, a scope that was just started knows nobody. looks_again: nodes that had none are asked once
  * more. ret_op 0: it is so already; else done is called once, with ERR_NONE, ERR_TIMEOUT (some nodes say
- * nothing), ERR_NOT_FOUND (the scope has ended), ERR_CANCELLED. Errors at once: ERR_NOT_FOUND: no such scope;
+ * nothing: after a second or more, nobody but who looks again waits for these, until they do), ERR_NOT_FOUND (the scope has ended), ERR_CANCELLED. Errors at once: ERR_NOT_FOUND: no such scope;
  * ERR_NOMEM, ERR_CLOSED.
  */
 MUST_USE enum err node_pg_sync(struct node *n, struct slice scope, bool looks_again, uint64_t timeout_ms,
@@ -31,12 +31,17 @@ MUST_USE enum err node_pg_sync(struct node *n, struct slice scope, bool looks_ag
 /* done is not called. Unknown: ignored. */
 void node_pg_sync_cancel(struct node *n, uint64_t op);
 /* Ends the scope if nobody would miss it: it has no members, no other node has it, and nobody waits for it or
- * monitors it, and it is not needed to leave a node alone (node_pg_is_strange). */
+ * monitors it, and it is not needed to leave a node alone (node_pg_doubt). */
 void node_pg_drop_unused(struct node *n, struct slice scope);
-/* Is there a node whose process of the scope's name is no scope of pg, or has not answered as one does?
- * ret_was_told: it was sent a discover, as the node could not say what it is; one that has ended of that is
- * left alone for ten minutes, as long as the scope is not dropped. */
-bool node_pg_is_strange(struct node *n, struct slice scope, bool *ret_was_told);
+enum node_pg_doubt {
+    NODE_PG_CERTAIN, /* each node has said who is in the scope, or that it has none */
+    NODE_PG_SILENT,  /* one has not said anything yet */
+    NODE_PG_STRANGE, /* what has the scope's name at one is no scope of pg */
+};
+/* How sure is it that there are no other members? The strangest node says. ret_was_told: one of those in doubt
+ * was sent a discover, as it could not say what the process is; one that has ended of that is left alone for
+ * ten minutes, as long as the scope is not dropped. */
+enum node_pg_doubt node_pg_doubt(struct node *n, struct slice scope, bool *ret_was_told);
 
 /* pg:join(Scope, Group, self()): one may join several times, and leaves as often, or by its end.
  * ERR_NOT_FOUND: no such scope; ERR_NOPROC; ERR_NOMEM; or what is wrong with the term. */

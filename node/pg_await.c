@@ -12,7 +12,10 @@ struct pg_waiter {
     node_done_fn *done;     /* NULL: it has been told */
     void *ctx;              /* borrowed */
     uint64_t id;
+    bool is_long; /* who says nothing in its time is late */
 };
+
+enum { LATE_MS = 1000 };
 
 static void unlist(struct pg_waiter *w)
 {
@@ -39,8 +42,13 @@ static void finish(struct pg_waiter *w, enum err e)
 
 static void timeout(struct node_self self, void *state)
 {
+    struct pg_waiter *w = state;
+    struct pg_scope *s = w->scope;
+
     (void)self;
-    finish(state, ERR_TIMEOUT);
+    if (s && w->is_long)
+        pg_scope_call_late(s);
+    finish(w, ERR_TIMEOUT);
 }
 
 static void ended(struct node_self self, void *state, struct etf_rd reason)
@@ -104,6 +112,7 @@ enum err node_pg_sync(struct node *n, struct slice scope, bool looks_again, uint
     w->done = done;
     w->ctx = ctx;
     w->id = id;
+    w->is_long = timeout_ms >= LATE_MS;
     w->scope = s;
     w->next = s->waiters;
     s->waiters = w;
@@ -135,10 +144,10 @@ void node_pg_drop_unused(struct node *n, struct slice scope)
         node_exit_self(s->self, process_reason_normal);
 }
 
-bool node_pg_is_strange(struct node *n, struct slice scope, bool *ret_was_told)
+enum node_pg_doubt node_pg_doubt(struct node *n, struct slice scope, bool *ret_was_told)
 {
     const struct pg_scope *s = pg_scope_get(n, scope);
 
     *ret_was_told = false;
-    return s && pg_scope_is_strange(s, ret_was_told);
+    return s ? pg_scope_doubt(s, ret_was_told) : NODE_PG_CERTAIN;
 }

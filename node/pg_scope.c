@@ -124,6 +124,7 @@ static void settle(struct pg_scope *s, struct pg_node *at)
     node_demonitor(s->self, at->probe);
     at->probe = 0;
     at->is_settled = true;
+    at->is_late = false;
 }
 
 static bool is_strange(const struct pg_scope *s, const struct pg_node *at)
@@ -153,6 +154,7 @@ void pg_scope_found(struct pg_scope *s, struct pg_node *at, enum pg_found what)
     if (what == PG_FOUND_SILENCE)
         return; /* it is asked again */
     at->is_other = what == PG_FOUND_OTHER;
+    at->was_told = false; /* that was another process */
     if (what == PG_FOUND_SCOPE)
         probe(s, at);
     else
@@ -175,6 +177,7 @@ void pg_scope_look(struct pg_scope *s)
 {
     for (struct pg_node *at = s->nodes; at; at = at->next) {
         at->is_settled = at->is_known && at->is_settled; /* who waits does so for what it says now */
+        at->is_late = false;
         look_at(s, at);
     }
 }
@@ -198,26 +201,44 @@ static bool is_only_kept(const struct pg_scope *s)
     return s->is_dropped && !pg_scope_is_used(s);
 }
 
-bool pg_scope_is_strange(const struct pg_scope *s, bool *ret_was_told)
+/* STRANGE outweighs SILENT. */
+static enum node_pg_doubt doubt_of(const struct pg_scope *s, const struct pg_node *at)
 {
-    bool is_one_strange = false;
+    if (!at->is_settled)
+        return NODE_PG_SILENT;
+    return !at->is_known && (at->is_other || is_strange(s, at)) ? NODE_PG_STRANGE : NODE_PG_CERTAIN;
+}
+
+enum node_pg_doubt pg_scope_doubt(const struct pg_scope *s, bool *ret_was_told)
+{
+    enum node_pg_doubt worst = NODE_PG_CERTAIN;
 
     *ret_was_told = false;
     for (const struct pg_node *at = s->nodes; at; at = at->next) {
-        if (at->is_known || (at->is_settled && !at->is_other && !is_strange(s, at)))
-            continue;
-        is_one_strange = true;
-        *ret_was_told = *ret_was_told || at->was_told;
+        enum node_pg_doubt doubt = doubt_of(s, at);
+
+        if (doubt > worst)
+            *ret_was_told = false; /* of those that it is about */
+        if (doubt > worst)
+            worst = doubt;
+        if (doubt == worst && doubt != NODE_PG_CERTAIN)
+            *ret_was_told = *ret_was_told || at->was_told;
     }
-    return is_one_strange;
+    return worst;
 }
 
 bool pg_scope_is_settled(const struct pg_scope *s)
 {
     for (const struct pg_node *at = s->nodes; at; at = at->next)
-        if (!at->is_settled)
+        if (!at->is_settled && !at->is_late)
             return false;
     return true;
+}
+
+void pg_scope_call_late(struct pg_scope *s)
+{
+    for (struct pg_node *at = s->nodes; at; at = at->next)
+        at->is_late = !at->is_settled;
 }
 
 /* What cannot be spawned at has no scope: that came with OTP 23, as pg did. erl_call and other users of
@@ -314,8 +335,10 @@ static void set_known(struct pg_scope *s, struct slice node, bool is_known)
 {
     struct pg_node *at = find_node(s, node);
 
-    if (at)
-        at->is_known = is_known;
+    if (!at)
+        return;
+    at->is_known = is_known;
+    at->was_told = false; /* a scope, which knows what to do with it */
 }
 
 static struct pg_owner *peer_get(const struct pg_scope *s, const struct etf_pid *pid)

@@ -9,6 +9,7 @@
 #ifndef ERLGATE_NODE_PG_SCOPE_H
 #define ERLGATE_NODE_PG_SCOPE_H
 
+#include "node/pg.h"
 #include "node/pg_msg.h"
 #include "node/pg_view.h"
 #include "node/spawn.h"
@@ -21,6 +22,7 @@ struct pg_waiter;
 struct pg_node {
     struct pg_node *next;
     bool is_known, is_settled;
+    bool is_late;              /* it was waited for, in vain */
     bool is_other;             /* the process of that name there is no scope, says the node */
     bool was_told;             /* … was sent a discover */
     uint32_t question;         /* the tag of what it is being asked; 0: nothing */
@@ -54,15 +56,16 @@ MUST_USE enum err pg_scope_canonical(struct slice group, struct wr *ret);
 
 /* Nodes whose scope is not known are asked once more. */
 void pg_scope_look(struct pg_scope *s);
-/* Has each connected node said who is in it, or that it has no such scope? */
+/* Has each connected node said who is in it, or that it has no such scope, or been waited for in vain? */
 bool pg_scope_is_settled(const struct pg_scope *s);
+/* Somebody has waited long for those that say nothing. */
+void pg_scope_call_late(struct pg_scope *s);
 /* Would somebody miss it? */
 bool pg_scope_is_used(const struct pg_scope *s);
 /* Does it know of nodes that are not to be asked, as what has its name there ended of that? */
 bool pg_scope_remembers(const struct pg_scope *s);
-/* Is there a node whose process of that name is no scope, or has not answered as one does? ret_was_told: it
- * has been sent a discover. */
-bool pg_scope_is_strange(const struct pg_scope *s, bool *ret_was_told);
+/* As node_pg_doubt. */
+enum node_pg_doubt pg_scope_doubt(const struct pg_scope *s, bool *ret_was_told);
 
 /* pg_ask.c */
 enum pg_found {

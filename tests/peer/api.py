@@ -402,10 +402,11 @@ def test_scopes_that_nobody_has_leave_nothing():
     before = GATE.self()["processes"]
     for i in range(50):
         body = problem(ask("POST", f"/v1/groups/nobody{i}/x/send", "1"), 404, "noproc", sent=False)
-        check(f"is in group x of the scope 'nobody{i}'" in body["detail"], body)
+        check(f"is in group x of the scope 'nobody{i}';" in body["detail"], body)
+        problem(ask("POST", f"/v1/groups/nobody{i}/x/call?to=all&unwrap=ok", "1"), 400, "bad-parameter", sent=False)
     long = segment('"' + "x" * 300 + '"')
     body = problem(ask("POST", f"/v1/groups/nobody/{long}/send?syntax=erlang", "1"), 404, "noproc", sent=False)
-    check("is in that group of the scope" in body["detail"], body)
+    check("is in group (a long one) of the scope" in body["detail"], body)
     eventually(lambda: GATE.self()["processes"] <= before, "no process is left of them")
 
 

@@ -195,10 +195,47 @@ def test_a_node_that_says_nothing_of_its_processes():
 
         threading.Thread(target=serve, daemon=True).start()
         answer = GATE.http.post("/v1/groups/mute/g/call?timeout=500", "1")
-        problem(answer, 404, "noproc", sent=False)
-        check("is no scope of pg; nothing was sent to it" in answer.json["detail"], answer.json["detail"])
+        equal(problem(answer, 504, "timeout", sent=False)["retryable"], True, "it may be asked again")
+        check("has not said in time who is in that scope" in answer.json["detail"], answer.json["detail"])
         eventually(lambda: got, "it is asked")
         check(all(control[0] != 6 or control[3] != "mute" for control, _ in got), "messages", got)
+
+
+def test_a_node_that_says_nothing_is_waited_for_once():
+    """Who has members elsewhere is served meanwhile, and who leaves while it is waited for leaves no scope behind."""
+    with link_to("mute@localhost") as mute, link_to("apt@localhost") as apt:
+        mute.sock.settimeout(None)
+
+        def swallow():
+            with contextlib.suppress(OSError, EOFError):
+                while True:
+                    mute.receive()
+
+        def serve():
+            with contextlib.suppress(OSError, EOFError):
+                while True:
+                    control, message = apt.receive()
+                    if control[0] == 29:
+                        apt.control((31, control[1], control[2], 0, Atom("notsup")))
+                    elif control[0] == 6 and control[3] == "apart" and message[0] == "discover":
+                        apt.send("apart", (Atom("sync"), apt.pid(3), [(Atom("g"), [apt.pid(7)])]))
+
+        for target in (swallow, serve):
+            threading.Thread(target=target, daemon=True).start()
+        equal(GATE.http.post("/v1/groups/apart/g/cast", "1").status, 202, "the member is known")
+        began = time.monotonic()
+        for _ in range(5):
+            equal(GATE.http.post("/v1/groups/apart/g/cast", "1").status, 202, "and is served")
+        check(time.monotonic() - began < 1.5, f"five casts took {time.monotonic() - began} s")
+
+        before = GATE.self()["processes"]
+        leavers = [socket.create_connection(("127.0.0.1", GATE.port)) for _ in range(20)]
+        for n, leaver in enumerate(leavers):
+            leaver.sendall(b"POST /v1/groups/left%d/g/call HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1" % n)
+        eventually(lambda: GATE.self()["processes"] >= before + 40, "each has a scope, and waits")
+        for leaver in leavers:
+            leaver.close()
+        eventually(lambda: GATE.self()["processes"] <= before, "nothing is left of them", 15)
 
 
 def test_names_of_groups_of_any_size():
