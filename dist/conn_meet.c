@@ -105,7 +105,7 @@ void dist_conn_meet_dial(struct dist_conn *c, unsigned version)
 
 static enum err take_given_name(struct dist_conn *c, const struct dist_hs_status *m)
 {
-    if (!(own_flags(c) & DIST_FLAG_NAME_ME) || !dist_name_is_plausible(m->name))
+    if (!(own_flags(c) & DIST_FLAG_NAME_ME) || !dist_name_is_plausible(m->name) || m->creation == 0)
         return broken(c, ERR_MALFORMED, "the peer gave us a name that we cannot take");
     memcpy(c->own_name, m->name.ptr, m->name.len);
     c->own_name_len = m->name.len;

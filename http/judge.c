@@ -40,6 +40,12 @@ static enum MHD_Result gather_field(void *cls, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
+/* Of method, target and version, each was cut at its blank, or the target before it, at a NUL. */
+static bool is_line_whole(const struct http_request *r, const char *method, const char *version)
+{
+    return (uintptr_t)version == (uintptr_t)method + strlen(method) + 1 + r->raw_target.len + 1;
+}
+
 /* size: of the head; 0: not known. */
 static void gather(struct http_request *r, const char *method, const char *version, size_t size,
                    struct http_head *head)
@@ -49,6 +55,8 @@ static void gather(struct http_request *r, const char *method, const char *versi
                           .next = (uintptr_t)version + strlen(version) + 2};
 
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, gather_field, &g);
+    if (g.is_exact && wr_ok(&r->raw_target) && !is_line_whole(r, method, version))
+        head->is_malformed = true;
     if (g.is_exact && size && g.next + 2 != (uintptr_t)method + size)
         head->is_malformed = true;
     memcpy(r->known, head->known, sizeof r->known);

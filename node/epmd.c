@@ -253,9 +253,7 @@ void epmd_register(struct node *n)
         return;
     case NODE_EPMD_EMBEDDED: e = embed(n, &creation, &text); break;
     case NODE_EPMD_NONE:
-        /* Any number that another life of this node is not likely to have had. */
-        loop_random(&creation, sizeof creation);
-        creation = creation < NODE_CREATION_FLOOR ? creation + NODE_CREATION_FLOOR : creation;
+        creation = node_any_creation();
         n->epmd->was_registered = true;
         break;
     }

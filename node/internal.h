@@ -187,6 +187,8 @@ void survey_stop(struct node *n);
 void survey_soon(struct node *n); /* something is new */
 
 /* node/node.c */
+/* One that another life of this node is not likely to have had. */
+uint32_t node_any_creation(void);
 void node_registered(struct node *n, uint32_t creation);
 void node_start_failed(struct node *n, enum err e, const char *text);
 /* A link to named_by has given it a name; the text is copied. */

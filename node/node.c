@@ -172,6 +172,14 @@ enum err node_start(struct node *n, node_started_fn *started, void *ctx)
     return ERR_NONE;
 }
 
+uint32_t node_any_creation(void)
+{
+    uint32_t creation;
+
+    loop_random(&creation, sizeof creation);
+    return creation < NODE_CREATION_FLOOR ? creation + NODE_CREATION_FLOOR : creation;
+}
+
 void node_registered(struct node *n, uint32_t creation)
 {
     node_started_fn *started = n->started;
@@ -179,7 +187,7 @@ void node_registered(struct node *n, uint32_t creation)
     n->started = NULL;
     /* A node that is up keeps the creation it has: its pids are out in the cluster. */
     if (n->creation == 0) {
-        n->creation = creation;
+        n->creation = creation ? creation : node_any_creation(); /* an EPMD gives none: 0 is nobody's */
         if (runtime_start(n) != ERR_NONE) {
             if (started)
                 started(n->started_ctx, ERR_NOMEM, NULL);

@@ -127,20 +127,25 @@ static bool is_reply(const struct node *n, struct slice term, const struct etf_a
 }
 
 /* Callees that know no aliases reply to the process in whose name a request was made: that request, or NULL.
- */
-static struct process *find_asker(const struct node *n, const struct process *p, const struct dist_message *m)
+ * It outlives the process. */
+static struct process *find_asker(const struct node *n, const struct dist_message *m)
 {
+    const struct dist_end *to = &m->ctl.to;
     struct etf_ref ref;
-    struct request *r = read_answer(m->payload, m->atoms, &ref) ? request_of_ref(n, &ref) : NULL;
+    struct request *r;
 
-    return r && r->from && r->from == p->number ? &r->process : NULL;
+    if (to->kind != DIST_END_PID || !route_is_own_pid(n, &to->pid) ||
+        !read_answer(m->payload, m->atoms, &ref))
+        return NULL;
+    r = request_of_ref(n, &ref);
+    return r && r->from && r->from == route_number(&to->pid) ? &r->process : NULL;
 }
 
 static void message(struct node *n, struct link *l, const struct dist_message *m)
 {
     bool is_alias = m->ctl.to.kind == DIST_END_REF;
     struct process *p = is_alias ? find_alias(n, &m->ctl.to.ref) : find_end(n, &m->ctl.to);
-    struct process *asker = p && !is_alias ? find_asker(n, p, m) : NULL;
+    struct process *asker = find_asker(n, m);
 
     if (asker)
         p = asker;

@@ -53,7 +53,7 @@ static void listed(void *ctx, uint64_t id, enum err e, const struct epmd_name *n
         name[len] = '@';
         memcpy(name + len + 1, q->host, host_len);
         full = slice_of(name, len + 1 + host_len);
-        if (slice_eq(full, n->name_slice))
+        if (slice_eq(full, n->name_slice) || !node_name_is_valid(full))
             continue;
         places_saw(n->survey->places, full, names[i].port, 0, loop_now_ms(n->loop));
         places_are_here(n->survey->places, full, is_here);

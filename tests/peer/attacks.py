@@ -318,6 +318,11 @@ def test_request_smuggling():
     check(got.startswith(b"HTTP/1.1 400 ") or got.startswith(b"HTTP/1.0 400 "), got[:300])
     check(b"smuggled" not in got, got)
     note("request smuggling", "HTTP/1.0 with chunks", "400, closed")
+    for how, line in {"a NUL behind the path": "GET /v1/self\0/x HTTP/1.1", "one in a query": "GET /v1/self?\0x=1 HTTP/1.1",
+                      "a NUL for a blank": "GET /v1/self\0HTTP/1.1 HTTP/1.1"}.items():
+        got = peers.raw(GATE.port, f"{line}\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n{NEXT}".encode())
+        check(got.startswith(b"HTTP/1.1 400 ") and b"smuggled" not in got, how, got[:300])
+        note("request smuggling", f"{how}, in the first line", "400, closed")
     for how, chunks in {"a chunk size with a sign": "-1\r\n", "one beyond 64 bits": "1ffffffffffffffff\r\n", "one that is no number": "zz\r\n",
                         "a chunk longer than it says": "1\r\nabcdef\r\n0\r\n\r\n"}.items():
         request = (f"POST /v1/call HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n"

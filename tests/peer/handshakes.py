@@ -101,6 +101,23 @@ def test_EPMD_says_which_version():
     epmd.close()
 
 
+def test_an_EPMD_that_gives_no_creation():
+    """0 is nobody's: one that nobody has had is taken instead. And names that are none are not listed."""
+    epmd = PlayedEpmd(creation=0)
+    epmd.nodes.update({"": (SERVER.port, 6), "a\x1b[31m": (SERVER.port, 6), "@": (SERVER.port, 6), "fine": (SERVER.port, 6)})
+    gate = Gateway("nil@localhost", COOKIE, epmd=f"127.0.0.1:{epmd.port}", epmd_port=epmd.port)
+    made = gate.http.post("/v1/processes", "{}").json
+    check(int(made["pid"].rpartition(":")[2]) > 3, "a creation", made)
+    answer = put("fine@localhost", gate)
+    link = meet(SERVER.accept(), "fine@localhost", COOKIE, played.PLAIN)
+    equal(answer().status, 200, "connected")
+    talks(link, gate)
+    names = eventually(lambda: [n["node"] for n in gate.http.get("/v1/nodes").json["nodes"]], "nodes are listed")
+    equal(names, ["fine@localhost"], "nodes")
+    gate.stop()
+    epmd.close()
+
+
 @each("EPMD says highest 5: both dial `n`")
 def test_real_nodes_in_version_5(release):
     """OTP 23 dials so when our entry says so; later ones never do. OTP 25.2 closes on an `n`, for it has a bug; 27 and 29 take

@@ -543,9 +543,10 @@ class PlayedEpmd(Background):
     """An EPMD that knows what it is told: `nodes`, name -> (port, highest version). Who registers is believed, and then known
     under what `nodes` says already, if it does. Of names that begin with `silent` it says nothing."""
 
-    def __init__(self, silent=None):
+    def __init__(self, silent=None, creation=CREATION):
         self.nodes = {}
         self.silent = silent
+        self.creation = creation
         super().__init__()
 
     def serve(self, sock):
@@ -556,7 +557,7 @@ class PlayedEpmd(Background):
                 size = struct.unpack_from(">H", body, 9)[0]
                 port, highest = struct.unpack_from(">H", body, 1)[0], struct.unpack_from(">H", body, 5)[0]
                 self.nodes.setdefault(body[11:11 + size].decode(), (port, highest))
-                sock.sendall(b"v\0" + struct.pack(">I", CREATION) if highest >= 6 else b"y\0\0\1")
+                sock.sendall(b"v\0" + struct.pack(">I", self.creation) if highest >= 6 else b"y\0\0\1")
                 sock.settimeout(None)
                 sock.recv(1)
             elif body[:1] == b"z":

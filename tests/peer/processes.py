@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import peers
@@ -274,6 +275,19 @@ def test_acting_as_a_process():
     problem(gate.http.post(f"/v1{name_path(nodes['27'], 'srv')}/call?from=nope", "caller", ERL), 404, "not-found")
     end(p)
     problem(gate.http.post(f"/v1{name_path(nodes['27'], 'srv')}/call?from={p['id']}", "caller", ERL), 410, "gone")
+
+
+def test_a_call_outlives_the_process_that_it_is_from():
+    """A callee of OTP 23 replies to the process, which has gone."""
+    for node in nodes.values():
+        p, answers = make(), []
+        path = f"/v1{name_path(node, 'srv')}/call?from={p['id']}&timeout=8000"
+        asks = threading.Thread(target=lambda path=path, answers=answers: answers.append(peers.Http(gate.port).post(path, "{later, 500, x}", ERL, TYPED)))
+        asks.start()
+        eventually(lambda: gate.http.get(f"/v1/nodes/{segment(node.node)}").json.get("in_flight") == 1, "the call is under way")
+        end(p)
+        asks.join()
+        equal((answers[0].status, answers[0].json), (200, {"$atom": "x"}), node.node)
 
 
 def test_sys():
