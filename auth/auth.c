@@ -103,10 +103,20 @@ bool auth_is_on(const struct auth *a)
     return a->tokens || a->keys || a->identities->count > 0;
 }
 
+static int64_t last_expires(const struct auth_tokens *t)
+{
+    int64_t last = 0;
+
+    for (size_t i = 0; t && i < t->count; i++)
+        last = t->list[i].expires_s > last ? t->list[i].expires_s : last;
+    return last;
+}
+
 void auth_look(const struct auth *a, struct auth_info *ret)
 {
     *ret = (struct auth_info){
         .tokens = a->tokens ? a->tokens->count : 0,
+        .last_expires_s = last_expires(a->tokens),
         .keys = a->keys ? a->keys->count : 0,
         .identities = a->identities->count,
         .is_token_file_exposed = a->tokens && a->tokens->is_exposed,

@@ -43,6 +43,8 @@ bool auth_is_on(const struct auth *a);
 /* For the log: what there is, and whether files can be read by others. */
 struct auth_info {
     size_t tokens, keys, identities;
+    int64_t last_expires_s; /* of the tokens, the one that is good for longest; INT64_MAX: for ever; 0: there
+                               is none */
     bool is_token_file_exposed, is_jwks_file_exposed; /* the second only if it holds a secret */
 };
 

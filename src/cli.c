@@ -71,7 +71,7 @@ static const struct manual {
      "  down target=/nodes/kv@localhost/processes/kv reason=shutdown\n\n"
      "  $ erlgate watch --nodes\n"
      "  monitor target=/nodes nodes=[]\n"
-     "  nodeup node=kv@localhost hidden=true\n\n"
+     "  nodeup target=/nodes node=kv@localhost hidden=true\n\n"
      "  $ erlgate watch --nodes --json | jq -r 'select(.event == \"nodedown\") | .data.node'\n"},
 };
 

@@ -177,8 +177,12 @@ static bool load_auth(struct files *f, const struct settings *s, struct options 
     auth_look(f->auth, &info);
     if (s->auth.token_file && info.tokens == 0)
         options_warn_at(o, s->auth.token_file, "there is no token in it: nobody gets in by one");
+    else if (s->auth.token_file && info.last_expires_s <= (int64_t)time(NULL))
+        options_warn_at(o, s->auth.token_file, "each token in it has expired: nobody gets in by one");
     if (info.is_token_file_exposed)
-        options_warn_at(o, s->auth.token_file, "others can read the tokens' hashes: chmod 600 it");
+        options_warn_at(
+            o, s->auth.token_file,
+            "others can read the tokens' hashes: chmod 600 it, unless nobody else is in this container");
     if (info.is_jwks_file_exposed)
         options_warn_at(o, s->auth.jwks_file, "others can read the secret key in it: chmod 600 it");
     return true;

@@ -20,7 +20,7 @@
       "to other nodes, too. One is enough for tens of thousands of calls a second") \
     /* the node */ \
     X(OPT_NAME, OPTION_GROUP_NODE, "name", "NAME@HOST", NULL, 0, "other nodes know us by it", \
-      "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given. A dot in " \
+      "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given, and a NAME alone is at that host. A dot in " \
       "HOST makes it a long name") \
     X(OPT_COOKIE_FILE, OPTION_GROUP_NODE, "cookie-file", "FILE", NULL, OPTION_FILE, "links agree on it at their start", \
       "the cluster's cookie; if not given: $ERLGATE_COOKIE, else ~/.erlang.cookie") \

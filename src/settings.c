@@ -107,6 +107,13 @@ void settings_read_cookie(struct settings *s, struct options *o)
         options_fault_at(
             o, "cookie",
             "the cookie is empty: it is to be what erlang:get_cookie() says at a node of the cluster");
+    for (const char *c = s->cookie; *c; c++) {
+        if ((unsigned char)*c >= ' ')
+            continue;
+        options_fault_at(o, "cookie",
+                         "there is a line's end, or another control character, in the cookie: no node of Erlang's reads such a file");
+        break;
+    }
     s->node.cookie = slice_of_str(s->cookie);
 }
 

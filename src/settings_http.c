@@ -19,7 +19,11 @@ static void read_https(struct settings *s, struct options *o)
     c->client_cert = (enum http_client_cert)settings_word(o, OPT_TLS_CLIENT_CERT, modes);
     c->is_1_3_only = settings_word(o, OPT_TLS_MIN_VERSION, versions) == 1;
     if (!c->cert_file && (c->key_file || c->ca_file || c->client_cert != HTTP_CLIENT_CERT_NONE))
-        options_fault(o, OPT_TLS_CERT, "HTTPS wants a certificate: give its file");
+        options_fault(o,
+                      c->key_file  ? OPT_TLS_KEY
+                      : c->ca_file ? OPT_TLS_CA
+                                   : OPT_TLS_CLIENT_CERT,
+                      "HTTPS wants a certificate of its own: give its file (--tls-cert)");
     else if (c->client_cert != HTTP_CLIENT_CERT_NONE && !c->ca_file)
         options_fault(o, OPT_TLS_CA, "without a CA no client's certificate can be verified: give its file");
     else if (c->client_cert == HTTP_CLIENT_CERT_NONE && c->ca_file)
@@ -33,7 +37,7 @@ static bool read_address(const char *text, char host[256], uint16_t *ret_port)
         return false;
     if (strcmp(host, "localhost") == 0)
         snprintf(host, 256, "127.0.0.1");
-    return true;
+    return settings_is_address(host);
 }
 
 bool settings_may_be_reached(const struct settings *s, const struct options *o, const char *host)
@@ -54,9 +58,9 @@ static void read_main_listen(struct settings *s, struct options *o)
         return;
     }
     if (!read_address(options_get(o, OPT_LISTEN), s->http_host, &l->port)) {
-        options_fault(
-            o, OPT_LISTEN,
-            "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370 (a port is at most 65535), or none");
+        options_fault(o, OPT_LISTEN,
+                      "is to be ADDRESS:PORT, as in 127.0.0.1:4370 or [::1]:4370 (no name but localhost; a "
+                      "port is at most 65535), or none");
         return;
     }
     l->host = s->http_host;
@@ -78,13 +82,13 @@ static void read_socket(struct settings *s, struct options *o)
     char *end;
     unsigned long bits;
 
-    if (!path)
-        return;
     bits = strtoul(mode, &end, 8);
     if (*end || end == mode || *mode == '-' || bits == 0 || bits > 0777) {
         options_fault(o, OPT_SOCKET_MODE, "is to be octal digits, as in 0660");
         return;
     }
+    if (!path)
+        return;
     *l = (struct http_listen){.path = path, .mode = (unsigned)bits};
     s->gateway.listen_count++;
 }
@@ -101,6 +105,10 @@ static void read_admin(struct settings *s, struct options *o)
         options_fault(o, OPT_ADMIN_LISTEN, "is to be ADDRESS:PORT, as in 127.0.0.1:4371");
         return;
     }
+    for (size_t i = 0; i < s->gateway.listen_count; i++)
+        if (s->listens[i].host && l->port && s->listens[i].port == l->port &&
+            strcmp(s->listens[i].host, l->host) == 0)
+            options_fault(o, OPT_ADMIN_LISTEN, "--listen has that address: it is to be another port");
     s->gateway.listen_count++;
 }
 

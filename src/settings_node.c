@@ -89,11 +89,17 @@ static void split_list(struct settings *s, struct options *o)
             options_fault(o, OPT_EPMD_LISTEN, "too many addresses");
             return;
         }
+        char *end = at + strcspn(at, ",");
+        bool is_last = !*end;
+
+        *end = '\0';
+        if (!settings_is_address(at))
+            options_fault(o, OPT_EPMD_LISTEN,
+                          "is to be addresses, as in 127.0.0.1 or 10.0.0.7,::1; * is all");
         s->epmd_addresses[count++] = at;
-        at += strcspn(at, ",");
-        if (!*at)
+        at = end;
+        if (is_last)
             return;
-        *at = '\0';
     }
 }
 
@@ -198,6 +204,8 @@ void settings_read_node(struct settings *s, struct options *o)
     if (!parse_ports(options_get(o, OPT_DIST_PORT), &s->node.dist_port_low, &s->node.dist_port_high))
         options_fault(o, OPT_DIST_PORT, "is to be a port or a range, as in 9100 or 9100-9105");
     default_address(s, options_get(o, OPT_DIST_LISTEN), s->dist_host, sizeof s->dist_host);
+    if (!settings_is_address(s->dist_host))
+        options_fault(o, OPT_DIST_LISTEN, "is to be an address, as in 10.0.0.7 or ::1; * is all of them");
     s->node.dist_host = s->dist_host;
     s->node.is_visible = options_is_set(o, OPT_VISIBLE);
     s->node.tick_ms = (uint32_t)settings_number(o, OPT_NET_TICKTIME, MIN_TICK_S, MAX_TICK_S) * 1000;

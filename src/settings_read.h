@@ -23,5 +23,7 @@ size_t settings_word(struct options *o, enum option which, const char *const *wo
 /* The loopback address that host has, as text; false when it has another one, or none. */
 bool settings_resolve_loopback(const char *host, char *ret, size_t cap, bool *ret_is_known);
 bool settings_is_loopback(const char *host);
+/* An address to listen on: of IPv4 or IPv6, no name; "": all. */
+bool settings_is_address(const char *host);
 
 #endif

@@ -126,3 +126,12 @@ bool settings_is_loopback(const char *host)
 
     return *host && settings_resolve_loopback(host, address, sizeof address, &is_known);
 }
+
+bool settings_is_address(const char *host)
+{
+    uint8_t address[16];
+    char bare[64];
+
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(host, "%"), host);
+    return !*host || inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, bare, address) == 1;
+}

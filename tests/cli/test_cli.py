@@ -160,6 +160,19 @@ class File(unittest.TestCase):
         self.refused("cookie-file: ~/.erlang.cookie\n", ".yaml:1:14: cookie-file: only a shell knows what ~ is")
         self.refused("token-file:\n", ".yaml:1:12: token-file has no value")
 
+    def test_what_is_no_address_is_told(self):
+        for text, says in (("listen: 999.0.0.1:4370\n", ".yaml:1:9: listen: is to be ADDRESS:PORT"),
+                           ("listen: example.invalid:4370\ninsecure: true\n", ".yaml:1:9: listen: is to be ADDRESS:PORT"),
+                           ("admin-listen: 127.0.0.1:4370\n", ".yaml:1:15: admin-listen: --listen has that address"),
+                           ("dist-listen: nosuch.invalid\n", ".yaml:1:14: dist-listen: is to be an address"),
+                           ("dist-listen: 1.2.3\n", "is to be an address"), ("epmd-listen: 127.0.0.1,x\n", "epmd-listen: is to be addresses"),
+                           ("socket-mode: rw\n", ".yaml:1:14: socket-mode: is to be octal"),
+                           ("tls-client-cert: required\n", ".yaml:1:18: tls-client-cert: HTTPS wants a certificate")):
+            self.refused(text, says)
+        status, _, err = run("serve", env={"ERLGATE_COOKIE": "two\nlines"})
+        self.assertEqual(status, 2, err)
+        self.assertIn("cookie: there is a line's end", err)
+
     def test_a_file_that_is_not_there_is_told_where_it_was_named(self):
         said = self.refused("tls-cert: /no/c.pem\ntls-key: /no/k.pem\ntoken-file: /no/t.yaml\npolicy-file: /no/p.yaml\ndist-tls-cert: /no/d.pem\n",
                             ".yaml:1:11: tls-cert: /no/c.pem: No such file or directory")

@@ -1,6 +1,7 @@
 """Processes of HTTP clients (POST /v1/processes), against nodes of four releases: their mailboxes, calls, ties, and end."""
 
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -509,9 +510,11 @@ def test_a_server_in_Python():
     python = peers.spawn(["python3", "-c", script.replace("localhost:4370", f"127.0.0.1:{gate.port}")])
     eventually(lambda: any(p.get("name") == "adder" for p in gate.http.get("/v1/processes").json["processes"]), "it has its process")
     equal(asked(text, "adder"), "3\n", "its answer")
-    for p in gate.http.get("/v1/processes").json["processes"]:
-        end(p)
-    equal(python.wait(10), 0, "it ends with its stream")
+    equal(asked(text.replace("[1, 2]", "[1, oops]"), "adder"), '{error,badarg}\n', "an answer to what it does not understand")
+    equal(asked(text, "adder"), "3\n", "it goes on")
+    python.send_signal(signal.SIGINT)
+    equal(python.wait(10), 0, "Ctrl-C")
+    check(all(p.get("name") != "adder" for p in gate.http.get("/v1/processes").json["processes"]), "it has gone")
 
 
 def test_zz_nothing_is_left():
