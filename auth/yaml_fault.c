@@ -19,6 +19,14 @@ bool auth_yaml_is_too_deep(struct slice text)
     return open > AUTH_YAML_BRACKETS_MAX;
 }
 
+/* nodes: *@host is an alias to YAML. */
+static const char *star_hint(const char *problem, const char *context)
+{
+    return strstr(problem, "undefined alias") || (context && strstr(context, "an alias"))
+               ? "; a text that begins with * wants quotes"
+               : "";
+}
+
 void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap)
 {
     const char *problem = parser->problem ? parser->problem : "it cannot be read";
@@ -30,9 +38,9 @@ void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap)
                  parser->context_mark.line + 1,
                  strstr(problem, "cannot start")
                      ? "; a text that begins so wants quotes, and a tab is no indentation"
-                     : "");
+                     : star_hint(problem, parser->context));
     else
-        snprintf(ret, cap, "is no YAML: %s", problem);
+        snprintf(ret, cap, "is no YAML: %s%s", problem, star_hint(problem, NULL));
 }
 
 enum auth_yaml_rest auth_yaml_rest_of(yaml_parser_t *parser, yaml_mark_t *ret_at)

@@ -213,8 +213,8 @@ static enum err import_key(const char *file, const gnutls_datum_t *pem, gnutls_x
         return fault(f, file, "take the passphrase away: openssl pkey -in KEY -out NEW",
                      "the key has a passphrase");
     default:
-        return fault(f, file, "it is to hold BEGIN PRIVATE KEY", "has no key in PEM: %s",
-                     gnutls_strerror(rc));
+        return fault(f, file, "it is to hold BEGIN PRIVATE KEY, or the key has a file of its own (--tls-key)",
+                     "has no key in PEM: %s", gnutls_strerror(rc));
     }
 }
 
