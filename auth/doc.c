@@ -20,18 +20,17 @@ bool auth_doc_refuse_all(const struct auth_doc *d, const char *hint, const char 
     return auth_fault_set(d->fault, d->name, 0, 0, hint, "%s", what);
 }
 
-bool auth_doc_refuse_text(const struct auth_doc *d, const char *hint)
+bool auth_doc_refuse_text(const struct auth_doc *d)
 {
     const yaml_mark_t *at = &d->parser.problem_mark;
     char what[sizeof d->fault->what];
 
     auth_yaml_fault_print(&d->parser, what, sizeof what);
-    return auth_fault_set(d->fault, d->name, (unsigned)at->line + 1, (unsigned)at->column + 1, hint, "%s",
+    return auth_fault_set(d->fault, d->name, (unsigned)at->line + 1, (unsigned)at->column + 1, NULL, "%s",
                           what);
 }
 
-bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, const char *scan_hint,
-                   struct auth_fault *fault)
+bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, struct auth_fault *fault)
 {
     static const uint8_t nothing[1];
 
@@ -44,7 +43,7 @@ bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, cons
     yaml_parser_set_input_string(&d->parser, text.len ? text.ptr : nothing, text.len);
     if (yaml_parser_load(&d->parser, &d->yaml))
         return true;
-    auth_doc_refuse_text(d, d->parser.error == YAML_SCANNER_ERROR ? scan_hint : NULL);
+    auth_doc_refuse_text(d);
     yaml_parser_delete(&d->parser);
     return false;
 }
@@ -68,7 +67,7 @@ bool auth_doc_is_last(struct auth_doc *d, const char *hint)
 
     switch (auth_yaml_rest_of(&d->parser, &at)) {
     case AUTH_YAML_NOTHING: return true;
-    case AUTH_YAML_BROKEN: return auth_doc_refuse_text(d, NULL);
+    case AUTH_YAML_BROKEN: return auth_doc_refuse_text(d);
     case AUTH_YAML_SECOND: break;
     }
     return auth_fault_set(d->fault, d->name, (unsigned)at.line + 1, (unsigned)at.column + 1, hint,

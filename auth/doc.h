@@ -19,9 +19,8 @@ struct auth_doc {
     yaml_document_t yaml;
 };
 
-/* False: it is no YAML, or there is no memory, and that is told; nothing is to be closed. scan_hint: what may
- * be meant where a token is none; static; NULL: nobody knows. */
-MUST_USE bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text, const char *scan_hint,
+/* False: it is no YAML, or there is no memory, and that is told; nothing is to be closed. */
+MUST_USE bool auth_doc_open(struct auth_doc *d, const char *name, struct slice text,
                             struct auth_fault *fault);
 void auth_doc_close(struct auth_doc *d);
 
@@ -30,7 +29,7 @@ void auth_doc_close(struct auth_doc *d);
 __attribute__((format(printf, 4, 5))) bool auth_doc_refuse(const struct auth_doc *d, const yaml_node_t *at,
                                                            const char *hint, const char *fmt, ...);
 bool auth_doc_refuse_all(const struct auth_doc *d, const char *hint, const char *what);
-bool auth_doc_refuse_text(const struct auth_doc *d, const char *hint);
+bool auth_doc_refuse_text(const struct auth_doc *d);
 
 /* An item was read; or it was refused, which is kept in faults, and what is refused next is told behind it,
  * so that the reading may go on with what stands beside. The document was opened with the first of faults,

@@ -460,7 +460,7 @@ struct policy *policy_read(const char *name, struct slice text, struct auth_faul
         auth_fault_set(&faults->at[faults->count++], name, 0, 0, NULL, "out of memory");
         return NULL;
     }
-    if (auth_doc_open(&r.doc, name, text, STAR_HINT, &faults->at[0])) {
+    if (auth_doc_open(&r.doc, name, text, &faults->at[0])) {
         is_read = read_root(&r) &&
                   auth_doc_keep(&r.doc, faults, auth_doc_is_last(&r.doc, "a policy is one document"));
         auth_doc_close(&r.doc);

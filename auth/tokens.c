@@ -141,7 +141,7 @@ struct auth_tokens *auth_tokens_read(const char *name, struct slice text, uint64
     }
     map_init(&r.into->by_digest, seed);
     map_init(&r.into->by_credential, seed);
-    if (auth_doc_open(&r.doc, name, text, NULL, &faults->at[0])) {
+    if (auth_doc_open(&r.doc, name, text, &faults->at[0])) {
         is_read =
             read_list(&r) && auth_doc_keep(&r.doc, faults, auth_doc_is_last(&r.doc, "the file is one list"));
         auth_doc_close(&r.doc);

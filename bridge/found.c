@@ -238,17 +238,17 @@ static void sync(struct gateway *g, struct exchange *x, bool looks_again)
 
 static void no_scope(struct gateway *g, struct exchange *x, bool was_told)
 {
+    static const char ended[] =
+        "what has the name of that scope at a node is no scope of pg: it was sent "
+        "{discover, Pid}, as pg does, and has ended of that; is the scope in the path, "
+        "as in /v1/groups/pg/GROUP/call?",
+                      left_alone[] =
+                          "what has the name of that scope at a node is no scope of pg; nothing was "
+                          "sent to it; is the scope in the path, as in /v1/groups/pg/GROUP/call?";
+
     fail_with(g, x,
               &(struct http_problem){
-                  .code = "noproc",
-                  .detail = was_told ? "what has the name of that scope at a node is no scope of pg: it was "
-                                       "sent {discover, Pid}, "
-                                       "as pg does, and has ended of that; is the scope in the path, as in "
-                                       "/v1/groups/pg/GROUP/call?"
-                                     : "what has the name of that scope at a node is no scope of pg; nothing "
-                                       "was sent to it; is "
-                                       "the scope in the path, as in /v1/groups/pg/GROUP/call?",
-                  .was_sent = was_told});
+                  .code = "noproc", .detail = was_told ? ended : left_alone, .was_sent = was_told});
 }
 
 static void not_said(struct gateway *g, struct exchange *x, bool was_told)

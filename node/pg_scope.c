@@ -217,12 +217,10 @@ enum node_pg_doubt pg_scope_doubt(const struct pg_scope *s, bool *ret_was_told)
     for (const struct pg_node *at = s->nodes; at; at = at->next) {
         enum node_pg_doubt doubt = doubt_of(s, at);
 
-        if (doubt > worst)
-            *ret_was_told = false; /* of those that it is about */
-        if (doubt > worst)
-            worst = doubt;
-        if (doubt == worst && doubt != NODE_PG_CERTAIN)
-            *ret_was_told = *ret_was_told || at->was_told;
+        if (doubt == NODE_PG_CERTAIN || doubt < worst)
+            continue;
+        *ret_was_told = at->was_told || (doubt == worst && *ret_was_told);
+        worst = doubt;
     }
     return worst;
 }
