@@ -19,12 +19,13 @@ bool auth_yaml_is_too_deep(struct slice text)
     return open > AUTH_YAML_BRACKETS_MAX;
 }
 
-/* nodes: *@host is an alias to YAML. */
-static const char *star_hint(const char *problem, const char *context)
+static const char *hint_of(const char *problem, const char *context)
 {
-    return strstr(problem, "undefined alias") || (context && strstr(context, "an alias"))
-               ? "; a text that begins with * wants quotes"
-               : "";
+    if (strstr(problem, "cannot start"))
+        return "; a text that begins so wants quotes, and a tab is no indentation";
+    if (strstr(problem, "undefined alias") || strstr(context, "an alias"))
+        return "; a text that begins with * wants quotes"; /* nodes: *@host */
+    return "";
 }
 
 void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap)
@@ -35,12 +36,9 @@ void auth_yaml_fault_print(const yaml_parser_t *parser, char *ret, size_t cap)
         snprintf(ret, cap, "out of memory");
     else if (parser->context)
         snprintf(ret, cap, "is no YAML: %s (%s, from line %zu)%s", problem, parser->context,
-                 parser->context_mark.line + 1,
-                 strstr(problem, "cannot start")
-                     ? "; a text that begins so wants quotes, and a tab is no indentation"
-                     : star_hint(problem, parser->context));
+                 parser->context_mark.line + 1, hint_of(problem, parser->context));
     else
-        snprintf(ret, cap, "is no YAML: %s%s", problem, star_hint(problem, NULL));
+        snprintf(ret, cap, "is no YAML: %s%s", problem, hint_of(problem, ""));
 }
 
 enum auth_yaml_rest auth_yaml_rest_of(yaml_parser_t *parser, yaml_mark_t *ret_at)

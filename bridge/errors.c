@@ -189,9 +189,9 @@ static const struct meaning function_failed = {"callee-exit", false, "the functi
 /* One that takes no such arguments. */
 static const struct meaning arguments_unfit = {
     "callee-exit", false, "the function failed at node '%s'",
-    "it takes no such arguments: in JSON a string is a binary; a charlist is {\"$charlist\": \"PATH\"}, an "
-    "atom "
-    "{\"$atom\": \"get\"}, a tuple {\"$tuple\": [...]}, and one list as the only argument is [[1, 2]]"};
+    "it takes no such arguments: in JSON a string is a binary; a charlist is {\"$charlist\": \"PATH\"}, "
+    "an atom {\"$atom\": \"get\"}, a tuple {\"$tuple\": [...]}, and one list as the only argument is [[1, "
+    "2]]"};
 
 static const struct meaning function_unknown = {"undef", false,
                                                 "node '%s' has no function of that name and arity",
@@ -210,15 +210,11 @@ static bool is_as_in_elixir(struct slice module)
  * one that raised the same for a reason of its own has their number. */
 static bool is_unfit(const struct exchange *x, const struct node_result *r)
 {
-    struct etf_rd reason = etf_rd_of(r->term, r->atoms), stack = etf_rd_of(r->stacktrace, r->atoms);
-    struct etf_atom module, function;
-    uint32_t count;
+    struct etf_rd reason = etf_rd_of(r->term, r->atoms), rest;
 
     return (etf_read_atom_is(&reason, "function_clause") || etf_read_atom_is(&reason, "badarg")) &&
-           etf_peek(&stack) == ETF_KIND_LIST && etf_read_list(&stack, &count) &&
-           etf_read_tuple_is(&stack, 4) && etf_read_atom(&stack, &module) &&
-           etf_read_atom(&stack, &function) && slice_eq(module.text, x->target.name) &&
-           slice_eq(function.text, x->target.function) && etf_peek(&stack) != ETF_KIND_INTEGER;
+           rpc_top_frame_is(r, x->target.name, x->target.function, &rest) &&
+           etf_peek(&rest) != ETF_KIND_INTEGER;
 }
 
 /* What came with the failure, as JSON. */

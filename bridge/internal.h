@@ -181,6 +181,9 @@ void errors_answer(struct gateway *g, uint64_t http_id, enum err e, struct slice
 const char *errors_code(enum err e); /* of the problem that it is */
 /* How a request to a node ended. */
 void errors_answer_result(struct gateway *g, const struct exchange *x, const struct node_result *r);
+/* Is the frame on top of what was raised that function's? ret_rest: at its arguments, or their number. */
+bool rpc_top_frame_is(const struct node_result *r, struct slice module, struct slice function,
+                      struct etf_rd *ret_rest);
 /* Is it that the node has no such function? */
 bool rpc_is_undefined(const struct node_result *r, struct slice module, struct slice function,
                       uint32_t arity);

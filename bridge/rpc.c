@@ -9,17 +9,30 @@
  * top is {M, F, Args, []}: of that very name, with the arguments themselves, as the emulator notes them for a
  * call that went nowhere.
  */
+bool rpc_top_frame_is(const struct node_result *r, struct slice module_name, struct slice function_name,
+                      struct etf_rd *ret_rest)
+{
+    struct etf_rd stack = etf_rd_of(r->stacktrace, r->atoms);
+    struct etf_atom module, function;
+    uint32_t frames;
+
+    if (!etf_read_list(&stack, &frames) || frames == 0 || !etf_read_tuple_is(&stack, 4) ||
+        !etf_read_atom(&stack, &module) || !etf_read_atom(&stack, &function))
+        return false;
+    *ret_rest = stack;
+    return etf_atom_eq(module, (struct etf_atom){.text = module_name}) &&
+           etf_atom_eq(function, (struct etf_atom){.text = function_name});
+}
+
 bool rpc_is_undefined(const struct node_result *r, struct slice module_name, struct slice function_name,
                       uint32_t wanted_arity)
 {
-    struct etf_rd reason = etf_rd_of(r->term, r->atoms), stack = etf_rd_of(r->stacktrace, r->atoms);
-    struct etf_atom module, function;
+    struct etf_rd reason = etf_rd_of(r->term, r->atoms), stack;
     struct slice bytes;
-    uint32_t frames, arity = 0;
+    uint32_t arity = 0;
 
     if (r->err != ERR_CALLEE_EXIT || !r->exception || strcmp(r->exception, "error") != 0 ||
-        !etf_read_atom_is(&reason, "undef") || !etf_read_list(&stack, &frames) || frames == 0 ||
-        !etf_read_tuple_is(&stack, 4) || !etf_read_atom(&stack, &module) || !etf_read_atom(&stack, &function))
+        !etf_read_atom_is(&reason, "undef") || !rpc_top_frame_is(r, module_name, function_name, &stack))
         return false;
     if (etf_read_string(&stack, &bytes)) {
         arity = (uint32_t)bytes.len;
@@ -30,8 +43,7 @@ bool rpc_is_undefined(const struct node_result *r, struct slice module_name, str
             if (!etf_skip(&stack, NULL))
                 return false;
     }
-    return arity == wanted_arity && etf_atom_eq(module, (struct etf_atom){.text = module_name}) &&
-           etf_atom_eq(function, (struct etf_atom){.text = function_name}) && etf_read_nil(&stack);
+    return arity == wanted_arity && etf_read_nil(&stack);
 }
 
 void rpc_done(void *ctx, uint64_t id, const struct node_result *r)

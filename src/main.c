@@ -72,9 +72,9 @@ static int find_and_run(const char *name, int argc, char **argv)
 static int help_command(int argc, char **argv)
 {
     char help[] = "--help", *ask[] = {help, NULL};
-    bool is_of_a_command = argc > 0 && !words_ask_for_help(argc, argv) && strcmp(argv[0], "help") != 0;
 
-    if (is_of_a_command && strcmp(argv[0], "version") != 0)
+    if (argc > 0 && !words_ask_for_help(argc, argv) && strcmp(argv[0], "help") != 0 &&
+        strcmp(argv[0], "version") != 0)
         return find_and_run(argv[0], 1, ask);
     printf("erlgate: a node of an Erlang cluster that speaks REST and JSON on its other side.\n\n"
            "Usage: erlgate COMMAND [OPTION]...\n\n");

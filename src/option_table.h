@@ -20,8 +20,8 @@
       "to other nodes, too. One is enough for tens of thousands of calls a second") \
     /* the node */ \
     X(OPT_NAME, OPTION_GROUP_NODE, "name", "NAME@HOST", NULL, 0, "other nodes know us by it", \
-      "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given, and a NAME alone is at that host. A dot in " \
-      "HOST makes it a long name") \
+      "this node's name, by which other nodes reach it; erlgate@<short hostname> if not given, and a " \
+      "NAME alone is at that host. A dot in HOST makes it a long name") \
     X(OPT_COOKIE_FILE, OPTION_GROUP_NODE, "cookie-file", "FILE", NULL, OPTION_FILE, "links agree on it at their start", \
       "the cluster's cookie; if not given: $ERLGATE_COOKIE, else ~/.erlang.cookie") \
     X(OPT_DIST_PORT, OPTION_GROUP_NODE, "dist-port", "PORT|LO-HI", "0", 0, "the socket stays as it is", \

@@ -111,7 +111,8 @@ void settings_read_cookie(struct settings *s, struct options *o)
         if ((unsigned char)*c >= ' ')
             continue;
         options_fault_at(o, "cookie",
-                         "there is a line's end, or another control character, in the cookie: no node of Erlang's reads such a file");
+                         "there is a line's end, or another control character, in the cookie: no node of "
+                         "Erlang's reads such a file");
         break;
     }
     s->node.cookie = slice_of_str(s->cookie);
